@@ -1,0 +1,122 @@
+# Everything that one does with this project.  `make` alone lists the commands.
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+PYTEST := $(BIN)/pytest
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+## Begin here
+
+.PHONY: help
+help:  ## List all commands
+	@awk 'BEGIN { FS = ":.*  ## " } \
+		/^## / { printf "\n%s\n", substr($$0, 4) } \
+		/^[a-z-]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(INSTALLED)  ## Prepare .venv, with swpt-accounts in it
+
+$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py scripts/install
+	@scripts/install
+
+.PHONY: demo
+demo: $(INSTALLED)  ## See it work, with nothing installed; KEEP=1 stays up with the web server
+	@$(BIN)/swpt-accounts demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: lint types  ## All that is checked, here and in CI: style, types, the whole suite
+	@$(PYTEST)
+
+## One check at a time
+
+.PHONY: lint
+lint: $(INSTALLED)  ## Style, formatting, and that imports point down
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: types
+types: $(INSTALLED)  ## Types, strictly
+	@$(BIN)/mypy
+
+.PHONY: unit
+unit: $(INSTALLED)  ## Tests that need nothing running
+	@$(PYTEST) tests/unit tests/properties
+
+.PHONY: integration
+integration: $(INSTALLED)  ## Tests with PostgreSQL and RabbitMQ
+	@$(PYTEST) tests/integration
+
+.PHONY: scenarios
+scenarios: $(INSTALLED)  ## Stories over AMQP and HTTP, against a running server
+	@$(PYTEST) tests/scenarios
+
+.PHONY: chaos
+chaos: $(INSTALLED)  ## Servers and workers are killed under load; not a part of `make test`
+	@HYPOTHESIS_PROFILE=thorough $(PYTEST) -m chaos --timeout=1800 -o faulthandler_timeout=0
+
+.PHONY: test-web
+test-web: $(INSTALLED)  ## Thousands of requests to the admin API, from its OpenAPI document
+	@$(PYTEST) -m web
+
+.PHONY: soak
+soak: $(INSTALLED)  ## Many minutes, many examples; not a part of `make test`
+	@HYPOTHESIS_PROFILE=thorough $(PYTEST) -m soak --timeout=7200
+	@HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/properties --timeout=7200
+
+.PHONY: bench
+bench: $(INSTALLED)  ## How fast it is, beside the fastest that the broker allows; on a quiet machine
+	@$(BIN)/python -m benchmarks short
+
+.PHONY: bench-long
+bench-long: $(INSTALLED)  ## Two workers, memory, a large database; MINUTES=60 of load for the memory
+	@$(BIN)/python -m benchmarks long $(if $(MINUTES),--minutes=$(MINUTES))
+
+## Run a role, with the settings of the environment (see env.development)
+
+.PHONY: configure
+configure: $(INSTALLED)  ## Bring database and broker to what this version needs
+	@exec $(BIN)/swpt-accounts configure
+
+.PHONY: worker
+worker: $(INSTALLED)  ## Apply messages
+	@exec $(BIN)/swpt-accounts worker
+
+.PHONY: chores
+chores: $(INSTALLED)  ## Periodic work
+	@exec $(BIN)/swpt-accounts chores
+
+.PHONY: web
+web: $(INSTALLED)  ## HTTP for other services
+	@exec $(BIN)/swpt-accounts web
+
+.PHONY: all
+all: $(INSTALLED)  ## All roles on this machine, supervised
+	@exec $(BIN)/swpt-accounts all
+
+## Work on it
+
+.PHONY: format
+format: $(INSTALLED)  ## Format the code, and mend what can be mended
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: lock
+lock: $(INSTALLED)  ## Take the newest dependencies into the locks
+	@$(LOCK) --extra demo --group dev --output-file requirements-dev.lock
+	@$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock
+	@echo "Now: make install test"
+
+.PHONY: wheel
+wheel: $(INSTALLED)  ## Build the wheel into dist/
+	@$(BIN)/hatchling build --target wheel
+
+.PHONY: clean
+clean:  ## Delete all that commands have made, .venv as well
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

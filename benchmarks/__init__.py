@@ -1,0 +1,1 @@
+"""How fast the server is, beside the fastest that its broker allows (see README.md)."""

@@ -1,0 +1,272 @@
+"""The procedures alone: decoded messages in; decided, stored and committed; no broker.
+
+This looks into the server: it calls `procedures.apply_batch` as a worker does, and hands the events to
+the real outbox, whose publisher answers at once.  In the steady state a batch is half finalizations of
+what the batch before has prepared, and half new transfers.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, process_time
+from typing import Any, Final
+
+import msgspec
+
+from swpt_accounts import clock, db
+from swpt_accounts.broker.batch import Delivered
+from swpt_accounts.broker.delivery import Delivery
+from swpt_accounts.broker.settlement import OnSettled, Settlement
+from swpt_accounts.composition import make_bench, make_policy
+from swpt_accounts.debtor_infos import DebtorInfos
+from swpt_accounts.events import Envelope, PreparedTransfer, decode
+from swpt_accounts.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
+from swpt_accounts.moments import T_FAR
+from swpt_accounts.outbox import Outbox, RetryDelays
+from swpt_accounts.partitions import make_partitions
+from swpt_accounts.procedures import Applied, Bench, apply_batch
+from swpt_accounts.server_record import keep_promises
+from swpt_accounts.settings import load
+
+from .counters import Meter
+from .load import FIRST_CREDITOR
+from .shapes import DIRECT, ISSUING, MAX_DELAY, account_id
+
+_DEBTOR: Final = 1 << 32
+_ISSUED: Final = 1_000_000_000
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the procedures have shown."""
+
+    transfers: int
+    batch_messages: int
+    rate: float
+    """Transfers per second of the time in which a batch was worked on."""
+
+    python_us: float
+    """CPU of the whole process per transfer, in microseconds."""
+
+    postgresql_us: float
+    """CPU of the session that stores the batches, per transfer."""
+
+    waiting_us: float
+    """The rest: the disk, and whoever else has used the processors."""
+
+    batch_ms: dict[str, float]
+    counters: dict[str, float]
+
+
+class AnswersAtOnce:
+    """A publisher whose broker has an empty queue and no distance (see settlement.Publisher)."""
+
+    is_connected = True
+
+    def start(self) -> None:
+        """Nothing to connect to."""
+
+    def publish(self, envelopes: Sequence[Envelope], on_settled: OnSettled) -> None:
+        """Everything is taken."""
+        on_settled(Settlement([]))
+
+    def pending(self) -> int:
+        """Nothing waits."""
+        return 0
+
+    def idle(self) -> bool:
+        """Always."""
+        return True
+
+    def stop(self, timeout: float) -> None:
+        """Nothing to wait for."""
+
+
+class Workbench:
+    """One worker's connection, bench and outbox."""
+
+    def __init__(self, postgres_url: str) -> None:
+        settings = load({"POSTGRES_URL": postgres_url})
+        with db.session(postgres_url, "benchmark") as connection:
+            keep_promises(connection, settings)
+            make_partitions(connection, clock.utcnow())
+        delays = RetryDelays(settings.outbox_retry_min_delay, settings.outbox_retry_max_delay)
+        self._outbox = Outbox(postgres_url, AnswersAtOnce(), delays, clock.utcnow)
+        self._outbox.start()
+        self.connection = db.connect(postgres_url, "benchmark", key_lookups_only=True)
+        self._outbox.sign_in(self.connection)
+        self._bench: Bench = make_bench(settings, self._outbox, DebtorInfos(), make_policy(settings))
+
+    def apply(self, items: Sequence[Delivered]) -> Applied:
+        """Commit a batch, and publish its events."""
+        applied = apply_batch(self.connection, items, self._bench)
+        if applied.stored is not None:
+            self._outbox.hand_over(applied.stored)
+        return applied
+
+    def close(self) -> None:
+        """Forget what is published, and disconnect."""
+        self._outbox.stop(10.0)
+        self.connection.close()
+
+
+@contextmanager
+def workbench(postgres_url: str) -> Iterator[Workbench]:
+    """A workbench that is closed at the end."""
+    bench = Workbench(postgres_url)
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+def run(postgres_url: str, *, transfers: int, accounts: int = 10_000, batch_messages: int = 500) -> Outcome:
+    """Measure on a database with no rows."""
+    with workbench(postgres_url) as bench:
+        ids = [FIRST_CREDITOR + number for number in range(accounts)]
+        _open(bench, ids, batch_messages)
+        meter = Meter(postgres_url)
+        try:
+            meter.write_checkpoint()
+            # The warm-up touches nearly every page, and so pays for their images.
+            _Stream(bench, ids, batch_messages).work(accounts, Stopwatch(bench.connection))
+            before = meter.read()
+            stream, watch = _Stream(bench, ids, batch_messages), Stopwatch(bench.connection)
+            stream.work(transfers, watch)
+            counters = meter.read().per_transfer(before, stream.finalized)
+        finally:
+            meter.close()
+        return watch.outcome(stream.finalized, batch_messages, counters)
+
+
+class Stopwatch:
+    """Measures batches, and nothing in between."""
+
+    def __init__(self, connection: Any) -> None:
+        self._session = Path(f"/proc/{connection.info.backend_pid}/schedstat")
+        self._seconds: list[float] = []
+        self._python = 0.0
+        self._postgresql = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Measure what happens inside."""
+        wall, python, postgresql = monotonic(), process_time(), self._session_seconds()
+        yield
+        self._seconds.append(monotonic() - wall)
+        self._python += process_time() - python
+        self._postgresql += self._session_seconds() - postgresql
+
+    def _session_seconds(self) -> float:
+        return int(self._session.read_text().split()[0]) / 1e9
+
+    def outcome(self, transfers: int, batch_messages: int, counters: dict[str, float]) -> Outcome:
+        """The sums per transfer."""
+        wall, ordered = sum(self._seconds), sorted(self._seconds)
+        per_transfer = 1e6 / transfers
+        return Outcome(
+            transfers=transfers,
+            batch_messages=batch_messages,
+            rate=round(transfers / wall, 1),
+            python_us=round(self._python * per_transfer, 1),
+            postgresql_us=round(self._postgresql * per_transfer, 1),
+            waiting_us=round((wall - self._python - self._postgresql) * per_transfer, 1),
+            batch_ms={
+                "p50": round(1000 * ordered[len(ordered) // 2], 2),
+                "max": round(1000 * ordered[-1], 2),
+            },
+            counters=counters,
+        )
+
+
+class _Stream:
+    """Transfers between accounts, batch after batch."""
+
+    def __init__(self, bench: Workbench, ids: Sequence[int], batch_messages: int) -> None:
+        self._bench = bench
+        self._ids = ids
+        self._half = batch_messages // 2
+        self._random = random.Random(1)
+        self._number = 0
+        self.finalized = 0
+
+    def work(self, transfers: int, watch: Stopwatch) -> None:
+        """Make at least so many transfers, from the first preparation to the last finalization."""
+        finalizations: list[Message] = []
+        while self.finalized < transfers:
+            begun = self.finalized + len(finalizations)
+            prepares = [self._prepare() for _ in range(self._half if begun < transfers else 0)]
+            items = [_delivered(one) for one in (*finalizations, *prepares)]
+            with watch.running():
+                applied = self._bench.apply(items)
+            self.finalized += len(finalizations)
+            assert not applied.rejections, applied.rejections
+            assert not applied.ignored, applied.ignored
+            finalizations = list(_finalizations(applied))
+
+    def _prepare(self) -> Message:
+        self._number += 1
+        sender, recipient = self._random.sample(self._ids, 2)
+        return _prepare(DIRECT, sender, sender, recipient, self._number, 1)
+
+
+def _open(bench: Workbench, ids: Sequence[int], batch_messages: int) -> None:
+    """Open accounts, and give money to each."""
+    now = clock.utcnow()
+    messages: list[Message] = [
+        ConfigureAccount(_DEBTOR, one, 1e30 if one == 0 else 0.0, 0, "", now, 1) for one in (0, *ids)
+    ]
+    for batch in _batches(messages, batch_messages):
+        bench.apply(batch)
+    issues: list[Message] = [
+        _prepare(ISSUING, 0, _DEBTOR, creditor_id, number, _ISSUED) for number, creditor_id in enumerate(ids)
+    ]
+    for batch in _batches(issues, batch_messages):
+        bench.apply([_delivered(one) for one in _finalizations(bench.apply(batch))])
+
+
+def _prepare(kind: str, sender: int, coordinator: int, recipient: int, number: int, amount: int) -> Message:
+    return PrepareTransfer(
+        _DEBTOR,
+        sender,
+        kind,
+        coordinator,
+        number,
+        amount,
+        amount,
+        account_id(recipient),
+        T_FAR,
+        MAX_DELAY,
+        clock.utcnow(),
+    )
+
+
+def _finalizations(applied: Applied) -> Iterator[Message]:
+    """The answers of the coordinator to the events of a batch."""
+    assert applied.stored is not None
+    for envelope in applied.stored.envelopes:
+        if envelope.type == PreparedTransfer.__name__:
+            event = decode(envelope.body)
+            assert isinstance(event, PreparedTransfer)
+            yield FinalizeTransfer(
+                event.debtor_id,
+                event.creditor_id,
+                event.transfer_id,
+                event.coordinator_type,
+                event.coordinator_id,
+                event.coordinator_request_id,
+                event.locked_amount,
+                str(event.coordinator_request_id),
+                "",
+                clock.utcnow(),
+            )
+
+
+def _batches(messages: Sequence[Message], size: int) -> Iterator[list[Delivered]]:
+    for start in range(0, len(messages), size):
+        yield [_delivered(message) for message in messages[start : start + size]]
+
+
+def _delivered(message: Message) -> Delivered:
+    """A message with as much of a delivery as a batch that goes well looks at."""
+    return Delivered(Delivery(1, "accounts_in", "", False, b"\0\0", b"", 0), message)

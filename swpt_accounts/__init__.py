@@ -1,0 +1,1 @@
+"""The accounting server of the Swaptacular Messaging Protocol."""

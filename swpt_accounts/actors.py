@@ -1,0 +1,55 @@
+"""The Dramatiq actors: they only translate, and say what happens when a message comes twice."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+
+from .broker import APPLY_BATCH, Batch
+
+
+def declare_actors(broker: dramatiq.Broker, queue: str, process: Callable[[Batch], None]) -> None:
+    """Declare the actors of the server on a broker, for messages that arrive through `queue`.
+
+    The queue delivers batches, and `apply_batch` takes them.  The other actors are names to
+    send to: `actor.send(...)` publishes the message that the protocol defines, like any client
+    would, and it comes back in a batch.  Their arguments are the fields of the message.
+    """
+
+    def actor(function: Callable[..., Any]) -> None:
+        dramatiq.Actor(
+            function,
+            broker=broker,
+            actor_name=function.__name__,
+            queue_name=queue,
+            priority=0,
+            options={},
+        )
+
+    @actor
+    def configure_account(**message: Any) -> None:
+        """Twice: ignored, because it is not later than the last applied one (rule C1)."""
+        raise _SendIt
+
+    @actor
+    def prepare_transfer(**message: Any) -> None:
+        """Twice: the same PreparedTransfer again while the transfer waits (rule P2).
+
+        After its finalization a repetition is a new request, and the coordinator dismisses the surplus.
+        """
+        raise _SendIt
+
+    @actor
+    def finalize_transfer(**message: Any) -> None:
+        """Twice: ignored, because the prepared transfer is gone (rule F1)."""
+        raise _SendIt
+
+    def apply_batch(batch: Batch) -> None:
+        """Twice: harmless, because each message in it is (accounting.md S9)."""
+        process(batch)
+
+    apply_batch.__name__ = APPLY_BATCH
+    actor(apply_batch)
+
+
+_SendIt = NotImplementedError("send it: messages are applied in batches, as they come from the queue")

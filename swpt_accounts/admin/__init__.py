@@ -1,0 +1,1 @@
+"""The admin listener: API, console and probes for operators, on a port of its own."""

@@ -1,0 +1,285 @@
+"""The process of the chores: each when its period is over, none disturbed by another."""
+
+import signal
+from collections.abc import Callable, Sequence
+from functools import partial
+from logging import getLogger
+from threading import Event
+from time import monotonic
+from typing import Any, Final
+
+import msgspec
+
+from swpt_accounts import clock, db, metrics, procedures
+from swpt_accounts.broker import SmpBroker
+from swpt_accounts.composition import (
+    STOP_TIMEOUT_SECONDS,
+    make_bench,
+    make_broker,
+    make_outbox,
+    make_periods,
+    make_policy,
+    prepare_database,
+)
+from swpt_accounts.debtor_infos import DebtorInfos
+from swpt_accounts.errors import OperatorError, first_line
+from swpt_accounts.faults import Fault, fault_of
+from swpt_accounts.moments import Moment
+from swpt_accounts.outbox import Outbox
+from swpt_accounts.settings import Settings
+
+from .accounts import tend_accounts
+from .chore import Chore, Errand, Pass, Tools
+from .cleaning import clean_registry, make_journal_partitions, remove_dead_letters, remove_refusals
+from .diary import enroll, find_requested, note_errand, take_step
+from .propagation import propagate_settings
+from .relay import relay_outbox
+from .reminders import send_reminders
+from .summaries import summarize_debtors
+from .updates import announce_updates
+
+# A chore that has much to do lets the others have their turn after this time.
+_TURN_SECONDS: Final = 0.5
+
+# Who may rest does so as long as it works: messages have the database for themselves half the time.
+_REST_SHARE: Final = 1.0
+
+# Errands come too often to write down each of them.
+_NOTE_SECONDS: Final = 30.0
+
+# How often a pass asks whether its period is over; it may be a fraction of a second in tests.
+_LONGEST_LOOK_SECONDS: Final = 5.0
+_LONGEST_PAUSE_SECONDS: Final = 10.0
+
+# A broker that is slow or away must not fill our memory with heartbeats: what can wait does.
+_MOST_PENDING: Final = 10_000
+_PUBLISHING_SECONDS: Final = 0.5
+
+# How long to wait for another process that works on the same pass.
+_SHARING_SECONDS: Final = 0.02
+
+_logger: Final = getLogger(__name__)
+
+
+def _every(period_seconds: float) -> Callable[[Settings], float]:
+    return lambda settings: period_seconds
+
+
+CHORES: Final[tuple[Chore, ...]] = (
+    Errand("announce updates", _every(0.5), announce_updates),
+    Errand("relay outbox", _every(1.0), relay_outbox),
+    Errand("propagate settings", _every(1.0), propagate_settings, rests=True),
+    Errand("make partitions", _every(3600.0), make_journal_partitions),
+    Errand("remove dead letters", _every(3600.0), remove_dead_letters),
+    Errand("remove refusals", _every(600.0), remove_refusals),
+    Pass("tend accounts", lambda settings: settings.accounts_scan_interval, tend_accounts),
+    Pass("send reminders", lambda settings: settings.reminders_scan_interval, send_reminders),
+    Pass("clean registry", lambda settings: settings.registry_scan_interval, clean_registry),
+    Pass("summarize debtors", lambda settings: settings.summaries_scan_interval, summarize_debtors),
+)
+"""All periodic work.  Each is one function: which rows, and which rule of `upkeep` for them."""
+
+
+class Chores:
+    """Does chores on one connection; `turn` may be called by a loop, or by a test."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        chores: tuple[Chore, ...] = CHORES,
+        now: Callable[[], Moment] = clock.utcnow,
+    ) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._chores = chores
+        self._clock = now
+        self._look_at = dict.fromkeys((chore.name for chore in chores), 0.0)
+        self._note_at = dict.fromkeys((chore.name for chore in chores), 0.0)
+        self._rows = dict.fromkeys((chore.name for chore in chores), 0)
+        self._make_bench = partial(make_bench, settings, outbox, DebtorInfos())
+        self._policy = make_policy(settings)
+        self._periods = make_periods(settings)
+        self._hear_at = 0.0
+        self._connection: Any = None
+        self._is_enrolled = False
+        self._pause = 0.5
+
+    def turn(self, stop: Event) -> float:
+        """Do what is due; returns how many seconds may pass before the next turn."""
+        try:
+            self._hear_requests()
+        except Exception as error:
+            if fault_of(error) is not Fault.OUTAGE:
+                raise
+            return self._back_off(error)
+        for chore in self._chores:
+            if self._look_at[chore.name] > monotonic() or stop.is_set():
+                continue
+            if _can_wait(chore) and self._outbox.pending > _MOST_PENDING:
+                self._look_at[chore.name] = monotonic() + _PUBLISHING_SECONDS
+                continue
+            try:
+                self.enroll()
+                rest = self._do(chore, stop)
+            except Exception as error:
+                if fault_of(error) is Fault.OUTAGE:
+                    # Perhaps only this chore suffers: when we are back, the others have their turn.
+                    self._look_at[chore.name] = monotonic() + 2 * self._pause
+                    return self._back_off(error)
+                rest = min(chore.period_seconds(self._settings), _LONGEST_LOOK_SECONDS)
+                if fault_of(error) is Fault.CONFLICT:
+                    metrics.RETRIES.labels("conflict").inc()
+                if fault_of(error) is Fault.MESSAGE:
+                    metrics.CHORE_FAILURES.labels(chore.name).inc()
+                    rest = _LONGEST_LOOK_SECONDS
+                    _logger.exception("ALARM: the chore %r fails; the others go on", chore.name)
+            self._look_at[chore.name] = monotonic() + rest
+        self._pause = 0.5
+        return max(0.0, min(self._look_at.values()) - monotonic())
+
+    def do_all(self, chore: Chore, stop: Event) -> int:
+        """Do a chore to its end, whether its period is over or not; returns the rows handled."""
+        self.enroll()
+        rows, is_over, started_at = 0, False, self._clock()
+        while not (is_over or stop.is_set()):
+            try:
+                handled, is_over = self._do_more(chore, stop)
+            except Exception as error:
+                if fault_of(error) is not Fault.CONFLICT:
+                    raise
+            else:
+                rows += handled
+        if isinstance(chore, Errand):
+            note_errand(self._tools(), chore, started_at, rows)
+        return rows
+
+    def _do_more(self, chore: Chore, stop: Event) -> tuple[int, bool]:
+        """Do a step of a chore now; how many rows it handled, and whether it was the last one."""
+        if isinstance(chore, Errand):
+            handled = chore.step(self._tools())
+            return handled, not handled
+        progress = take_step(chore, self._tools(), chore.period_seconds(self._settings), is_forced=True)
+        if progress is None:  # Another process has the pass in hand, and may be about to end it.
+            stop.wait(_SHARING_SECONDS)
+            return 0, False
+        return progress.rows, progress.position is None
+
+    def enroll(self) -> None:
+        """Give every chore its row in the diary, once."""
+        if self._is_enrolled:
+            return
+        tools = self._tools()
+        for chore in self._chores:
+            enroll(tools.connection, chore, chore.period_seconds(self._settings))
+            metrics.CHORE_FAILURES.labels(chore.name)
+        self._is_enrolled = True
+
+    def _hear_requests(self) -> None:
+        """Let what operators want be looked at in this turn, whether its time has come or not."""
+        if self._hear_at > monotonic():
+            return
+        for name in find_requested(self._tools().connection) & self._look_at.keys():
+            self._look_at[name] = self._note_at[name] = 0.0
+        self._hear_at = monotonic() + _LONGEST_LOOK_SECONDS
+
+    def close(self) -> None:
+        """Close the connection to the database."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _do(self, chore: Chore, stop: Event) -> float:
+        """Do a part of a chore; returns how many seconds may pass before it is looked at again."""
+        if isinstance(chore, Errand):
+            return self._do_errand(chore, stop)
+        period_seconds = chore.period_seconds(self._settings)
+        started = monotonic()
+        progress = take_step(chore, self._tools(), period_seconds, is_forced=False)
+        if progress is None or progress.position is None:
+            return min(period_seconds, _LONGEST_LOOK_SECONDS)
+        return (monotonic() - started) * _REST_SHARE
+
+    def _do_errand(self, errand: Errand, stop: Event) -> float:
+        started_at, started = self._clock(), monotonic()
+        end = started if errand.rests else started + _TURN_SECONDS
+        is_done = False
+        while not stop.is_set() and not is_done:
+            handled = errand.step(self._tools())
+            self._rows[errand.name] += handled
+            is_done = not handled
+            if monotonic() >= end:
+                break
+        if is_done and monotonic() >= self._note_at[errand.name]:
+            note_errand(self._tools(), errand, started_at, self._rows[errand.name])
+            self._note_at[errand.name] = monotonic() + _NOTE_SECONDS
+            self._rows[errand.name] = 0
+        if is_done:
+            return errand.period_seconds(self._settings)
+        return (monotonic() - started) * _REST_SHARE if errand.rests else 0.0
+
+    def _tools(self) -> Tools:
+        if self._connection is None:
+            self._connection = db.connect(
+                self._settings.postgres_url, "swpt_accounts chores", key_lookups_only=True
+            )
+            self._outbox.sign_in(self._connection)
+        bench = self._make_bench(procedures.load_policy(self._connection, self._policy))
+        return Tools(
+            connection=self._connection,
+            bench=msgspec.structs.replace(bench, clock=self._clock),
+            periods=self._periods,
+            outbox=self._outbox,
+            settings=self._settings,
+        )
+
+    def _back_off(self, error: Exception) -> float:
+        self.close()
+        _logger.warning("The database is away (%s): trying again in %.1f s.", first_line(error), self._pause)
+        pause = self._pause
+        self._pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        return pause
+
+
+def _can_wait(chore: Chore) -> bool:
+    return isinstance(chore, Pass) or chore.rests
+
+
+def chosen(only: Sequence[str]) -> tuple[Chore, ...]:
+    """The chores of these names, or all.  Raises OperatorError for a name that does not exist."""
+    names = [chore.name for chore in CHORES]
+    for name in only:
+        if name not in names:
+            raise OperatorError(f"there is no chore {name!r}; there are: {', '.join(names)}")
+    return tuple(chore for chore in CHORES if not only or chore.name in only)
+
+
+def run(settings: Settings, only: Sequence[str] = ()) -> int:
+    """Do the chores until SIGTERM or SIGINT; the step at hand is finished."""
+    chores = chosen(only)
+    stop = Event()
+
+    def on_signal(number: int, frame: Any) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    prepare_database(settings)
+    broker = make_broker(settings)
+    broker.count_messages(settings.protocol_broker_queue)  # A wrong address is told at once.
+    work(settings, broker, stop, chores)
+    return 0
+
+
+def work(settings: Settings, broker: SmpBroker, stop: Event, chores: tuple[Chore, ...] = CHORES) -> None:
+    """Turn after turn until `stop` is set; for the process, and for a thread of the demonstration."""
+    outbox = make_outbox(settings, broker)
+    outbox.start()
+    worker = Chores(settings, outbox, chores)
+    try:
+        while not stop.is_set():
+            stop.wait(worker.turn(stop))
+    finally:
+        worker.close()
+        outbox.stop(STOP_TIMEOUT_SECONDS)
+        broker.close()

@@ -1,0 +1,97 @@
+"""All chores once, now, with a table at the end: for operators and for tests."""
+
+import signal
+import time
+from collections.abc import Sequence
+from logging import getLogger
+from threading import Event
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from swpt_accounts import db
+from swpt_accounts.composition import STOP_TIMEOUT_SECONDS, make_broker, make_outbox, prepare_database
+from swpt_accounts.faults import Fault, fault_of
+from swpt_accounts.moments import MICROSECONDS, render_timestamp
+from swpt_accounts.outbox import Outbox
+from swpt_accounts.settings import Settings
+
+from .chore import Chore
+from .loop import Chores, chosen
+
+_CONNECT_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.01
+
+_logger: Final = getLogger(__name__)
+
+_READ_DIARY: Final = """
+SELECT name, period_seconds, last_started_at FROM chore ORDER BY name
+"""
+
+
+def run_once(settings: Settings, only: Sequence[str]) -> int:
+    """Do the chores to their end, whether their periods are over or not, and print how they went."""
+    chores = chosen(only)
+    stop = Event()
+
+    def on_signal(number: int, frame: Any) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    prepare_database(settings)
+    broker = make_broker(settings)
+    broker.count_messages(settings.protocol_broker_queue)
+    outbox = make_outbox(settings, broker)
+    outbox.start()
+    worker = Chores(settings, outbox, chores)
+    try:
+        worker.enroll()
+        _connect(outbox, stop)
+        outcomes = {chore.name: _timed(worker, chore, stop) for chore in chores if not stop.is_set()}
+    finally:
+        worker.close()
+        outbox.stop(STOP_TIMEOUT_SECONDS)
+        broker.close()
+    Console().print(_table(settings, outcomes))
+    if stop.is_set():
+        return 130
+    return 1 if any(rows is None for rows, _ in outcomes.values()) else 0
+
+
+def _connect(outbox: Outbox, stop: Event) -> None:
+    """Wait for the connection to the broker, without which nothing that was left unsent is taken up."""
+    outbox.connect()
+    until = time.monotonic() + _CONNECT_SECONDS
+    while not (outbox.is_connected or stop.is_set()) and time.monotonic() < until:
+        stop.wait(_LOOK_SECONDS)
+
+
+def _timed(worker: Chores, chore: Chore, stop: Event) -> tuple[int | None, float]:
+    """The rows, none if the chore has failed, and the seconds that it took."""
+    started = time.monotonic()
+    rows = None
+    try:
+        rows = worker.do_all(chore, stop)
+    except Exception as error:
+        if fault_of(error) is Fault.OUTAGE:
+            raise
+        _logger.exception("ALARM: the chore %r fails; the others go on", chore.name)
+    return rows, time.monotonic() - started
+
+
+def _table(settings: Settings, done: dict[str, tuple[int | None, float]]) -> Table:
+    table = Table("chore", "period s", "last start", "rows", "seconds", title="Chores")
+    with (
+        db.session(settings.postgres_url, "swpt_accounts chores") as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(_READ_DIARY)
+        for name, period, started_at in cursor.fetchall():
+            if name in done:
+                rows, seconds = done[name]
+                started = render_timestamp(started_at - started_at % MICROSECONDS) if started_at else "-"
+                shown = "failed" if rows is None else str(rows)
+                table.add_row(name, f"{period:g}", started, shown, f"{seconds:.3f}")
+    return table

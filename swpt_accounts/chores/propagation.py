@@ -1,0 +1,177 @@
+"""Chore: carries the settings of a currency to its accounts (spec: accounting.md section 9.2).
+
+A configured root account leaves a job, a row of `settings_propagation`.  A pass over the accounts
+of the debtor goes in key order, in steps, and the job remembers where it is.
+
+A pass may miss an account: its creator has read the old settings, and commits behind the pass.
+But a transaction that creates accounts has an id before it reads the settings (see `gathering`).
+So the first visit of the job notes the next transaction id as its barrier; when no transaction below
+the barrier runs any more, all such creators are committed, and a pass that starts then is the last.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from swpt_accounts.book import Book
+from swpt_accounts.currency import CurrencySettings
+from swpt_accounts.facts import Facts
+from swpt_accounts.faults import Fault, fault_of
+from swpt_accounts.gathering import load_currencies, lock_accounts, settings_of
+from swpt_accounts.limits import MAX_INT64, MIN_INT64
+from swpt_accounts.storing import Stored, store
+from swpt_accounts.upkeep import apply_settings
+
+from .chore import Tools
+
+_STEP: Final = 200
+
+# The oldest job that no other process has in hand.
+_FIND_JOBS: Final = """
+SELECT debtor_id, requested_at, barrier, is_final_pass, next_creditor_id
+FROM settings_propagation ORDER BY requested_at
+"""
+
+_TAKE_JOB: Final = "SELECT pg_try_advisory_xact_lock(hashtext('swpt_accounts propagation'), hashint8(%s))"
+
+_GET_RUNNING: Final = """
+SELECT pg_snapshot_xmin(s)::text::int8, pg_snapshot_xmax(s)::text::int8 FROM pg_current_snapshot() AS s
+"""
+
+_FIND_ACCOUNTS: Final = """
+SELECT a.debtor_id, a.creditor_id
+FROM account a LEFT JOIN debtor_info i USING (debtor_info_id)
+WHERE a.debtor_id = %(debtor_id)s AND a.creditor_id >= %(first)s AND a.creditor_id <> 0 AND NOT a.deleted
+  AND (a.interest_rate <> %(rate)s OR coalesce(i.iri, '') <> %(iri)s
+       OR coalesce(i.content_type, '') <> %(content_type)s OR coalesce(i.sha256, '') <> %(sha256)s)
+ORDER BY a.debtor_id, a.creditor_id LIMIT %(limit)s
+"""
+
+# Not if the job has been requested anew meanwhile: then it has started over already.
+_GO_ON: Final = """
+UPDATE settings_propagation SET barrier = %(barrier)s, is_final_pass = %(is_final_pass)s,
+    next_creditor_id = %(next_creditor_id)s
+WHERE debtor_id = %(debtor_id)s AND requested_at = %(requested_at)s
+"""
+
+_FINISH: Final = """
+DELETE FROM settings_propagation WHERE debtor_id = %(debtor_id)s AND requested_at = %(requested_at)s
+"""
+
+
+class _Job(NamedTuple):
+    debtor_id: int
+    requested_at: int
+    barrier: int | None
+    is_final_pass: bool
+    next_creditor_id: int | None
+
+
+def propagate_settings(tools: Tools) -> int:
+    """Do the next step of the oldest job that can go on; counts accounts, and ends of passes.
+
+    A job that fails keeps no other from going on; its error comes out when there is nothing else to do.
+    """
+    with tools.connection, tools.connection.cursor() as cursor:
+        cursor.execute(_FIND_JOBS)
+        jobs = [_Job(*row) for row in cursor.fetchall()]
+    failure = None
+    for job in jobs:
+        try:
+            handled = _do_job(job, tools)
+        except Exception as error:
+            if fault_of(error) is not Fault.MESSAGE:
+                raise
+            failure = failure or error
+            continue
+        if handled:
+            return handled
+    if failure is not None:
+        raise failure
+    return 0
+
+
+def _do_job(job: _Job, tools: Tools) -> int:
+    with tools.connection, tools.connection.cursor() as cursor:
+        cursor.execute(_TAKE_JOB, [job.debtor_id])
+        if not cursor.fetchone()[0]:
+            return 0
+        handled, stored = _step(cursor, job, tools)
+    if stored is not None:
+        tools.outbox.hand_over(stored)
+    return handled
+
+
+def _step(cursor: Any, job: _Job, tools: Tools) -> tuple[int, Stored | None]:
+    if job.next_creditor_id is None:
+        job = _begin_pass(cursor, job)
+        if job.next_creditor_id is None:
+            return 0, None
+    keys = _find_accounts(cursor, job)
+    if not keys:
+        return _end_pass(cursor, job), None
+    stored = _apply(cursor, keys, tools)
+    last = keys[-1][1]
+    if last == MAX_INT64:
+        return _end_pass(cursor, job), stored
+    _go_on(cursor, job._replace(next_creditor_id=last + 1))
+    return len(keys), stored
+
+
+def _begin_pass(cursor: Any, job: _Job) -> _Job:
+    """Start a pass: the first one at once, the final one when the barrier allows it."""
+    cursor.execute(_GET_RUNNING)
+    oldest_running, next_id = cursor.fetchone()
+    if job.barrier is None:
+        is_final = oldest_running >= next_id
+        return job._replace(barrier=next_id, is_final_pass=is_final, next_creditor_id=MIN_INT64)
+    if oldest_running < job.barrier:
+        return job
+    return job._replace(is_final_pass=True, next_creditor_id=MIN_INT64)
+
+
+def _end_pass(cursor: Any, job: _Job) -> int:
+    if job.is_final_pass:
+        cursor.execute(_FINISH, job._asdict())
+    else:
+        _go_on(cursor, job._replace(next_creditor_id=None))
+    return 1
+
+
+def _go_on(cursor: Any, job: _Job) -> None:
+    cursor.execute(_GO_ON, job._asdict())
+
+
+def _settings(cursor: Any, debtor_id: int) -> CurrencySettings | None:
+    currency = load_currencies(cursor, [debtor_id]).get(debtor_id)
+    return None if currency is None else currency.settings
+
+
+def _find_accounts(cursor: Any, job: _Job) -> list[tuple[int, int]]:
+    """The next accounts whose rate or info differs; without settings there are none."""
+    settings = _settings(cursor, job.debtor_id)
+    if settings is None:
+        return []
+    info = settings.debtor_info
+    cursor.execute(
+        _FIND_ACCOUNTS,
+        {
+            "debtor_id": job.debtor_id,
+            "first": job.next_creditor_id,
+            "rate": settings.interest_rate,
+            "iri": info.iri,
+            "content_type": info.content_type,
+            "sha256": info.sha256,
+            "limit": _STEP,
+        },
+    )
+    return [(debtor_id, creditor_id) for debtor_id, creditor_id in cursor.fetchall()]
+
+
+def _apply(cursor: Any, keys: list[tuple[int, int]], tools: Tools) -> Stored | None:
+    bench = tools.bench
+    accounts = lock_accounts(cursor, keys, bench.infos)
+    currencies = load_currencies(cursor, [keys[0][0]])
+    facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
+    book = Book(facts, settings_of)
+    for key in keys:
+        apply_settings(book, key)
+    return store(cursor, book, bench.infos, bench.publisher_key)

@@ -1,0 +1,78 @@
+"""The commands `accounts`: one account, shown or mended."""
+
+from typing import Any
+
+import click
+import msgspec
+
+from swpt_accounts.moments import Moment
+
+from .common import NEGATIVE_IDS, account_id, json_option, office, operator_option, order_of, timestamp
+from .display import moment, show_fields
+
+_debtor = click.argument("debtor_id", metavar="D", type=account_id)
+_creditor = click.argument("creditor_id", metavar="C", type=account_id)
+_TIMES = ("_at", "_ts", "_since")
+
+
+@click.group(name="accounts")
+def account_commands() -> None:
+    """One account.
+
+    D and C are the ids of debtor and creditor, signed or unsigned: -1 and 18446744073709551615 are
+    the same.  The root account has creditor id 0.
+    """
+
+
+@account_commands.command(context_settings=NEGATIVE_IDS)
+@_debtor
+@_creditor
+@json_option
+def show(debtor_id: int, creditor_id: int, as_json: bool) -> None:
+    """Show all that is stored of an account, and its balance now."""
+    from swpt_accounts import clock
+    from swpt_accounts.operations.accounts import show_account
+
+    with office() as desk:
+        shown = show_account(desk.connection, debtor_id, creditor_id, clock.utcnow())
+    fields: dict[str, Any] = {}
+    for name, value in msgspec.structs.asdict(shown.account).items():
+        if name == "debtor_info":
+            fields |= {f"debtor_info_{part}": text for part, text in msgspec.structs.asdict(value).items()}
+        else:
+            fields[name] = moment(value) if name.endswith(_TIMES) else value
+    fields |= {
+        "config_data": shown.config_data,
+        "balance": shown.balance,
+        "available": shown.available,
+        "at": moment(shown.at),
+    }
+    show_fields(fields, as_json)
+
+
+@account_commands.command(name="set-back-config", context_settings=NEGATIVE_IDS)
+@_debtor
+@_creditor
+@click.option("--ts", type=timestamp, required=True, help="Take configurations that are later than this.")
+@click.option("--seqnum", type=click.IntRange(-(2**31), 2**31 - 1), default=0, show_default=True)
+@operator_option
+def set_back_config(debtor_id: int, creditor_id: int, ts: Moment, seqnum: int, operator: str | None) -> None:
+    """Let an account take configurations again.
+
+    A ConfigureAccount with a ts in the far future makes all later ones look old.  This sets
+    the order key of the account back, never forward.  What is configured stays.
+    """
+    from swpt_accounts.operations import accounts
+
+    with office(key_lookups_only=True) as desk:
+        account = accounts.set_back_config(
+            desk.connection,
+            debtor_id,
+            creditor_id,
+            ts,
+            seqnum,
+            bench=desk.bench(),
+            order=order_of(operator),
+        )
+    told = f"{moment(account.last_config_ts)} with number {account.last_config_seqnum}"
+    click.echo(f"account {debtor_id}/{creditor_id} takes configurations later than {told}")

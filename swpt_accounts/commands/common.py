@@ -1,0 +1,141 @@
+"""What the commands for operators share: settings, connections, orders, parameters."""
+
+import logging
+import os
+import pwd
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+import click
+
+from swpt_accounts.errors import OperatorError
+from swpt_accounts.limits import MAX_INT64, MAX_UINT64, MIN_INT64
+from swpt_accounts.moments import Moment, parse_timestamp
+
+if TYPE_CHECKING:
+    from swpt_accounts.operations.orders import Order
+    from swpt_accounts.procedures import Bench
+    from swpt_accounts.settings import Settings
+
+INTERRUPTED: Final = 130
+
+# No process has this number, so that the relay of the chores takes over what an operator has caused.
+_LEFT_TO_THE_RELAY: Final = 0
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Office(NamedTuple):
+    """Where an operator works: the settings, and a connection to the database."""
+
+    settings: "Settings"
+    connection: Any
+
+    def bench(self) -> "Bench":
+        """What steps on accounts work with; their events are published by the chores."""
+        from swpt_accounts import clock, composition, procedures
+        from swpt_accounts.debtor_infos import DebtorInfos
+
+        composition.prepare_database(self.settings)
+        return procedures.Bench(
+            policy=procedures.load_policy(self.connection, composition.make_policy(self.settings)),
+            infos=DebtorInfos(),
+            publisher_key=_LEFT_TO_THE_RELAY,
+            queue=self.settings.protocol_broker_queue,
+            dead_letter_max_open=self.settings.dead_letter_max_open,
+            clock=clock.utcnow,
+        )
+
+
+@contextmanager
+def office(*, key_lookups_only: bool = False) -> Iterator[Office]:
+    """Read the settings and connect; raises OperatorError if the tables are not those of this version."""
+    from swpt_accounts import db, logs, settings
+
+    loaded = settings.load()
+    logs.set_up(loaded)
+    # Whoever types a command wants its answer, and to hear of nothing but trouble.
+    logger = logging.getLogger()
+    logger.setLevel(max(logger.level, logging.WARNING))
+    connection = db.connect(loaded.postgres_url, "swpt_accounts operator", key_lookups_only=key_lookups_only)
+    with closing(connection):
+        if not db.is_migrated(loaded.postgres_url):
+            raise OperatorError(
+                "the database lacks the tables of this version: run `swpt-accounts configure` first"
+            )
+        yield Office(loaded, connection)
+
+
+def order_of(operator: str | None) -> "Order":
+    """The order of the person at this machine."""
+    from swpt_accounts import clock
+    from swpt_accounts.operations.orders import Order
+
+    return Order(operator or _user_name(), socket.gethostname(), clock.utcnow)
+
+
+def _user_name() -> str:
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # usual in containers
+        return f"uid {number}"
+
+
+def stop_signal() -> Callable[[], bool]:
+    """Make SIGTERM and SIGINT ask us to stop; a second one ends the process at once."""
+    stop = Event()
+
+    def on_signal(number: int, frame: Any) -> None:
+        stop.set()
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    return stop.is_set
+
+
+# -- options and parameters ----------------------------------------------------------------------
+
+
+def operator_option(command: F) -> F:
+    """`--operator`, for commands that leave a row of the audit."""
+    return click.option("--operator", help="Who gives the order, for the audit.  [default: you]")(command)
+
+
+def json_option(command: F) -> F:
+    """`--json`, for commands that show something."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document, for machines.")(command)
+
+
+def note_option(command: F) -> F:
+    """`--note`, for what the dead letter will say about its end."""
+    return click.option("--note", default="", help="Kept with the dead letter and in the audit.")(command)
+
+
+def account_id(text: str) -> int:
+    """An id as messages write it (signed), or as URLs and `account_id` do (unsigned)."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no number") from None
+    if not MIN_INT64 <= number <= MAX_UINT64:
+        raise click.BadParameter(f"{text} has more than 64 bits")
+    return number if number <= MAX_INT64 else number - 2**64
+
+
+def timestamp(text: str) -> Moment:
+    """A moment as messages write it."""
+    try:
+        return parse_timestamp(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} {error}, like 2026-11-21T10:00:00Z") from None
+
+
+NEGATIVE_IDS: Final = {"ignore_unknown_options": True}
+"""The context of commands that take ids: `-1` is a debtor and no option."""

@@ -1,0 +1,58 @@
+"""The commands `credits`: credits from other shards that were put aside (spec: accounting.md 8.2)."""
+
+from logging import getLogger
+
+import click
+
+from .common import note_option, office, operator_option, order_of
+
+_logger = getLogger(__name__)
+_id = click.argument("dead_letter_id", metavar="ID", type=click.IntRange(min=1))
+
+
+@click.group(name="credits")
+def credit_commands() -> None:
+    """Credits from other shards that became dead letters.
+
+    Each of them is money that has left one account and has not arrived on the other.
+    """
+
+
+@credit_commands.command()
+@_id
+@note_option
+@operator_option
+def apply(dead_letter_id: int, note: str, operator: str | None) -> None:
+    """Apply the credit in a dead letter, however old it is.
+
+    The credit has all its effects, in one transaction.  A credit that the registry or the journal
+    knows already is refused, so that no money is made.
+    """
+    from swpt_accounts.operations.credits import apply_credit
+
+    with office(key_lookups_only=True) as desk:
+        applied = apply_credit(
+            desk.connection, dead_letter_id, note, bench=desk.bench(), order=order_of(operator)
+        )
+    for alarm in applied.alarms:
+        _logger.error("ALARM: %s", alarm)
+    click.echo(
+        f"applied {applied.principal_delta:+} to account {applied.debtor_id}/{applied.creditor_id}:"
+        f" its principal is {applied.principal}"
+    )
+
+
+@credit_commands.command()
+@_id
+@click.option("--note", required=True, help="Why; kept with the dead letter and in the audit.")
+@operator_option
+def discard(dead_letter_id: int, note: str, operator: str | None) -> None:
+    """Close a credit that is too old or in conflict, without any other effect.
+
+    Unless it was applied before, its money is lost, and the currency does not add up any more.
+    """
+    from swpt_accounts.operations.credits import discard_credit
+
+    with office() as desk:
+        discard_credit(desk.connection, dead_letter_id, note, order=order_of(operator))
+    click.echo(f"discarded: {dead_letter_id}")

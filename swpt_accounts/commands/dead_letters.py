@@ -1,0 +1,127 @@
+"""The commands `dead-letters`: messages that were put aside (spec: wire.md section 7)."""
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import json_option, note_option, office, operator_option, order_of
+from .display import moment, show_fields, show_rows
+
+if TYPE_CHECKING:
+    from swpt_accounts.operations.dead_letters import DeadLetter
+
+_STATES = ("open", "returned", "discarded", "all")
+_ids = click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.IntRange(min=1))
+
+
+@click.group(name="dead-letters")
+def dead_letters() -> None:
+    """Messages that were put aside, with the reason.
+
+    A dead letter had no effect at all.  When its cause is mended, return it, and it is processed
+    as if it came now; or discard it.  Credits that are too old or in conflict are money in
+    transit: see `swpt-accounts credits`.
+    """
+
+
+@dead_letters.command(name="list")
+@click.option("--reason", help="Only those with this reason, like bad_field or wrong_shard.")
+@click.option("--state", type=click.Choice(_STATES), default="open", show_default=True)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option("--after", type=int, default=0, help="Go on behind this id.")
+@json_option
+def list_(reason: str | None, state: str, limit: int, after: int, as_json: bool) -> None:
+    """List dead letters, oldest first."""
+    from swpt_accounts.operations.dead_letters import list_dead_letters
+
+    with office() as desk:
+        wanted = None if state == "all" else state
+        found = list_dead_letters(desk.connection, state=wanted, reason=reason, after=after, limit=limit)
+    show_rows([_row(letter) for letter in found], as_json)
+
+
+@dead_letters.command()
+@click.argument("dead_letter_id", metavar="ID", type=click.IntRange(min=1))
+@click.option("--raw", is_flag=True, help="Write the body to standard output, byte for byte.")
+@json_option
+def show(dead_letter_id: int, raw: bool, as_json: bool) -> None:
+    """Show one dead letter, with properties, headers and body."""
+    from swpt_accounts.operations.dead_letters import show_dead_letter
+
+    with office() as desk:
+        letter, body = show_dead_letter(desk.connection, dead_letter_id)
+    if raw:
+        click.echo(body or b"", nl=False)
+        return
+    fields = _row(letter) | {
+        "settled_at": moment(letter.settled_at),
+        "operator_note": letter.operator_note,
+        "queue": letter.queue,
+        "properties": letter.described_properties(),
+        "body_sha256": letter.body_sha256.hex(),
+    }
+    show_fields(fields | _told_body(body), as_json)
+
+
+@dead_letters.command(name="return")
+@_ids
+@note_option
+@operator_option
+def return_(ids: tuple[int, ...], note: str, operator: str | None) -> None:
+    """Put messages back into accounts_in.
+
+    They travel through the outbox, byte for byte, with the properties type and content_type that
+    they had, to the shard that owns their account.  The chores must be running.  If one of
+    them cannot be returned, none is.
+    """
+    from swpt_accounts.operations.dead_letters import return_dead_letters
+
+    with office() as desk:
+        internal_user = desk.settings.internal_user
+        return_dead_letters(desk.connection, ids, note, internal_user=internal_user, order=order_of(operator))
+    click.echo(f"returned: {_listed(ids)}")
+
+
+@dead_letters.command()
+@_ids
+@note_option
+@operator_option
+def discard(ids: tuple[int, ...], note: str, operator: str | None) -> None:
+    """Close dead letters without any other effect.
+
+    They are deleted after DEAD_LETTER_RETENTION.
+    """
+    from swpt_accounts.operations.dead_letters import discard_dead_letters
+
+    with office() as desk:
+        discard_dead_letters(desk.connection, ids, note, order=order_of(operator))
+    click.echo(f"discarded: {_listed(ids)}")
+
+
+def _listed(ids: tuple[int, ...]) -> str:
+    return ", ".join(str(one) for one in sorted(set(ids)))
+
+
+def _row(letter: "DeadLetter") -> dict[str, Any]:
+    return {
+        "id": letter.dead_letter_id,
+        "received_at": moment(letter.received_at),
+        "state": letter.state,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "type": letter.type,
+        "exchange": letter.exchange,
+        "routing_key": letter.routing_key,
+        "body_size": letter.body_size,
+        "is_complete": letter.is_complete,
+    }
+
+
+def _told_body(body: bytes | None) -> dict[str, str | None]:
+    """The body as text if it is one."""
+    try:
+        return {"body": None if body is None else body.decode()}
+    except UnicodeDecodeError:
+        assert body is not None
+        return {"body_base64": base64.b64encode(body).decode()}

@@ -1,0 +1,55 @@
+"""The commands `outbox`: messages that wait to be published (spec: wire.md section 8)."""
+
+import click
+
+from .common import json_option, office
+from .display import moment, show_rows
+
+
+@click.group(name="outbox")
+def outbox_commands() -> None:
+    """Messages that the broker has not confirmed yet.
+
+    They are tried again for ever, with growing pauses, and delay nothing else.
+    """
+
+
+@outbox_commands.command(name="list")
+@click.option("--all", "is_all", is_flag=True, help="Those as well that were not tried, or not answered yet.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option("--after", type=int, default=0, help="Go on behind this id.")
+@json_option
+def list_(is_all: bool, limit: int, after: int, as_json: bool) -> None:
+    """List rows that could not be published.
+
+    returned: no queue wants the message.  nacked: the broker refused it.  unanswered: the broker did
+    not confirm it within PUBLISH_CONFIRM_TIMEOUT.
+    """
+    from swpt_accounts import clock
+    from swpt_accounts.operations.outbox_rows import list_outbox
+
+    with office() as desk:
+        found = list_outbox(desk.connection, is_all=is_all, after=after, limit=limit)
+    now = clock.utcnow()
+    rows = [
+        {
+            "id": row.outbox_id,
+            "types": row.type_counts,
+            "age_seconds": max(0, now - row.created_at) // 1_000_000,
+            "attempts": row.attempts,
+            "last_failure": row.last_failure,
+            "next_attempt_at": moment(row.next_attempt_at),
+            "is_in_hand": row.is_in_hand,
+            "payload_bytes": row.payload_bytes,
+            "accounts": [f"{debtor_id}/{creditor_id}" for debtor_id, creditor_id in row.accounts],
+        }
+        for row in found
+    ]
+    if not as_json:
+        for row in rows:
+            row["accounts"] = _first(row["accounts"])  # type: ignore[arg-type]
+    show_rows(rows, as_json)
+
+
+def _first(accounts: list[str]) -> str:
+    return ", ".join(accounts[:3]) + (f" and {len(accounts) - 3} more" if len(accounts) > 3 else "")

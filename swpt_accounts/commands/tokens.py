@@ -1,0 +1,86 @@
+"""The commands `tokens`: who may enter the admin API and the console."""
+
+import click
+
+from .common import json_option, office, operator_option, order_of
+from .display import moment, show_fields, show_rows
+
+_LONGEST_LIFE_DAYS = 36500
+
+
+@click.group(name="tokens")
+def token_commands() -> None:
+    """Who may enter the admin API and the console.
+
+    A viewer sees everything.  An operator also settles dead letters, parks or discards what nobody
+    takes, and runs chores; each such order leaves a row in the audit, with the name of the token.
+    """
+
+
+@token_commands.command()
+@click.option("--role", type=click.Choice(("viewer", "operator")), required=True)
+@click.option("--name", required=True, help="Whose token it is; the audit names it.")
+@click.option(
+    "--expires-days", type=click.IntRange(1, _LONGEST_LIFE_DAYS), help="How many days it is good for."
+)
+@operator_option
+@json_option
+def create(role: str, name: str, expires_days: int | None, operator: str | None, as_json: bool) -> None:
+    """Make a token, and show it, for the only time.
+
+    Programs send it as `Authorization: Bearer TOKEN`; people log in to the console with it.
+    """
+    from swpt_accounts.operations.tokens import create_token
+
+    with office() as desk:
+        made, token = create_token(
+            desk.connection, name, role, expires_days=expires_days, order=order_of(operator)
+        )
+    fields = {"id": made.api_token_id, "name": name, "role": role, "expires_at": moment(made.expires_at)}
+    if as_json:
+        show_fields(fields | {"token": token}, as_json)
+        return
+    show_fields(fields, as_json)
+    # Alone on its line, so that it can be copied whole.
+    click.echo(token)
+
+
+@token_commands.command(name="list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List all tokens, without themselves."""
+    from swpt_accounts import clock
+    from swpt_accounts.operations.tokens import list_tokens
+
+    with office() as desk:
+        found = list_tokens(desk.connection)
+    now = clock.utcnow()
+    rows = [
+        {
+            "id": token.api_token_id,
+            "name": token.name,
+            "role": token.role,
+            "prefix": token.prefix,
+            "state": token.state(now),
+            "created_at": moment(token.created_at),
+            "expires_at": moment(token.expires_at),
+            "revoked_at": moment(token.revoked_at),
+        }
+        for token in found
+    ]
+    show_rows(rows, as_json)
+
+
+@token_commands.command()
+@click.argument("api_token_id", metavar="ID", type=click.IntRange(min=1, max=2**63 - 1))
+@operator_option
+def revoke(api_token_id: int, operator: str | None) -> None:
+    """Make a token worthless at once.
+
+    Sessions of the console that began with it end as well.
+    """
+    from swpt_accounts.operations.tokens import revoke_token
+
+    with office() as desk:
+        revoked = revoke_token(desk.connection, api_token_id, order=order_of(operator))
+    click.echo(f"revoked: {revoked.api_token_id} ({revoked.name})")

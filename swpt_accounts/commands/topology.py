@@ -1,0 +1,62 @@
+"""The commands `topology`: exchanges, queues and bindings (spec: wire.md sections 2 and 10.3)."""
+
+import click
+
+from .common import office, operator_option, order_of
+
+_queue = click.argument("queue")
+
+
+@click.group(name="topology")
+def topology_commands() -> None:
+    """Exchanges, queues and bindings.
+
+    To split a shard, declare the queues of the children, unbind the queue of the parent, let its
+    server work until the queue is empty, and then delete it.
+    """
+
+
+@topology_commands.command()
+@operator_option
+def declare(operator: str | None) -> None:
+    """Declare all that this shard needs.
+
+    That is a part of what `configure` does.  Nothing that exists is changed.
+    """
+    from swpt_accounts.operations import topology
+
+    with office() as desk:
+        settings = desk.settings
+        queue, key = settings.protocol_broker_queue, settings.protocol_broker_queue_routing_key
+        topology.declare(desk.connection, settings.protocol_broker_url, queue, key, order=order_of(operator))
+    click.echo(f"declared: the queue {queue} is bound to accounts_in by {key}")
+
+
+@topology_commands.command()
+@_queue
+@click.argument("routing_key")
+@operator_option
+def unbind(queue: str, routing_key: str, operator: str | None) -> None:
+    """Let no more messages into QUEUE by the binding ROUTING_KEY."""
+    from swpt_accounts.operations import topology
+
+    with office() as desk:
+        url = desk.settings.protocol_broker_url
+        topology.unbind(desk.connection, url, queue, routing_key, order=order_of(operator))
+    click.echo(f"unbound: {queue} from accounts_in by {routing_key}")
+
+
+@topology_commands.command(name="delete-queue")
+@_queue
+@operator_option
+def delete_queue(queue: str, operator: str | None) -> None:
+    """Delete QUEUE, if it is empty and nobody consumes it.
+
+    Unbind it first: what arrives in the last moment would be lost.
+    """
+    from swpt_accounts.operations import topology
+
+    with office() as desk:
+        url = desk.settings.protocol_broker_url
+        topology.delete_queue(desk.connection, url, queue, order=order_of(operator))
+    click.echo(f"deleted: {queue}")

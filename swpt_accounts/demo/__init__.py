@@ -1,0 +1,10 @@
+"""The demonstration: the real server in this process, a client that makes its life hard, and a proof.
+
+The server is wired like its programs, with a PostgreSQL from a wheel and a transport in memory.
+The client knows only the protocol: it sends JSON, keeps its own book from the answers, and at the
+end compares the two.
+"""
+
+from .program import run
+
+__all__ = ["run"]

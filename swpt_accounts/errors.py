@@ -1,0 +1,17 @@
+"""Failures that an operator can mend: told in clear lines, never with a traceback."""
+
+
+class OperatorError(Exception):
+    """The command cannot do its work, and the text says why and what to change.
+
+    Raise it for what is expected to happen on real machines: a port in use, a server that is
+    missing, a wrong password.  The command line prints the text and ends with `exit_code`.
+    """
+
+    exit_code = 1
+
+
+def first_line(error: BaseException) -> str:
+    """The first line that an error says about itself, or its class if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

@@ -1,0 +1,51 @@
+"""Whose fault an error is, told by its class (spec: wire.md section 6)."""
+
+from enum import Enum, auto
+from typing import Final
+
+import psycopg2
+
+
+class BatchConflictError(Exception):
+    """Another worker changed the picture while a batch was worked on: nobody's fault, try again."""
+
+
+class Fault(Enum):
+    """What has to happen after an error."""
+
+    CONFLICT = auto()
+    """Another transaction was in the way: try again at once."""
+
+    OUTAGE = auto()
+    """The database is away or unable: back off, hold the messages, blame none of them."""
+
+    MESSAGE = auto()
+    """A message of the batch, or a bug that it has met: find it and isolate it."""
+
+
+# Connection, authorization, catalog, schema, resources, limits, state, operator, system.
+_INFRASTRUCTURE: Final = frozenset({"08", "25", "28", "3D", "42", "53", "54", "55", "57", "58"})
+_CONFLICTS: Final = frozenset({"40001", "40P01"})
+# Two workers create the same row: the loser sees it when it tries again.
+_RACES: Final = frozenset({"account_pkey", "debtor_info_content", "registered_balance_change_pkey"})
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Classify an error that came out of a transaction."""
+    if isinstance(error, BatchConflictError):
+        return Fault.CONFLICT
+    if not isinstance(error, psycopg2.Error):
+        return Fault.MESSAGE
+    code = error.pgcode
+    if code is None:
+        is_lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+        return Fault.OUTAGE if is_lost else Fault.MESSAGE
+    if code in _CONFLICTS or (code == "23505" and error.diag.constraint_name in _RACES):
+        return Fault.CONFLICT
+    if code[:2] in _INFRASTRUCTURE or _misses_partition(error):
+        return Fault.OUTAGE
+    return Fault.MESSAGE
+
+
+def _misses_partition(error: psycopg2.Error) -> bool:
+    return error.pgcode == "23514" and not error.diag.constraint_name

@@ -1,0 +1,1 @@
+"""What operators ask: functions that only read, and return values."""

@@ -1,0 +1,161 @@
+"""Transfers: those that are prepared, and what became of one that somebody asks about."""
+
+from typing import Any, Final
+
+import msgspec
+
+from swpt_accounts.limits import CT_DIRECT, CT_ISSUING, ROOT_CREDITOR_ID
+from swpt_accounts.moments import FIRST_MOMENT, LAST_MOMENT, MICROSECONDS_PER_DAY, Moment
+from swpt_accounts.statements import TRANSFER_COLUMNS
+from swpt_accounts.transfers import PreparedTransfer
+
+from .keyset import WINDOW_ROWS, Cut, Page, Position, clauses, page_of
+from .ledger import JOURNAL_ROW, LedgerEntry, entry
+from .refusals import REFUSAL_COLUMNS, Refusal, refusal
+
+_MOST_FOUND: Final = 100
+
+_KEYS: Final = ("debtor_id", "creditor_id", "transfer_id")
+
+# The planner must see the condition on the key alone, or it would not use it.
+_CONDITIONS: Final = (
+    "{cut}",
+    "debtor_id = CAST(%(debtor_id)s AS int8) AND {cut}",
+    "debtor_id = CAST(%(debtor_id)s AS int8) AND creditor_id = CAST(%(creditor_id)s AS int8) AND {cut}",
+)
+
+_WINDOW_END: Final = f"""
+SELECT debtor_id, creditor_id, transfer_id FROM prepared_transfer WHERE {{condition}}
+ORDER BY {{order}} LIMIT 1 OFFSET {WINDOW_ROWS - 1}
+"""  # noqa: S608 - constants only
+
+_LIST: Final = f"""
+SELECT {", ".join(TRANSFER_COLUMNS)} FROM prepared_transfer WHERE {{condition}} AND {{within}} AND {{overdue}}
+ORDER BY {{order}} LIMIT %(limit)s
+"""  # noqa: S608 - constants only
+
+_REQUEST: Final = """
+coordinator_request_id = CAST(%(coordinator_request_id)s AS int8)
+AND coordinator_id = CAST(%(coordinator_id)s AS int8) AND coordinator_type = %(coordinator_type)s
+"""
+
+_SENDER: Final = "debtor_id = CAST(%(debtor_id)s AS int8) AND creditor_id = CAST(%(creditor_id)s AS int8)"
+
+_END: Final = "(CAST(%(end_0)s AS int8), CAST(%(end_1)s AS int8), CAST(%(end_2)s AS int8))"
+
+_FIND_PREPARED: Final = f"""
+SELECT {", ".join(TRANSFER_COLUMNS)} FROM prepared_transfer WHERE {_SENDER} AND {{which}} LIMIT {_MOST_FOUND}
+"""  # noqa: S608 - constants only
+
+_FIND_COMMITTED: Final = f"""
+SELECT {JOURNAL_ROW} FROM journal
+WHERE debtor_id = CAST(%(debtor_id)s AS int8) AND sender_creditor_id = CAST(%(creditor_id)s AS int8)
+    AND applied_at BETWEEN %(since)s AND %(until)s AND {{which}}
+ORDER BY applied_at DESC LIMIT {_MOST_FOUND}
+"""  # noqa: S608 - constants only
+
+_FIND_REFUSED: Final = f"""
+SELECT {REFUSAL_COLUMNS} FROM refusal
+WHERE {_SENDER} AND refused_at BETWEEN %(since)s AND %(until)s AND {{which}}
+ORDER BY refused_at DESC LIMIT {_MOST_FOUND}
+"""  # noqa: S608 - constants only
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a coordinator calls a transfer."""
+
+    coordinator_type: str
+    coordinator_id: int
+    coordinator_request_id: int
+
+
+class FoundTransfer(msgspec.Struct, frozen=True):
+    """All that is known of a transfer: a coordinator may use the name of a request again."""
+
+    prepared: list[PreparedTransfer]
+    committed: list[LedgerEntry]
+    refused: list[Refusal]
+
+
+def list_prepared(
+    connection: Any,
+    cut: Cut,
+    limit: int,
+    *,
+    debtor_id: int | None = None,
+    creditor_id: int | None = None,
+    overdue_at: Moment | None = None,
+) -> Page[PreparedTransfer]:
+    """Prepared transfers by debtor, sender and id; of all, of one debtor, or of one sender.
+
+    With `overdue_at` only those whose deadline was before; such a page looks at a bounded number of
+    transfers, so that it may be short, even empty, before the end of the list.
+    """
+    assert creditor_id is None or debtor_id is not None, "a sender belongs to a debtor"
+    condition = _CONDITIONS[(debtor_id is not None) + (creditor_id is not None)]
+    cut_condition, order, values = clauses(cut, _KEYS, newest_first=False)
+    parameters: dict[str, Any] = {"debtor_id": debtor_id, "creditor_id": creditor_id, **values}
+    parts = {
+        "condition": condition.format(cut=cut_condition),
+        "order": order,
+        "within": "true",
+        "overdue": "true",
+    }
+    with connection, connection.cursor() as cursor:
+        end = None
+        if overdue_at is not None:
+            parts["overdue"] = "deadline < %(overdue_at)s"
+            cursor.execute(_WINDOW_END.format(**parts), parameters)
+            end = cursor.fetchone()
+            if end is not None:
+                comparison = ">=" if cut.is_backward else "<="
+                parts["within"] = f"({', '.join(_KEYS)}) {comparison} {_END}"
+                parameters |= {f"end_{number}": value for number, value in enumerate(end)}
+        cursor.execute(_LIST.format(**parts), parameters | {"limit": limit + 1, "overdue_at": overdue_at})
+        found = [PreparedTransfer(*row) for row in cursor.fetchall()]
+    return page_of(found, cut, limit, _position, end)
+
+
+def known_sender(debtor_id: int, request: Request) -> int | None:
+    """The sender that the coordinator's type tells (protocol.md section 7); None if it does not."""
+    if request.coordinator_type == CT_DIRECT:
+        return request.coordinator_id
+    is_issuing = request.coordinator_type == CT_ISSUING and request.coordinator_id == debtor_id
+    return ROOT_CREDITOR_ID if is_issuing else None
+
+
+def find_transfer(
+    connection: Any,
+    debtor_id: int,
+    creditor_id: int,
+    which: int | Request,
+    *,
+    since: Moment = FIRST_MOMENT,
+    until: Moment = LAST_MOMENT,
+) -> FoundTransfer:
+    """What became of a transfer of this sender, named by its id or by its coordinator's request.
+
+    The moments are those of application or refusal; the shorter the time, the quicker the answer.
+    """
+    parameters: dict[str, Any] = {"debtor_id": debtor_id, "creditor_id": creditor_id, "until": until}
+    if isinstance(which, Request):
+        condition = _REQUEST
+        parameters |= msgspec.structs.asdict(which)
+    else:
+        condition = "transfer_id = CAST(%(transfer_id)s AS int8)"
+        parameters["transfer_id"] = which
+        # No transfer is applied before the day that its id tells (accounting.md section 3.6).
+        since = max(since, min(which >> 40, LAST_MOMENT // MICROSECONDS_PER_DAY) * MICROSECONDS_PER_DAY)
+    parameters["since"] = since
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_FIND_PREPARED.format(which=condition), parameters)
+        prepared = [PreparedTransfer(*row) for row in cursor.fetchall()]
+        cursor.execute(_FIND_REFUSED.format(which=condition), parameters)
+        refused = [refusal(row) for row in cursor.fetchall()]
+        cursor.execute(_FIND_COMMITTED.format(which=condition), parameters)
+        committed = [entry(row, creditor_id) for row in cursor.fetchall()]
+    return FoundTransfer(prepared, committed, refused)
+
+
+def _position(transfer: PreparedTransfer) -> Position:
+    return transfer.debtor_id, transfer.creditor_id, transfer.transfer_id

@@ -1,0 +1,38 @@
+"""What is wrong with a message that cannot be taken (spec: wire.md section 7)."""
+
+from typing import Literal, TypeAlias
+
+Reason: TypeAlias = Literal[
+    "too_large",
+    "bad_content_type",
+    "unknown_type",
+    "bad_encoding",
+    "too_deep",
+    "bad_json",
+    "not_an_object",
+    "type_mismatch",
+    "bad_field",
+    "bad_combination",
+    "reserved_coordinator_type",
+    "foreign_coordinator",
+    "not_internal",
+    "not_allowed",
+    "wrong_shard",
+]
+"""The reasons of the ordered checks, in their order."""
+
+
+class Malformed(Exception):
+    """A message breaks a rule of the protocol; its sender gets no answer.
+
+    `detail` is ASCII, at most 200 characters, names the field, and never shows the
+    content of notes or configurations.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason: Reason = reason
+        self.detail = detail.encode("ascii", "replace").decode("ascii")[:200]
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"

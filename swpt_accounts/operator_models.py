@@ -1,0 +1,166 @@
+"""The tables of operators: chores, audit, refusals, summaries, and who may enter the admin API.
+
+Moments are as in `models`.  No rule of the protocol reads these tables.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    SmallInteger,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from .models import db
+
+
+class ChoreRecord(db.Model):  # type: ignore[name-defined,misc]
+    """How a chore goes: where its pass is, and how the last one went (see `chores`).
+
+    Seconds are durations.  `position` and `pass_started_at` are none between two passes.
+    """
+
+    __tablename__ = "chore"
+
+    name = Column(Text, primary_key=True)
+    period_seconds = Column(Double, nullable=False)
+    pass_started_at = Column(BigInteger)
+    position = Column(JSONB)
+    pass_rows = Column(BigInteger, nullable=False, server_default="0")
+    pass_seconds = Column(Double, nullable=False, server_default="0")
+    last_started_at = Column(BigInteger)
+    last_finished_at = Column(BigInteger)
+    last_rows = Column(BigInteger, nullable=False, server_default="0")
+    last_seconds = Column(Double, nullable=False, server_default="0")
+    requested_at = Column(BigInteger, comment="when an operator asked to do it now; none if nobody waits")
+
+
+class Audit(db.Model):  # type: ignore[name-defined,misc]
+    """What an operator has changed, when, and from where."""
+
+    __tablename__ = "audit"
+
+    audit_id = Column(BigInteger, Identity(), primary_key=True)
+    happened_at = Column(BigInteger, nullable=False)
+    operator = Column(Text, nullable=False)
+    origin = Column(Text, nullable=False)
+    action = Column(Text, nullable=False)
+    target = Column(Text, nullable=False)
+    detail = Column(Text, nullable=False)
+
+    __table_args__ = (Index("audit_happened_at", "happened_at"),)
+
+
+class Restoration(db.Model):  # type: ignore[name-defined,misc]
+    """A restoration from a backup, after which all counters are raised (accounting.md section 3.6).
+
+    The accounts up to the position are done; `finished_at` is none until all are.
+    """
+
+    __tablename__ = "restoration"
+
+    restored_at = Column(BigInteger, primary_key=True, autoincrement=False)
+    started_at = Column(BigInteger, nullable=False)
+    finished_at = Column(BigInteger)
+    last_debtor_id = Column(BigInteger)
+    last_creditor_id = Column(BigInteger)
+    accounts = Column(BigInteger, nullable=False, server_default="0")
+
+
+class Refusal(db.Model):  # type: ignore[name-defined,misc]
+    """A request that was refused, so that operators can tell why.  Kept for some days.
+
+    `kind` is transfer (RejectedTransfer), commit (a failed FinalizedTransfer) or configuration
+    (RejectedConfig); columns that the kind does not have are none.
+    """
+
+    __tablename__ = "refusal"
+
+    refused_at = Column(BigInteger, primary_key=True, autoincrement=False)
+    refusal_id = Column(BigInteger, Identity(cache=100), primary_key=True)
+    kind = Column(Text, nullable=False)
+    code = Column(Text, nullable=False)
+    debtor_id = Column(BigInteger, nullable=False)
+    creditor_id = Column(BigInteger, nullable=False)
+    coordinator_type = Column(Text)
+    coordinator_id = Column(BigInteger)
+    coordinator_request_id = Column(BigInteger)
+    transfer_id = Column(BigInteger)
+    total_locked_amount = Column(BigInteger)
+    config_ts = Column(BigInteger)
+    config_seqnum = Column(Integer)
+    config_flags = Column(Integer)
+    negligible_amount = Column(Double)
+    config_data = Column(Text)
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('transfer', 'commit', 'configuration')", name="kind_is_known"),
+        Index("refusal_account", "debtor_id", "creditor_id", "refused_at", "refusal_id"),
+        Index("refusal_debtor", "debtor_id", "refused_at", "refusal_id"),
+    )
+
+
+class DebtorSummary(db.Model):  # type: ignore[name-defined,misc]
+    """What a currency amounts to, counted by a chore in one snapshot per currency.
+
+    The sums are of all accounts of this shard, the root account included, so that `principals` is
+    0 if this is the only shard.  The rows are few and small: metrics and lists read nothing else.
+    """
+
+    __tablename__ = "debtor_summary"
+
+    debtor_id = Column(BigInteger, primary_key=True, autoincrement=False)
+    summarized_at = Column(BigInteger, nullable=False)
+    accounts = Column(BigInteger, nullable=False, comment="neither deleted ones nor the root account")
+    deleted_accounts = Column(BigInteger, nullable=False)
+    overflown_accounts = Column(BigInteger, nullable=False)
+    issued = Column(Numeric(40, 0), nullable=False, comment="minus the principal of the root account")
+    principals = Column(Numeric(40, 0), nullable=False, comment="the sum of all")
+    locked = Column(Numeric(40, 0), nullable=False)
+    prepared_transfers = Column(BigInteger, nullable=False)
+
+
+class ApiToken(db.Model):  # type: ignore[name-defined,misc]
+    """Who may enter the admin API and the console.  The token itself was shown once, and is not here."""
+
+    __tablename__ = "api_token"
+
+    api_token_id = Column(BigInteger, Identity(), primary_key=True)
+    name = Column(Text, nullable=False)
+    role = Column(Text, nullable=False)
+    prefix = Column(Text, nullable=False, comment="the first characters, to recognize it")
+    token_sha256 = Column(LargeBinary, nullable=False, unique=True)
+    created_at = Column(BigInteger, nullable=False)
+    expires_at = Column(BigInteger, comment="none: never")
+    revoked_at = Column(BigInteger)
+
+    __table_args__ = (CheckConstraint("role IN ('viewer', 'operator')", name="role_is_known"),)
+
+
+class AdminSession(db.Model):  # type: ignore[name-defined,misc]
+    """A login to the console.  It ends with its token, by logging out, or by time."""
+
+    __tablename__ = "admin_session"
+
+    session_sha256 = Column(LargeBinary, primary_key=True)
+    api_token_id = Column(BigInteger, nullable=False)
+    created_at = Column(BigInteger, nullable=False)
+    seen_at = Column(BigInteger, nullable=False, index=True)
+
+
+class AdminKey(db.Model):  # type: ignore[name-defined,misc]
+    """The random key that signs cookies and page tokens, shared by all processes.  One row."""
+
+    __tablename__ = "admin_key"
+
+    admin_key_id = Column(SmallInteger, primary_key=True, autoincrement=False)
+    secret = Column(LargeBinary, nullable=False)
+
+    __table_args__ = (CheckConstraint("admin_key_id = 1", name="there_is_one_key"),)

@@ -1,0 +1,29 @@
+"""The server's settings that take part in decisions, as the pure rules see them.
+
+Durations are whole microseconds, like moments (spec: accounting.md section 14).
+"""
+
+import msgspec
+
+from .limits import MAX_INT32
+from .moments import seconds
+from .routing import Realm
+
+_DAY = seconds(86400)
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """One value for a whole batch; `settings_version` counts the promises of the server record."""
+
+    realm: Realm = Realm(0, 0)
+    max_config_delay: int = 7 * _DAY
+    rate_change_min_interval: int = 8 * _DAY
+    settings_max_age: int = _DAY
+    commit_period_seconds: int = 7776000
+    transfer_note_max_bytes: int = 500
+    settings_version: int = 1
+    max_prepared_transfers: int = MAX_INT32
+    account_update_ttl_seconds: int = 604800
+    account_update_delay: int = seconds(1)
+    account_update_min_interval: int = seconds(60)
+    credit_safe_age: int = 90 * _DAY

@@ -1,0 +1,175 @@
+"""One transaction for each verb: gather under locks, decide in the pure core, store state and outbox.
+
+Spec: accounting.md section 1 (steps).  Errors come out as they are; `faults` tells whose they are.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, Final
+
+import msgspec
+
+from . import metrics
+from . import statements as sql
+from .balances import INTEREST_BOUND
+from .book import Alarm
+from .broker.batch import Delivered
+from .broker.delivery import Delivery
+from .dead_letters import DeadLetter, store_dead_letters
+from .debtor_infos import DebtorInfos
+from .gathering import gather, settings_of
+from .ledger import Ledger
+from .messages import ConfigureAccount, Malformed, Message
+from .moments import Moment, seconds
+from .policy import Policy
+from .refusals import store_refusals
+from .storing import Stored, store
+
+_FAR_AHEAD: Final = seconds(7200)
+
+
+class Bench(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process works with: the rules in force, its memory, and the names it signs with."""
+
+    policy: Policy
+    infos: DebtorInfos
+    publisher_key: int
+    queue: str
+    dead_letter_max_open: int
+    clock: Callable[[], Moment]
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What a committed batch has done: what to publish, and what to count and to log."""
+
+    stored: Stored | None
+    consumed: Counter[str]
+    ignored: Counter[tuple[str, str]]
+    rejections: Counter[str]
+    dead_letters: list[DeadLetter]
+    alarms: list[Alarm]
+    overflows: int
+    future_configs: int
+
+
+def apply_batch(connection: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
+    """Apply a batch of deliveries in one transaction, and put the malformed ones aside.
+
+    Twice is harmless: every ladder recognizes a message that it has applied (accounting.md S9).
+    """
+    with connection, connection.cursor() as cursor:
+        applied = _apply(cursor, items, bench)
+        applied_at = perf_counter()
+    metrics.COMMIT_SECONDS.observe(perf_counter() - applied_at)
+    return applied
+
+
+def apply_alone(connection: Any, item: Delivered, bench: Bench) -> Applied:
+    """Apply one delivery that may break its batch, and forget the attempts that it has cost."""
+    with connection, connection.cursor() as cursor:
+        applied = _apply(cursor, [item], bench)
+        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": _digest(item.delivery)})
+        return applied
+
+
+def record_attempt(connection: Any, delivery: Delivery, bench: Bench) -> int:
+    """Count a lone try before it is made, so that a crash counts as well; returns the count."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql.RECORD_ATTEMPT, {"digest": _digest(delivery), "now": bench.clock()})
+        return int(cursor.fetchone()[0])
+
+
+def forget_attempts(connection: Any, delivery: Delivery) -> None:
+    """Absolve a delivery: the fault was ours."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": _digest(delivery)})
+
+
+def put_aside(connection: Any, delivery: Delivery, detail: str, bench: Bench) -> Applied:
+    """Make a delivery that fails again and again a dead letter (wire.md section 6)."""
+    letter = DeadLetter(delivery, "internal_error", detail)
+    with connection, connection.cursor() as cursor:
+        store_dead_letters(cursor, [letter], bench.queue, bench.dead_letter_max_open, bench.clock())
+        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": _digest(delivery)})
+    return Applied(
+        stored=None,
+        consumed=Counter(),
+        ignored=Counter(),
+        rejections=Counter(),
+        dead_letters=[letter],
+        alarms=[],
+        overflows=0,
+        future_configs=0,
+    )
+
+
+def load_policy(connection: Any, policy: Policy) -> Policy:
+    """The policy with the values that this database has promised (accounting.md section 10.4)."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql.LOAD_SERVER_RECORD)
+        transfer_note_max_bytes, commit_period, version = cursor.fetchone()
+    return msgspec.structs.replace(
+        policy,
+        transfer_note_max_bytes=transfer_note_max_bytes,
+        commit_period_seconds=commit_period,
+        settings_version=version,
+    )
+
+
+def _apply(cursor: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
+    messages: list[Message] = []
+    dead_letters = []
+    for delivery, message in items:
+        if isinstance(message, Malformed):
+            dead_letters.append(DeadLetter(delivery, message.reason, message.detail))
+        elif isinstance(message, Exception):
+            raise message
+        else:
+            messages.append(message)
+    ledger = Ledger(gather(cursor, messages, bench.policy, bench.infos, bench.clock), settings_of)
+    for message in messages:
+        ledger.apply(message)
+    dead_letters += _refused_credits(ledger, items)
+    stored = store(cursor, ledger, bench.infos, bench.publisher_key)
+    rejections = Counter(store_refusals(cursor, ledger.events, ledger.now))
+    is_room = store_dead_letters(cursor, dead_letters, bench.queue, bench.dead_letter_max_open, ledger.now)
+    if not is_room:
+        ledger.alarms.append(Alarm("too many open dead letters: the newest are kept without their bodies"))
+    return Applied(
+        stored=stored,
+        consumed=Counter(type(message).__name__ for message in messages),
+        ignored=Counter(ledger.ignored),
+        rejections=rejections,
+        dead_letters=dead_letters,
+        alarms=[*ledger.alarms, *_interest_alarms(ledger)],
+        overflows=ledger.overflows,
+        future_configs=_future_configs(messages, ledger.now),
+    )
+
+
+def _refused_credits(ledger: Ledger, items: Sequence[Delivered]) -> list[DeadLetter]:
+    reasons = {id(refused.message): refused.reason for refused in ledger.refused_credits}
+    return [
+        DeadLetter(delivery, reasons[id(message)], "see the registry of applied credits")
+        for delivery, message in items
+        if id(message) in reasons
+    ]
+
+
+def _interest_alarms(ledger: Ledger) -> list[Alarm]:
+    """Accounts whose interest had to be cut (accounting.md section 2)."""
+    return [
+        Alarm("interest out of bounds", (new.debtor_id, new.creditor_id))
+        for old, new in ledger.changed_accounts()
+        if abs(new.interest) >= INTEREST_BOUND > abs(old.interest)
+    ]
+
+
+def _future_configs(messages: Sequence[Message], now: Moment) -> int:
+    return sum(isinstance(m, ConfigureAccount) and m.ts > now + _FAR_AHEAD for m in messages)
+
+
+def _digest(delivery: Delivery) -> bytes:
+    return delivery.body_sha256 or hashlib.sha256(delivery.body).digest()

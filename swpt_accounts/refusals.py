@@ -1,0 +1,85 @@
+"""Writes down which requests of a batch were refused, so that operators can tell why for some days.
+
+A batch without refusals costs a look at its events, and one with refusals a single statement.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from .events import Event, FinalizedTransfer, RejectedConfig, RejectedTransfer
+from .limits import OK
+from .moments import Moment, parse_timestamp
+
+# What a kind does not have is missing in its object, and NULL in the row.
+_INSERT: Final = """
+INSERT INTO refusal (refused_at, kind, code, debtor_id, creditor_id, coordinator_type, coordinator_id,
+    coordinator_request_id, transfer_id, total_locked_amount, config_ts, config_seqnum, config_flags,
+    negligible_amount, config_data)
+SELECT %(now)s, r.* FROM json_to_recordset(%(refusals)s) AS r (
+    kind text, code text, debtor_id int8, creditor_id int8, coordinator_type text, coordinator_id int8,
+    coordinator_request_id int8, transfer_id int8, total_locked_amount int8, config_ts int8,
+    config_seqnum int4, config_flags int4, negligible_amount float8, config_data text)
+"""
+
+
+class _Refusal(msgspec.Struct, gc=False, omit_defaults=True):
+    kind: str
+    code: str
+    debtor_id: int
+    creditor_id: int
+    coordinator_type: str | None = None
+    coordinator_id: int | None = None
+    coordinator_request_id: int | None = None
+    transfer_id: int | None = None
+    total_locked_amount: int | None = None
+    config_ts: Moment | None = None
+    config_seqnum: int | None = None
+    config_flags: int | None = None
+    negligible_amount: float | None = None
+    config_data: str | None = None
+
+
+def store_refusals(cursor: Any, events: Iterable[Event], now: Moment) -> list[str]:
+    """Write down the refusals among the events of a batch; returns their codes (wire.md section 14)."""
+    refusals = [refusal for event in events if (refusal := _refusal(event)) is not None]
+    if refusals:
+        cursor.execute(_INSERT, {"now": now, "refusals": msgspec.json.encode(refusals).decode()})
+    return [refusal.code for refusal in refusals]
+
+
+def _refusal(event: Event) -> _Refusal | None:
+    if isinstance(event, RejectedTransfer):
+        return _refused_transfer("transfer", event, None)
+    if isinstance(event, FinalizedTransfer) and event.status_code != OK:
+        return _refused_transfer("commit", event, event.transfer_id)
+    if isinstance(event, RejectedConfig):
+        return _Refusal(
+            "configuration",
+            event.rejection_code,
+            event.debtor_id,
+            event.creditor_id,
+            config_ts=parse_timestamp(event.config_ts),
+            config_seqnum=event.config_seqnum,
+            config_flags=event.config_flags,
+            negligible_amount=event.negligible_amount,
+            config_data=event.config_data,
+        )
+    return None
+
+
+def _refused_transfer(
+    kind: str, event: RejectedTransfer | FinalizedTransfer, transfer_id: int | None
+) -> _Refusal:
+    return _Refusal(
+        kind,
+        event.status_code,
+        event.debtor_id,
+        event.creditor_id,
+        event.coordinator_type,
+        event.coordinator_id,
+        event.coordinator_request_id,
+        transfer_id,
+        event.total_locked_amount,
+    )

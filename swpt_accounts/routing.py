@@ -1,0 +1,47 @@
+"""Keys: where a message goes, and which shard owns an account (spec: wire.md sections 3 and 10.1)."""
+
+from functools import lru_cache
+from hashlib import md5
+from typing import NamedTuple
+
+
+@lru_cache(maxsize=65536)
+def hex_key(number: int) -> str:
+    """The routing key of an agent's id: eight dotted hexadecimal bytes (wire.md section 3.1)."""
+    return number.to_bytes(8, "big", signed=True).hex(".")
+
+
+def account_digest(debtor_id: int, creditor_id: int) -> bytes:
+    """The MD5 digest that decides about an account's key and shard (wire.md section 3.2)."""
+    key = debtor_id.to_bytes(8, "big", signed=True) + creditor_id.to_bytes(8, "big", signed=True)
+    return md5(key, usedforsecurity=False).digest()
+
+
+@lru_cache(maxsize=65536)
+def binary_key(debtor_id: int, creditor_id: int) -> str:
+    """The routing key of an account: 24 dotted bits (wire.md section 3.2)."""
+    return ".".join(format(int.from_bytes(account_digest(debtor_id, creditor_id)[:3], "big"), "024b"))
+
+
+class Realm(NamedTuple):
+    """The part of all accounts that one shard owns: those whose digest starts with `prefix`."""
+
+    bits: int
+    prefix: int
+
+    @classmethod
+    def parse(cls, binding_key: str) -> "Realm":
+        """Read a binding key such as `#` or `1.0.#` (checked by the settings)."""
+        digits = binding_key.removesuffix("#").replace(".", "")
+        return cls(len(digits), int(digits, 2) if digits else 0)
+
+    def owns(self, debtor_id: int, creditor_id: int) -> bool:
+        """Whether the account belongs to this shard."""
+        if self.bits == 0:
+            return True
+        first = int.from_bytes(account_digest(debtor_id, creditor_id)[:4], "big")
+        return first >> (32 - self.bits) == self.prefix
+
+    def parent(self) -> "Realm | None":
+        """The realm that this one was split from; the whole realm has none (wire.md section 10.1)."""
+        return None if self.bits == 0 else Realm(self.bits - 1, self.prefix >> 1)

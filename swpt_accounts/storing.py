@@ -1,0 +1,169 @@
+"""Stores what a book has collected: accounts, transfers, journal, and the events as one outbox row."""
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from struct import pack
+from typing import Any, Final
+
+import msgspec
+import psycopg2
+from psycopg2.extras import Json
+
+from . import statements as sql
+from .accounts import Account, update_due_at
+from .book import Book
+from .debtor_infos import DebtorInfos
+from .events import Envelope, Event, PendingBalanceChange, envelop
+from .facts import AccountKey
+from .faults import BatchConflictError
+from .moments import T0, Moment
+from .statements import arrays
+
+_astuple = msgspec.structs.astuple
+_COLUMNS: Final = sql.ACCOUNT_COLUMNS
+_INFO: Final = _COLUMNS.index("debtor_info_id")
+_FIRST_BALANCE: Final = sql.FIRST_BALANCE_COLUMN
+_BALANCE_COLUMNS: Final = [*_COLUMNS[:2], *_COLUMNS[_FIRST_BALANCE:]]
+
+# Compression is worth its time because the row is written twice, to the log and to the table,
+# while the events of a batch repeat each other: level 1 leaves less than a tenth of them.
+_COMPRESSION_LEVEL: Final = 1
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """The events of a transaction, ready to be published once it is committed."""
+
+    outbox_id: int
+    envelopes: list[Envelope]
+
+
+def store(cursor: Any, book: Book, infos: DebtorInfos, publisher_key: int) -> Stored | None:
+    """Write the results of a book; None if there is nothing to publish.
+
+    Raises BatchConflictError if another worker created one of the accounts first.
+    """
+    # A purged account may be created again by a later step of the same batch.
+    _purge_accounts(cursor, book.purged_accounts)
+    _store_root_configurations(cursor, book)
+    _create_accounts(cursor, book.created_accounts(), infos)
+    _update_accounts(cursor, book.changed_accounts(), infos)
+    _store_transfers(cursor, book)
+    _store_updates_due(cursor, book)
+    if book.new_credits:
+        rows = [(*key, *_astuple(credit)) for key, credit in book.new_credits.items()]
+        columns = "debtor_id other_creditor_id change_id creditor_id principal_delta committed_at"
+        cursor.execute(sql.INSERT_CREDITS, arrays(columns.split(), rows))
+    if book.entries:
+        cursor.execute(sql.INSERT_ENTRIES, arrays(sql.JOURNAL_COLUMNS, map(_astuple, book.entries)))
+    return store_events(cursor, book.events, book.now, publisher_key)
+
+
+def _store_root_configurations(cursor: Any, book: Book) -> None:
+    for debtor_id in sorted(book.root_configurations):
+        config_data = book.root_configurations[debtor_id]
+        cursor.execute(sql.STORE_ROOT_CONFIGURATION, {"debtor_id": debtor_id, "config_data": config_data})
+        cursor.execute(sql.REQUEST_PROPAGATION, {"debtor_id": debtor_id, "now": book.now})
+
+
+def _row(cursor: Any, account: Account, infos: DebtorInfos) -> list[Any]:
+    """The account as a row of its table."""
+    row = list(_astuple(account))
+    row[_INFO] = infos.number(cursor, account.debtor_info)
+    return row
+
+
+def _create_accounts(cursor: Any, created: Sequence[Account], infos: DebtorInfos) -> None:
+    if not created:
+        return
+    rows = [_row(cursor, account, infos) for account in created]
+    cursor.execute(sql.INSERT_ACCOUNTS, arrays(_COLUMNS, rows))
+    if cursor.rowcount != len(rows):
+        raise BatchConflictError("another worker has created the account")
+
+
+def _update_accounts(cursor: Any, changed: Sequence[tuple[Account, Account]], infos: DebtorInfos) -> None:
+    """Write the changed accounts, most of them only in the columns that transfers change."""
+    balances, others = [], []
+    for old, new in changed:
+        before, after = _astuple(old), _astuple(new)
+        if before[:_FIRST_BALANCE] == after[:_FIRST_BALANCE]:
+            balances.append(after[:2] + after[_FIRST_BALANCE:])
+        else:
+            others.append(_row(cursor, new, infos))
+    for statement, columns, rows in (
+        (sql.UPDATE_BALANCES, _BALANCE_COLUMNS, balances),
+        (sql.UPDATE_ACCOUNTS, _COLUMNS, others),
+    ):
+        if rows:
+            cursor.execute(statement, arrays(columns, rows))
+            assert cursor.rowcount == len(rows), "locked accounts do not vanish"
+
+
+def _store_transfers(cursor: Any, book: Book) -> None:
+    if book.removed_transfers:
+        keys = book.removed_transfers
+        cursor.execute(sql.DELETE_TRANSFERS, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
+        assert cursor.rowcount == len(book.removed_transfers), "locked transfers do not vanish"
+    if book.new_transfers:
+        rows = map(_astuple, book.new_transfers.values())
+        cursor.execute(sql.INSERT_TRANSFERS, arrays(sql.TRANSFER_COLUMNS, rows))
+
+    if book.reminded_transfers:
+        reminders = [(*key, book.now) for key in book.reminded_transfers]
+        columns = ("debtor_id", "creditor_id", "transfer_id", "last_reminder_ts")
+        cursor.execute(sql.REMIND_TRANSFERS, arrays(columns, reminders))
+
+
+def _purge_accounts(cursor: Any, keys: Sequence[AccountKey]) -> None:
+    if not keys:
+        return
+    parameters = arrays(("debtor_id", "creditor_id"), keys)
+    for statement in (sql.PURGE_ACCOUNTS, sql.PURGE_UPDATES_DUE, sql.PURGE_ROOT_CONFIGURATIONS):
+        cursor.execute(statement, parameters)
+
+
+def _store_updates_due(cursor: Any, book: Book) -> None:
+    """Schedule the AccountUpdate of every account on which nothing was pending before."""
+    due = [account for account in book.created_accounts() if account.update_pending_since != T0]
+    due += [
+        new
+        for old, new in book.changed_accounts()
+        if new.update_pending_since not in (T0, old.update_pending_since)
+    ]
+    rows = sorted((a.debtor_id, a.creditor_id, update_due_at(a, book.policy)) for a in due)
+    if rows:
+        cursor.execute(sql.INSERT_UPDATES_DUE, arrays(("debtor_id", "creditor_id", "due_at"), rows))
+
+
+def store_events(cursor: Any, events: Sequence[Event], now: Moment, publisher_key: int) -> Stored | None:
+    """Write the events of a step or a batch into one outbox row; None if there are none."""
+    if not events:
+        return None
+    envelopes = [envelop(event) for event in events]
+    cursor.execute(
+        sql.INSERT_OUTBOX,
+        {
+            "now": now,
+            "publisher_key": publisher_key,
+            "type_counts": Json(Counter(envelope.type for envelope in envelopes)),
+            "accounts": psycopg2.Binary(pack_accounts(events)),
+            "payload": psycopg2.Binary(pack_bodies([envelope.body for envelope in envelopes])),
+        },
+    )
+    return Stored(cursor.fetchone()[0], envelopes)
+
+
+def pack_bodies(bodies: Sequence[bytes]) -> bytes:
+    """Encoded events as compressed lines; JSON on one line holds no line break."""
+    return zlib.compress(b"\n".join(bodies), _COMPRESSION_LEVEL)
+
+
+def pack_accounts(events: Sequence[Event]) -> bytes:
+    """The accounts that the events belong to, as pairs of big-endian int64 (wire.md section 10.2)."""
+    keys = {
+        (e.debtor_id, e.other_creditor_id if isinstance(e, PendingBalanceChange) else e.creditor_id)
+        for e in events
+    }
+    numbers = [number for key in sorted(keys) for number in key]
+    return pack(f">{len(numbers)}q", *numbers)

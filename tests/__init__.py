@@ -1,0 +1,1 @@
+"""The tests, ring by ring: see CONTRIBUTING.md."""

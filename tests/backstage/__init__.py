@@ -1,0 +1,1 @@
+"""What tests of failures stand on: a proxy, a client, processes of the server, and audits."""

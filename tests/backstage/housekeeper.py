@@ -1,0 +1,61 @@
+"""The chores without a process: on a clock that a test moves, and with a broker in memory."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any
+
+from swpt_accounts.broker import MemoryPublisher, MemoryTransport, Publisher
+from swpt_accounts.chores.chore import Chore
+from swpt_accounts.chores.loop import CHORES, Chores
+from swpt_accounts.moments import Moment
+from swpt_accounts.outbox import Outbox, RetryDelays
+from swpt_accounts.settings import load
+from tests.builders import NOW
+
+
+class Housekeeper:
+    """Does chores at the moment `now`.  What they emit stays in the table of the outbox."""
+
+    def __init__(
+        self,
+        postgres_url: str,
+        chores: tuple[Chore, ...] = CHORES,
+        publisher: Publisher | None = None,
+        **environ: str,
+    ) -> None:
+        self.now: Moment = NOW
+        self.settings = load({"POSTGRES_URL": postgres_url, **environ})
+        transport = MemoryTransport()
+        transport.declare_topology(self.settings.protocol_broker_queue, "#")
+        publisher = publisher or MemoryPublisher(transport)
+        self.outbox = Outbox(postgres_url, publisher, RetryDelays(1.0, 300.0), self.clock)
+        self.chores = Chores(self.settings, self.outbox, chores, self.clock)
+
+    def clock(self) -> Moment:
+        """The moment of the test."""
+        return self.now
+
+    def do(self, *names: str) -> int:
+        """Do these chores to their end, by default all of them; the rows they have handled."""
+        return sum(self.chores.do_all(chore, Event()) for chore in _called(names))
+
+    def close(self) -> None:
+        """End as an orderly process does."""
+        self.chores.close()
+        self.outbox.stop(1.0)
+
+
+def _called(names: Iterable[str]) -> list[Chore]:
+    wanted = list(names) or [chore.name for chore in CHORES]
+    return [chore for name in wanted for chore in CHORES if chore.name == name]
+
+
+@contextmanager
+def housekeeping(postgres_url: str, **options: Any) -> Iterator[Housekeeper]:
+    """A housekeeper that is closed at the end."""
+    keeper = Housekeeper(postgres_url, **options)
+    try:
+        yield keeper
+    finally:
+        keeper.close()

@@ -1,0 +1,147 @@
+"""Workers and chores as processes that a test may kill, and when all their work is done."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import dramatiq
+import pika
+
+from swpt_accounts import clock, db
+from swpt_accounts.chores.loop import work
+from swpt_accounts.composition import make_broker, make_worker_broker
+from swpt_accounts.partitions import make_partitions
+from swpt_accounts.server_record import keep_promises
+from swpt_accounts.settings import load
+from tests.commands import SERVER, Command, running
+
+from .waiting import wait_until
+
+CONSUMING: Final = "Consumer of swpt_accounts: connected"
+QUEUE: Final = "swpt_accounts"
+
+
+def vhost_of(amqp_url: str) -> str:
+    """The name of the virtual host in a URL."""
+    return unquote(urlsplit(amqp_url).path[1:])
+
+
+class Server:
+    """A configured server in one database and one virtual host, whose processes a test starts."""
+
+    def __init__(self, postgres_url: str, amqp_url: str, **environ: str) -> None:
+        self.postgres_url = postgres_url
+        self.amqp_url = amqp_url
+        self.environ = {
+            "POSTGRES_URL": postgres_url,
+            "PROTOCOL_BROKER_URL": amqp_url,
+            "ACCOUNT_UPDATE_DELAY": "0",
+            "ACCOUNT_UPDATE_MIN_INTERVAL": "0",
+            "OUTBOX_RETRY_MIN_DELAY": "0.1",
+            **environ,
+        }
+        self.settings = load(self.environ)
+        with db.session(postgres_url, "a test") as connection:
+            keep_promises(connection, self.settings)
+            make_partitions(connection, clock.utcnow())
+        make_broker(self.settings).declare_topology(QUEUE, "#")
+
+    @contextmanager
+    def worker(self, **environ: str) -> Iterator[Command]:
+        """A worker that consumes."""
+        with self.running("worker", environ) as worker:
+            worker.wait_for(CONSUMING)
+            yield worker
+
+    @contextmanager
+    def running(self, *roles: str | Mapping[str, str]) -> Iterator[Any]:
+        """Processes of these roles, the last of them as a value; a mapping changes the environment."""
+        environ = dict(self.environ)
+        for role in roles:
+            if isinstance(role, Mapping):
+                environ |= role
+        with ExitStack() as stack:
+            for role in roles:
+                if isinstance(role, str):
+                    command = stack.enter_context(running((*SERVER, role), environ))
+            yield command
+
+    @contextmanager
+    def serving_here(self) -> Iterator[None]:
+        """A worker and the chores as threads of this process, which start faster; they end in order."""
+        worker = dramatiq.Worker(make_worker_broker(self.settings), worker_threads=1, worker_timeout=100)
+        stop = threading.Event()
+        chores = threading.Thread(target=lambda: work(self.settings, make_broker(self.settings), stop))
+        worker.start()
+        chores.start()
+        try:
+            yield
+        finally:
+            worker.stop()
+            stop.set()
+            chores.join()
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def rows(self, query: str, *parameters: object) -> list[Any]:
+        """What a query finds."""
+        with db.session(self.postgres_url, "a test") as connection, connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            found: list[Any] = cursor.fetchall()
+            return found
+
+    def execute(self, statement: str) -> None:
+        """Run statements in a transaction of their own."""
+        with (
+            db.session(self.postgres_url, "a test") as connection,
+            connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
+
+    def count_messages(self, queue: str = QUEUE) -> int:
+        """How many messages of a queue are ready."""
+        with pika.BlockingConnection(pika.URLParameters(self.amqp_url)) as connection:
+            declared = connection.channel().queue_declare(queue, passive=True)
+            count: int = declared.method.message_count
+            return count
+
+    def sessions(self, name: str, state: str = "%") -> list[int]:
+        """The database's processes that serve connections of this name and wait for this."""
+        query = """
+            SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s
+            AND coalesce(wait_event_type, '') LIKE %s
+        """
+        return [pid for (pid,) in self.rows(query, name, state)]
+
+    def wait_until_blocked(self, name: str = "swpt_accounts worker") -> int:
+        """Wait until a process of the server waits for a lock; the database's process for it."""
+        return wait_until(lambda: self.sessions(name, "Lock"), f"{name} waits for a lock")[0]
+
+    def wait_until_done(self, timeout: float = 60.0) -> None:
+        """Wait until nothing waits: in the queue, in the outbox, to be announced."""
+        query = """
+            SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM account_update_due)
+        """
+        wait_until(lambda: self.count_messages() == 0, "an empty queue", timeout)
+        wait_until(lambda: self.rows(query) == [(0, 0)], "an empty outbox", timeout)
+
+
+def kill(command: Command) -> None:
+    """End a process as a power failure would, and wait until it is gone."""
+    os.kill(command.process.pid, signal.SIGKILL)
+    command.wait()
+
+
+@contextmanager
+def locking(postgres_url: str, statement: str) -> Iterator[Any]:
+    """A transaction that has run this statement, and ends with the context at the latest."""
+    with db.session(postgres_url, "a test that locks") as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        yield connection
+        connection.rollback()

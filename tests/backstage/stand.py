@@ -1,0 +1,138 @@
+"""A database with the procedures on it, driven by a test without broker and processes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from swpt_accounts import db, procedures
+from swpt_accounts.accounts import Account
+from swpt_accounts.broker.batch import Delivered
+from swpt_accounts.debtor_infos import DebtorInfos
+from swpt_accounts.events import Envelope, Event, decode
+from swpt_accounts.faults import Fault, fault_of
+from swpt_accounts.gathering import lock_accounts
+from swpt_accounts.messages import Message
+from swpt_accounts.moments import Moment
+from swpt_accounts.outbox import unpack
+from swpt_accounts.partitions import make_partitions
+from swpt_accounts.policy import Policy
+from swpt_accounts.procedures import Applied, Bench
+from swpt_accounts.server_record import keep_promises
+from swpt_accounts.settings import load
+from tests.builders import DEBTOR, NOW, POLICY
+
+from .wire import delivered
+
+
+class Stand:
+    """One worker's connection and bench; `clock` may be set by the test."""
+
+    def __init__(
+        self,
+        postgres_url: str,
+        clock: Callable[[], Moment] = lambda: NOW,
+        policy: Policy = POLICY,
+        **bench: Any,
+    ) -> None:
+        self.postgres_url = postgres_url
+        self.connection = db.connect(postgres_url, "a test's worker", key_lookups_only=True)
+        with db.session(postgres_url, "a test") as connection:
+            keep_promises(connection, load({"POSTGRES_URL": postgres_url}))
+            make_partitions(connection, clock())
+        values: dict[str, Any] = {
+            "policy": policy,
+            "infos": DebtorInfos(),
+            "publisher_key": 1,
+            "queue": "swpt_accounts",
+            "dead_letter_max_open": 1000,
+            "clock": clock,
+        }
+        self.bench = Bench(**(values | bench))
+        self.conflicts = 0
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def replace(self, **bench: Any) -> None:
+        """Go on with another bench."""
+        self.bench = msgspec.structs.replace(self.bench, **bench)
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    def apply(self, *messages: Message | Delivered) -> Applied:
+        """Apply a batch once; errors come out as they are."""
+        items = [one if isinstance(one, Delivered) else delivered(one) for one in messages]
+        return procedures.apply_batch(self.connection, items, self.bench)
+
+    def insist(self, *messages: Message | Delivered) -> Applied:
+        """Apply a batch, and again after each conflict, as a worker does."""
+        while True:
+            try:
+                return self.apply(*messages)
+            except Exception as error:
+                if fault_of(error) is not Fault.CONFLICT:
+                    raise
+                self.conflicts += 1
+
+    def execute(self, statement: str, *parameters: object) -> None:
+        """Run a statement in a transaction of its own."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def rows(self, query: str, *parameters: object) -> list[Any]:
+        """What a query finds."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            found: list[Any] = cursor.fetchall()
+            return found
+
+    def value(self, query: str, *parameters: object) -> Any:
+        """The only value that a query finds."""
+        [(value,)] = self.rows(query, *parameters)
+        return value
+
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+        number: int = self.value(f"SELECT count(*) FROM {table}")
+        return number
+
+    def account(self, creditor_id: int, debtor_id: int = DEBTOR) -> Account:
+        """An account as it is stored."""
+        with self.connection, self.connection.cursor() as cursor:
+            found = lock_accounts(cursor, [(debtor_id, creditor_id)], self.bench.infos)
+        return found[debtor_id, creditor_id]
+
+    def envelopes(self) -> list[Envelope]:
+        """Everything in the outbox, in order."""
+        rows = self.rows("SELECT payload FROM outbox ORDER BY outbox_id")
+        return [envelope for (payload,) in rows for envelope in unpack(bytes(payload))]
+
+    def events(self) -> list[Event]:
+        """Everything in the outbox, in order, decoded."""
+        return [decode(envelope.body) for envelope in self.envelopes()]
+
+
+@contextmanager
+def standing(postgres_url: str, **options: Any) -> Iterator[Stand]:
+    """A stand that is closed at the end."""
+    stand = Stand(postgres_url, **options)
+    try:
+        yield stand
+    finally:
+        stand.close()
+
+
+def sweep(postgres_url: str) -> None:
+    """Empty all tables, for the next test."""
+    with db.session(postgres_url, "a test") as connection, connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " AND (relkind = 'p' OR relkind = 'r' AND NOT relispartition) AND relname <> 'alembic_version'"
+        )
+        names = [name for (name,) in cursor.fetchall()]
+        cursor.execute("; ".join(f'DELETE FROM "{name}"' for name in names))

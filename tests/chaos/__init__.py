@@ -1,0 +1,1 @@
+"""Servers and connections are killed under load; run by `make chaos`."""

@@ -1,0 +1,134 @@
+"""Fixtures for all rings: fresh databases and virtual hosts, and how hard Hypothesis tries."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from swpt_accounts.embedded import EmbeddedPostgres
+from tests.services import postgres as postgres_service
+from tests.services import rabbitmq as rabbitmq_service
+from tests.services.errors import ServiceMissing
+from tests.services.postgres import Postgres
+from tests.services.rabbitmq import Rabbitmq
+from tests.services.rabbitmq_node import Rabbitmqctl, RabbitmqNode
+
+# The usual run is the same every time; `make soak` and `make chaos` look for news.
+settings.register_profile(
+    "usual",
+    derandomize=True,
+    max_examples=50,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "thorough",
+    max_examples=2000,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+_RINGS = ("unit", "properties", "integration", "scenarios")
+
+
+def pytest_configure() -> None:
+    """Clean up when we are asked to end, too: `kill` is an interrupt like Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Inner rings first: they are quick, and what fails there fails further out as well."""
+    order = {ring: number for number, ring in enumerate(_RINGS)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(__file__[: -len("conftest.py")]).parts[0], 9))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what is missing, however many tests need it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped)
+    for reason, number in reasons.items():
+        terminalreporter.write_line(f"{number} skipped. {reason}", yellow=True)
+
+
+def _give_up(error: ServiceMissing) -> NoReturn:
+    """Skip at home; in CI nothing may be missing."""
+    if os.environ.get("CI") == "true":
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    raise pytest.skip.Exception(str(error)) from None
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The PostgreSQL of this run; a test wants `postgres_url` instead."""
+    try:
+        with postgres_service.postgres() as server:
+            yield server
+    except ServiceMissing as error:
+        _give_up(error)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A database with the newest schema and no rows, for this test alone."""
+    name = postgres.create_database()
+    yield postgres.database_url(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A database without any tables, for this test alone."""
+    name = postgres.create_empty_database()
+    yield postgres.database_url(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def restartable_postgres() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL of our own, to be stopped, killed and started; a test leaves it running."""
+    try:
+        with postgres_service.own_postgres() as server:
+            yield server
+    except ServiceMissing as error:
+        _give_up(error)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[Rabbitmq]:
+    """The RabbitMQ of this run; a test wants `amqp_url` instead."""
+    try:
+        with rabbitmq_service.rabbitmq() as broker:
+            yield broker
+    except ServiceMissing as error:
+        _give_up(error)
+
+
+@pytest.fixture
+def amqp_url(rabbitmq: Rabbitmq) -> Iterator[str]:
+    """A virtual host with nothing declared in it, for this test alone."""
+    name = rabbitmq.take_vhost()
+    yield rabbitmq.vhost_url(name)
+    rabbitmq.give_back_vhost(name)
+
+
+@pytest.fixture
+def rabbitmqctl(rabbitmq: Rabbitmq) -> Rabbitmqctl:
+    """Runs rabbitmqctl on the broker of this run: `rabbitmqctl("list_queues", "-p", vhost, "name")`."""
+    return rabbitmq.rabbitmqctl
+
+
+@pytest.fixture(scope="session")
+def restartable_rabbitmq() -> Iterator[RabbitmqNode]:
+    """A RabbitMQ of our own, to be stopped, killed and started; a test leaves it running."""
+    try:
+        with rabbitmq_service.own_rabbitmq() as node:
+            yield node
+    except ServiceMissing as error:
+        _give_up(error)

@@ -1,0 +1,21 @@
+"""Databases that the tests of a module share, because to make one costs more than most tests."""
+
+import pytest
+
+from tests.backstage.stand import standing, sweep
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    """A database with the newest schema for all tests of a module; see `stand`."""
+    name = postgres.create_database()
+    yield postgres.database_url(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def stand(database):
+    """A database without rows, with a worker's connection to it."""
+    sweep(database)
+    with standing(database) as stand:
+        yield stand

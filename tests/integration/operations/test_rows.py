@@ -1,0 +1,169 @@
+"""The shard check, the list of the outbox, and single accounts."""
+
+import msgspec
+import pytest
+
+from swpt_accounts.errors import OperatorError
+from swpt_accounts.events import AccountUpdate
+from swpt_accounts.limits import MAX_INT64
+from swpt_accounts.operations.accounts import set_back_config, show_account
+from swpt_accounts.operations.outbox_rows import list_outbox
+from swpt_accounts.operations.shard_check import check_shard
+from swpt_accounts.routing import Realm
+from tests.backstage.stories import clear_outbox, seed
+from tests.builders import (
+    ALICE,
+    BOB,
+    DAY,
+    DEBTOR,
+    HOUR,
+    MINUTE,
+    NOW,
+    ROOT,
+    SHARD,
+    YEAR,
+    configure,
+    request,
+)
+
+WHOLE = Realm(0, 0)
+
+
+@pytest.fixture
+def stand(stand):
+    """A currency with money on one account."""
+    seed(stand)
+    return stand
+
+
+# -- shard check -------------------------------------------------------------------------------
+
+
+def counted(stand, realm):
+    """Rows and foreign rows by table."""
+    checks = check_shard(stand.connection, realm)
+    assert checks is not None
+    return {check.table: (check.rows, check.foreign) for check in checks}
+
+
+def test_every_table_is_checked(stand):
+    """Accounts, prepared transfers and rows of the outbox are counted, each foreign one too."""
+    stand.apply(request(ALICE, BOB))
+    owned = sum(SHARD.owns(DEBTOR, creditor_id) for creditor_id in (ROOT, ALICE, BOB))
+    alice = int(not SHARD.owns(DEBTOR, ALICE))
+    assert counted(stand, WHOLE) == {"account": (3, 0), "prepared_transfer": (1, 0), "outbox": (1, 0)}
+    assert counted(stand, SHARD) == {
+        "account": (3, 3 - owned),
+        "prepared_transfer": (1, alice),
+        "outbox": (1, alice),
+    }
+    other = Realm.parse("1.#")
+    assert counted(stand, other)["prepared_transfer"] == (1, 1 - alice)
+
+
+def test_examples_of_foreign_rows_are_told(stand):
+    """An operator sees which accounts do not belong here."""
+    checks = check_shard(stand.connection, SHARD)
+    assert checks is not None
+    accounts = checks[0]
+    keys = [(DEBTOR, creditor_id) for creditor_id in (ROOT, ALICE, BOB)]
+    assert accounts.examples == [key for key in keys if not SHARD.owns(*key)]
+
+
+def test_the_check_goes_in_pages(stand, monkeypatch):
+    """Pages neither repeat nor leave out rows, and a stop ends the check between two of them."""
+    monkeypatch.setattr("swpt_accounts.operations.shard_check._PAGE", 1)
+    monkeypatch.setattr("swpt_accounts.operations.shard_check._OUTBOX_PAGE", 1)
+    stand.apply(request(ALICE, BOB))
+    stand.apply(request(ALICE, BOB, coordinator_request_id=2))
+    assert counted(stand, WHOLE) == {"account": (3, 0), "prepared_transfer": (2, 0), "outbox": (2, 0)}
+    assert check_shard(stand.connection, WHOLE, lambda: True) is None
+
+
+# -- outbox ------------------------------------------------------------------------------------
+
+
+def test_rows_that_failed_are_listed_with_their_reasons(stand):
+    """The list shows reason, attempts and next attempt; rows that were not answered yet are left out."""
+    stand.apply(request(ALICE, BOB))
+    assert list_outbox(stand.connection, is_all=False) == []
+    [row] = list_outbox(stand.connection, is_all=True)
+    assert (row.type_counts, row.accounts, row.attempts) == ({"PreparedTransfer": 1}, [(DEBTOR, ALICE)], 0)
+    assert (row.created_at, row.is_in_hand, row.last_failure) == (NOW, True, None)
+    stand.execute(
+        "UPDATE outbox SET publisher_key = NULL, attempts = 3, last_failure = 'returned',"
+        " next_attempt_at = %s",
+        NOW + MINUTE,
+    )
+    [row] = list_outbox(stand.connection, is_all=False)
+    assert (row.attempts, row.last_failure, row.next_attempt_at) == (3, "returned", NOW + MINUTE)
+    assert not row.is_in_hand
+    assert list_outbox(stand.connection, is_all=True, after=row.outbox_id) == []
+
+
+# -- accounts ----------------------------------------------------------------------------------
+
+
+def test_an_account_is_shown_with_its_balance(stand):
+    """Balance and available amount are those of the moment; locked money is not available."""
+    stand.apply(request(ALICE, BOB))
+    stand.execute("UPDATE account SET interest_rate = 10.0 WHERE creditor_id = %s", ALICE)
+    shown = show_account(stand.connection, DEBTOR, ALICE, NOW + YEAR)
+    assert (shown.balance, shown.available, shown.at) == (1100, 1000, NOW + YEAR)
+    assert shown.account == stand.account(ALICE)
+
+
+def test_a_root_account_can_issue_up_to_its_limit(stand):
+    """What is available on a root account counts from its issuing limit, and its configuration is shown."""
+    stand.apply(configure(ROOT, negligible_amount=5000.0, config_data='{"rate":1.0}', ts=NOW + 1))
+    shown = show_account(stand.connection, DEBTOR, ROOT, NOW)
+    assert (shown.balance, shown.available, shown.config_data) == (-1000, 4000, '{"rate":1.0}')
+
+
+def test_a_missing_account_is_one_line(stand, order):
+    """An account that does not exist is an error for both commands."""
+    with pytest.raises(OperatorError, match=f"there is no account {DEBTOR}/{MAX_INT64}"):
+        show_account(stand.connection, DEBTOR, MAX_INT64, NOW)
+    with pytest.raises(OperatorError, match="there is no account 1/2"):
+        set_back_config(stand.connection, 1, 2, NOW, 0, bench=stand.bench, order=order)
+
+
+def test_a_frozen_account_takes_configurations_again(stand, order, audit):
+    """The order key is set back and announced, the order leaves a row, and the next configuration counts."""
+    stand.apply(configure(BOB, ts=NOW + 1000 * YEAR, seqnum=5))
+    clear_outbox(stand)
+    stand.apply(configure(BOB, ts=NOW + HOUR, negligible_amount=7.0))
+    assert stand.account(BOB).negligible_amount == 0.0
+    account = set_back_config(stand.connection, DEBTOR, BOB, NOW, 0, bench=stand.bench, order=order)
+    assert account == stand.account(BOB)
+    [update] = stand.events()
+    assert isinstance(update, AccountUpdate)
+    assert (update.creditor_id, update.last_config_ts) == (BOB, "2026-11-21T10:00:00+00:00")
+    assert audit() == [
+        (
+            "accounts set-back-config",
+            f"account {DEBTOR}/{BOB}",
+            "from 3026-11-29T10:00:00+00:00 with number 5 to 2026-11-21T10:00:00+00:00 with number 0",
+        )
+    ]
+    stand.apply(configure(BOB, ts=NOW + HOUR, negligible_amount=7.0))
+    assert stand.account(BOB).negligible_amount == 7.0
+
+
+def test_an_order_key_is_not_set_forward(stand, order, audit):
+    """A later key is refused with the one that the account has."""
+    before = stand.account(BOB)
+    with pytest.raises(OperatorError, match="the order key can only be set back"):
+        set_back_config(stand.connection, DEBTOR, BOB, NOW + DAY, 0, bench=stand.bench, order=order)
+    assert stand.account(BOB) == before
+    assert audit() == []
+    assert stand.count("outbox") == 0
+
+
+def test_a_root_account_is_announced_with_its_configuration(stand, order):
+    """The AccountUpdate of a root account whose key is set back still shows its config_data."""
+    stand.apply(configure(ROOT, negligible_amount=1e30, config_data='{"rate":1.0}', ts=NOW + YEAR))
+    clear_outbox(stand)
+    set_back_config(stand.connection, DEBTOR, ROOT, NOW, 0, bench=stand.bench, order=order)
+    [update] = stand.events()
+    assert msgspec.to_builtins(update)["config_data"] == '{"rate":1.0}'

@@ -1,0 +1,215 @@
+"""The HTTP interface for other shards, on a real database (spec: wire.md section 11)."""
+
+import logging
+import threading
+import time
+
+import pytest
+from sqlalchemy import text
+
+from swpt_accounts.app import create_app
+from swpt_accounts.models import Account, RootConfiguration, db
+from swpt_accounts.settings import load
+
+D = -1
+UD = 2**64 - 1
+PLAIN = "text/plain; charset=utf-8"
+
+
+@pytest.fixture
+def make_client(postgres_url):
+    """Makes clients of applications with the given settings; the database is that of the test."""
+    apps = []
+
+    def make(**environ):
+        app = create_app(load({"POSTGRES_URL": postgres_url} | environ))
+        apps.append(app)
+        return app.test_client()
+
+    yield make
+    for app in apps:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture
+def client(make_client):
+    """A client of an application with the settings of one shard alone."""
+    return make_client()
+
+
+@pytest.fixture
+def account(client):
+    """Creates accounts."""
+
+    def create(debtor_id, creditor_id, *, flags=0, is_deleted=False, config_data=None):
+        row = dict.fromkeys(Account.__table__.columns.keys(), 0)
+        row |= {
+            "debtor_id": debtor_id,
+            "creditor_id": creditor_id,
+            "config_flags": flags,
+            "deleted": is_deleted,
+        }
+        row |= {"overflown": False}
+        with client.application.app_context():
+            db.session.execute(Account.__table__.insert().values(row))
+            if config_data is not None:
+                db.session.add(RootConfiguration(debtor_id=debtor_id, config_data=config_data))
+            db.session.commit()
+
+    return create
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_deleted", "status"),
+    [
+        (0, False, 204),
+        # any bits but bit 0
+        (2**31 - 2, False, 204),
+        (-2, False, 204),
+        # scheduled for deletion
+        (1, False, 404),
+        (-1, False, 404),
+        (0, True, 404),
+        (1, True, 404),
+    ],
+)
+def test_an_account_is_reachable_while_it_is_open(client, account, flags, is_deleted, status):
+    """204 for an existing account that is neither deleted nor scheduled for deletion, else 404."""
+    account(D, 4294967297, flags=flags, is_deleted=is_deleted)
+    answer = client.get(f"/accounts/{UD}/4294967297/reachable")
+    assert (answer.status_code, answer.data) == (status, b"")
+    assert answer.headers["Content-Type"] == PLAIN
+    assert answer.headers["Cache-Control"] == ("max-age=10" if status == 204 else "no-store")
+
+
+def test_an_unknown_account_is_not_reachable(client):
+    """404 without a body, which nobody may cache, for an account that does not exist."""
+    answer = client.get("/accounts/1/2/reachable")
+    assert (answer.status_code, answer.data) == (404, b"")
+    assert answer.headers["Content-Type"] == PLAIN
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("is_deleted", [None, False, True])
+def test_a_root_account_is_always_reachable(client, account, is_deleted):
+    """204 for creditor 0, whether the account is missing, scheduled for deletion or deleted."""
+    if is_deleted is not None:
+        account(D, 0, flags=1, is_deleted=is_deleted)
+    answer = client.get(f"/accounts/{UD}/0/reachable")
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert answer.headers["Cache-Control"] == "max-age=10"
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+@pytest.mark.parametrize(
+    ("creditor_id", "config_data"),
+    [(0, '{"type":"RootConfigData","rate":5.0,"x":"ж\\n"}'), (0, None), (7, None), (7, '{"rate":1.0}')],
+)
+def test_config_answers_for_every_row(client, account, creditor_id, config_data, is_deleted):
+    """200 with the exact text of a root account, and an empty text for any other, deleted or not."""
+    account(D, creditor_id, is_deleted=is_deleted, config_data=config_data)
+    answer = client.get(f"/accounts/{UD}/{creditor_id}/config")
+    assert answer.status_code == 200
+    assert answer.data == ((config_data or "").encode() if creditor_id == 0 else b"")
+    assert answer.headers["Content-Type"] == PLAIN
+    assert answer.headers["Cache-Control"] == "max-age=86400"
+
+
+@pytest.mark.parametrize("creditor_id", [0, 7])
+def test_config_of_a_missing_account_is_unknown(client, creditor_id):
+    """404 without a body, which nobody may cache, also for a root account without a row."""
+    answer = client.get(f"/accounts/1/{creditor_id}/config")
+    assert (answer.status_code, answer.data) == (404, b"")
+    assert answer.headers["Content-Type"] == PLAIN
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("debtor_id", "creditor_id"), [(2**63 - 1, -(2**63)), (-(2**63), 2**63 - 1), (0, 1), (-1, -1)]
+)
+def test_extreme_ids_are_found(client, account, debtor_id, creditor_id):
+    """Ids in paths are unsigned, ids in the database are signed."""
+    account(debtor_id, creditor_id)
+    path = f"/accounts/{debtor_id % 2**64}/{creditor_id % 2**64}"
+    assert client.get(f"{path}/reachable").status_code == 204
+    assert client.get(f"{path}/config").status_code == 200
+
+
+@pytest.mark.parametrize("resource", ["reachable", "config"])
+def test_head_is_get_without_the_body(client, account, resource):
+    """HEAD has the status and the headers of GET."""
+    account(1, 0, config_data='{"rate":1.0}')
+    got, head = client.get(f"/accounts/1/0/{resource}"), client.head(f"/accounts/1/0/{resource}")
+    assert head.status_code == got.status_code
+    assert head.headers == got.headers
+    assert head.data == b""
+
+
+def test_a_shard_answers_for_its_own_accounts(make_client, account):
+    """The same account is answered by the shard that owns it."""
+    account(123, 456)
+    client = make_client(PROTOCOL_BROKER_QUEUE_ROUTING_KEY="0.#", FETCH_API_URL="http://router")
+    assert client.get("/accounts/123/456/reachable").status_code == 204
+
+
+def test_the_ages_of_answers_are_settings(make_client, account):
+    """FETCH_API_REACHABLE_MAX_AGE and FETCH_API_CONFIG_MAX_AGE stand in the answers, in whole seconds."""
+    account(1, 2)
+    client = make_client(FETCH_API_REACHABLE_MAX_AGE="0.5", FETCH_API_CONFIG_MAX_AGE="77")
+    assert client.get("/accounts/1/2/reachable").headers["Cache-Control"] == "max-age=0"
+    assert client.get("/accounts/1/2/config").headers["Cache-Control"] == "max-age=77"
+
+
+@pytest.mark.parametrize("resource", ["reachable", "config"])
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:hush@127.0.0.1:1/d", "postgresql://u:hush@127.0.0.1:5432/no_such_database_at_all"],
+)
+def test_a_missing_database_is_said_soon(make_client, caplog, resource, url):
+    """503, which nobody may cache, within seconds, and one log line without the password."""
+    client = make_client(POSTGRES_URL=url)
+    started = time.monotonic()
+    answer = client.get(f"/accounts/1/2/{resource}")
+    assert time.monotonic() - started < 5
+    assert answer.status_code == 503
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert b"Traceback" not in answer.data
+    [line] = [entry for entry in caplog.records if entry.name == "swpt_accounts.api"]
+    assert line.levelno == logging.ERROR
+    assert line.exc_info is None
+    assert "hush" not in line.getMessage()
+
+
+def test_a_database_that_comes_back_is_used_again(client, account, postgres_url):
+    """After the server has cut the connections, the next request is answered as if nothing were."""
+    account(1, 2)
+    assert client.get("/accounts/1/2/reachable").status_code == 204
+    with client.application.app_context(), db.engine.connect() as connection:
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+    assert client.get("/accounts/1/2/reachable").status_code == 204
+
+
+def test_a_database_that_hangs_is_not_waited_for(client, account):
+    """A question that the database does not answer in time becomes a 503."""
+    account(1, 2)
+    with client.application.app_context(), db.engine.begin() as connection:
+        connection.execute(text("LOCK TABLE account IN ACCESS EXCLUSIVE MODE"))
+        answers = []
+        ask = threading.Thread(
+            target=lambda: answers.append(client.get("/accounts/1/2/reachable").status_code)
+        )
+        ask.start()
+        ask.join(10)
+    assert answers == [503]
+
+
+def test_our_own_fault_shows_no_stack(client, monkeypatch, caplog):
+    """An unexpected error is a short 500; the trace is in the log only."""
+    monkeypatch.setattr("swpt_accounts.queries.config_data", lambda *_: 1 / 0)
+    answer = client.get("/accounts/1/2/config")
+    assert (answer.status_code, answer.data) == (500, b"Internal server error.\n")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert caplog.records[-1].exc_info

@@ -1,0 +1,109 @@
+"""All roles on one machine: started together, started again, stopped together."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from swpt_accounts.settings import load
+from swpt_accounts.supervision import configuration
+from tests.commands import SERVER, TOP, Command, free_port, get, running
+
+PROGRAMS = ("worker_1", "worker_2", "chores_1", "web_1")
+
+
+@pytest.fixture
+def environ(postgres_url, amqp_url, tmp_path):
+    """An environment for a whole server with two workers."""
+    return {
+        "POSTGRES_URL": postgres_url,
+        "PROTOCOL_BROKER_URL": amqp_url,
+        "WEBSERVER_BIND": "127.0.0.1",
+        "WEBSERVER_PORT": str(free_port()),
+        "ADMIN_PORT": str(free_port()),
+        "WORKER_PROCESSES": "2",
+        # Where `kill -9` leaves what a clean stop removes.
+        "TMPDIR": str(tmp_path),
+    }
+
+
+def process_of(server: Command, program: str, *, times: int = 1) -> int:
+    """The process that supervisord has started for the program, the `times`-th time."""
+    line = server.wait_for(f"spawned: '{program}' with pid", times=times)
+    return int(re.findall(r"\d+", line)[-1])
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    """Wait, but not for ever, until none of the processes is alive."""
+    deadline = time.monotonic() + 20
+    while left := [pid for pid in pids if is_alive(pid)]:
+        assert time.monotonic() < deadline, f"still alive: {left}"
+        time.sleep(0.05)
+
+
+def test_all_starts_everything_again_and_stops_everything(environ):
+    """What is killed comes back by itself; SIGTERM ends every process, with exit code 0."""
+    with running((*SERVER, "all"), environ) as server:
+        first = {program: process_of(server, program) for program in PROGRAMS}
+        server.wait_for("Serving HTTP")
+        for program in ("web_1", "worker_1", "chores_1"):
+            os.kill(first[program], signal.SIGKILL)
+        second = {
+            program: process_of(server, program, times=2) for program in ("web_1", "worker_1", "chores_1")
+        }
+        server.wait_for("Serving HTTP", times=2)
+        assert get(int(environ["WEBSERVER_PORT"]), "/accounts/healthz")[0] == 200
+        assert all(is_alive(pid) for pid in second.values())
+        code, seconds = server.stop()
+    assert code == 0
+    assert seconds < 20
+    assert not any(is_alive(pid) for pid in (*first.values(), *second.values()))
+
+
+def test_nobody_is_left_behind_when_the_supervisor_is_killed(environ):
+    """After `kill -9` of the supervisor its processes end too, so that a new start finds the port free."""
+    with running((*SERVER, "all"), environ) as server:
+        pids = [process_of(server, program) for program in PROGRAMS]
+        server.wait_for("Serving HTTP")
+        server.process.kill()
+        wait_until_gone(pids)
+
+
+def test_the_log_may_be_a_socket(environ):
+    """Under systemd standard output and error are sockets, which have no name to open; SIGINT stops, too."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile() as log:
+        words = (*SERVER, "all")
+        environ |= {"PATH": os.environ["PATH"]}
+        with subprocess.Popen(
+            words, cwd=TOP, env=environ, stdout=theirs.fileno(), stderr=theirs.fileno()
+        ) as server:
+            ours.settimeout(30)
+            try:
+                assert any("Serving HTTP" in line for line in log)
+            finally:
+                server.send_signal(signal.SIGINT)
+            assert server.wait(20) == 0
+
+
+def test_the_configuration_has_no_http_server_and_no_secrets(tmp_path):
+    """The file for supervisord holds programs only; settings travel in the environment."""
+    folder = tmp_path / "50%s"
+    text = configuration(load({"POSTGRES_URL": "postgresql://u:hush@h/d", "WORKER_PROCESSES": "3"}), folder)
+    assert "hush" not in text
+    assert "http_server" not in text
+    assert "numprocs=3" in text
+    assert "50%%s" in text

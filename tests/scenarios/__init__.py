@@ -1,0 +1,1 @@
+"""Stories over AMQP and HTTP alone, told to a running server."""

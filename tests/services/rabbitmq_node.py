@@ -1,0 +1,212 @@
+"""A RabbitMQ node of our own, from Debian's package, on free ports and in a folder of its own."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from .errors import ServiceMissing
+from .leftovers import abandoned_folders, remove_folder
+
+_PROGRAMS: Final = Path("/usr/lib/rabbitmq/bin")
+"""Debian's `/usr/sbin/rabbitmq-server` would turn into another user, and use the system's folders."""
+
+_START_SECONDS: Final = 90.0
+_STOP_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.1
+_CONFIGURATION: Final = """\
+listeners.tcp.local = 127.0.0.1:{port}
+default_user = guest
+default_pass = guest
+log.console = false
+log.file.level = warning
+disk_free_limit.absolute = 50MB
+"""
+
+
+class CommandFailed(Exception):
+    """rabbitmqctl ended with an error; the text is what it said."""
+
+
+class Rabbitmqctl:
+    """Runs rabbitmqctl for one node: `rabbitmqctl("list_queues", "-p", vhost)` returns what it prints."""
+
+    def __init__(self, program: str | Path, environment: Mapping[str, str] | None = None) -> None:
+        self._program = program
+        self._environment = None if environment is None else dict(environment)
+
+    def __call__(self, *arguments: str) -> str:
+        """What the command prints.  Raises CommandFailed."""
+        try:
+            done = subprocess.run(
+                [self._program, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+                env=self._environment,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise CommandFailed(str(error)) from error
+        if done.returncode != 0:
+            raise CommandFailed((done.stderr or done.stdout).strip())
+        return done.stdout
+
+
+def system_rabbitmqctl() -> Rabbitmqctl:
+    """The rabbitmqctl of the broker that the machine runs.  Raises ServiceMissing if there is none."""
+    program = shutil.which("rabbitmqctl", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if program is None:
+        raise ServiceMissing("there is no rabbitmqctl on this machine")
+    return Rabbitmqctl(program)
+
+
+class RabbitmqNode:
+    """A broker in `folder`: its own ports, node name, cookie and port mapper, no plugins."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._port, self._distribution_port, self._mapper_port = _free_ports(3)
+        self._node: subprocess.Popen[bytes] | None = None
+        self._environment = self._describe()
+        self.rabbitmqctl = Rabbitmqctl(_PROGRAMS / "rabbitmqctl", self._environment)
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return f"amqp://guest:guest@127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Start the node and wait until it takes connections.  Raises ServiceMissing if it does not."""
+        (self.folder / "home").mkdir(exist_ok=True)
+        (self.folder / "rabbitmq.conf").write_text(_CONFIGURATION.format(port=self._port))
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        with (self.folder / "output").open("ab") as output:
+            self._node = subprocess.Popen(
+                [_PROGRAMS / "rabbitmq-server"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self.folder,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C is for us; we stop the node when we are ready
+            )
+        (self.folder / "session").write_text(str(self._node.pid))
+        limit = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if self._node.poll() is not None or time.monotonic() > limit:
+                said = (self.folder / "output").read_text(errors="replace").strip()
+                self.kill()
+                raise ServiceMissing(f"RabbitMQ does not start: {said[-1000:]}")
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the node as an operator would.  Harmless if it does not run."""
+        if self._node is not None:
+            self._node.terminate()
+            try:
+                self._node.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                pass
+            self.kill()
+
+    def kill(self) -> None:
+        """End the node as a power failure would."""
+        if self._node is not None:
+            _kill_session(self._node.pid)
+            self._node.wait()
+            self._node = None
+
+    def remove(self) -> None:
+        """Stop the node and its port mapper, and delete the folder."""
+        self.stop()
+        _stop_port_mapper(self._environment)
+        remove_folder(self.folder)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=5) as connection:
+                # While the node starts, it takes connections that it does not serve yet.
+                connection.sendall(b"AMQP\x00\x00\x09\x01")
+                return connection.recv(1) == b"\x01"
+        except OSError:
+            return False
+
+    def _describe(self) -> dict[str, str]:
+        local = "-kernel inet_dist_use_interface {127,0,0,1}"
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "HOME": str(self.folder / "home"),
+            "RABBITMQ_NODENAME": "swpt_test@localhost",
+            "RABBITMQ_BASE": str(self.folder),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": local,
+            "ERL_EPMD_PORT": str(self._mapper_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+
+
+def remove_abandoned_nodes() -> None:
+    """Stop and delete the nodes of runs that were killed."""
+    for folder in abandoned_folders():
+        if (folder / "session").is_file():
+            _kill_session(int((folder / "session").read_text()), mentioning=str(folder))
+            remove_folder(folder)
+
+
+def _kill_session(leader: int, mentioning: str = "") -> None:
+    """Kill the processes of a session, and wait until they are dead: they hold ports.
+
+    The number may belong to somebody else by now, so the words of the commands count as well.
+    """
+    limit = time.monotonic() + _STOP_SECONDS
+    while (members := _session(leader, mentioning)) and time.monotonic() < limit:
+        for pid in members:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(_POLL_SECONDS)
+
+
+def _session(leader: int, mentioning: str) -> list[int]:
+    """The processes of a session that still run."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and os.getsid(int(entry.name)) == leader:
+                # The dead, whom nobody has asked for yet, have no command line.
+                command = (entry / "cmdline").read_text(errors="replace")
+                if command and mentioning in command:
+                    members.append(int(entry.name))
+        except OSError:
+            continue
+    return members
+
+
+def _stop_port_mapper(environment: Mapping[str, str]) -> None:
+    program = shutil.which("epmd")
+    if program is not None:
+        subprocess.run([program, "-kill"], env=dict(environment), capture_output=True, check=False)
+
+
+def _free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [server.getsockname()[1] for server in sockets]
+    for server in sockets:
+        server.close()
+    return ports

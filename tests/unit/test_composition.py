@@ -1,0 +1,23 @@
+"""Wiring: what a program makes sure of before it touches anything."""
+
+import pytest
+
+from swpt_accounts import configure
+from swpt_accounts.composition import prepare_database
+from swpt_accounts.errors import OperatorError
+from swpt_accounts.settings import load
+
+NOWHERE = {"POSTGRES_URL": "postgresql://u@127.0.0.1:1/d", "FETCH_API_URL": "http://router"}
+
+
+@pytest.mark.parametrize("prepare", [prepare_database, configure.run])
+@pytest.mark.parametrize("key", ["0.#", "1.0.1.#"])
+def test_a_shard_of_several_is_refused(prepare, key):
+    """As long as credits can not leave for other shards, no role that moves money starts as one of them."""
+    settings = load(NOWHERE | {"PROTOCOL_BROKER_QUEUE_ROUTING_KEY": key})
+    with pytest.raises(OperatorError) as refusal:
+        prepare(settings)
+    assert str(refusal.value) == (
+        f"PROTOCOL_BROKER_QUEUE_ROUTING_KEY={key}: this version can not be one of several shards yet: "
+        "set it to #."
+    )
