@@ -3,6 +3,7 @@
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST := $(BIN)/pytest
+PROCESSES := 3  # most tests wait for something
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml
 
@@ -30,7 +31,7 @@ demo: $(INSTALLED)  ## See it work, with nothing installed; KEEP=1 stays up with
 
 .PHONY: test
 test: lint types  ## All that is checked, here and in CI: style, types, the whole suite
-	@$(PYTEST)
+	@$(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 ## One check at a time
 

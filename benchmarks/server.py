@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from tests.commands import SERVER, free_port, running, said
+from tests.commands import SERVER, running, said
+from tests.services.ports import free_port
 
 from . import ceiling
 

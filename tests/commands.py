@@ -4,7 +4,6 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -93,13 +92,6 @@ def said(words: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, list[
     """The exit code and the standard error of a command that ends by itself."""
     with running(words, environ) as command:
         return command.wait(), command.lines
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        number: int = listener.getsockname()[1]
-        return number
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:

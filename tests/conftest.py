@@ -4,6 +4,8 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -16,6 +18,7 @@ from tests.services.errors import ServiceMissing
 from tests.services.postgres import Postgres
 from tests.services.rabbitmq import Rabbitmq
 from tests.services.rabbitmq_node import Rabbitmqctl, RabbitmqNode
+from tests.services.sharing import shared_by_processes
 
 # The usual run is the same every time; `make soak` and `make chaos` look for news.
 settings.register_profile(
@@ -38,15 +41,26 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 _RINGS = ("unit", "properties", "integration", "scenarios")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Clean up when we are asked to end, too: `kill` is an interrupt like Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if config.getoption("numprocesses", None):
+        stack = ExitStack()
+        stack.enter_context(shared_by_processes())
+        config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Inner rings first: they are quick, and what fails there fails further out as well."""
+    """Inner rings first: they are quick, and what fails there fails further out as well.
+
+    With several processes the long ones come first, so that no process has one left at the end.
+    """
     order = {ring: number for number, ring in enumerate(_RINGS)}
-    items.sort(key=lambda item: order.get(item.path.relative_to(__file__[: -len("conftest.py")]).parts[0], 9))
+    folder = Path(__file__).parent
+    items.sort(
+        key=lambda item: order.get(item.path.relative_to(folder).parts[0], 9),
+        reverse="PYTEST_XDIST_WORKER" in os.environ,
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,7 +10,8 @@ import pika
 import psycopg2
 import pytest
 
-from tests.commands import FLASK, SERVER, TOP, free_port, get, running, said
+from tests.commands import FLASK, SERVER, TOP, get, running, said
+from tests.services.ports import free_port
 
 AWAY = "postgresql://u:hush@127.0.0.1:1/d"
 ROLES = ["configure", "worker", "chores", "web", "all", "healthcheck"]

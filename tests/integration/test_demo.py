@@ -15,7 +15,8 @@ import psycopg2
 import pytest
 
 from swpt_accounts.demo.folder import private_folder
-from tests.commands import SERVER, TOP, free_port, get
+from tests.commands import SERVER, TOP, get
+from tests.services.ports import free_port
 
 DEMO = (*SERVER, "demo")
 

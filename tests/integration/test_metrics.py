@@ -21,7 +21,8 @@ from tests.backstage.mailbox import Mailbox
 from tests.backstage.waiting import wait_until
 from tests.builders import NOW
 from tests.builders import configure as configure_account
-from tests.commands import SERVER, free_port, get, running
+from tests.commands import SERVER, get, running
+from tests.services.ports import free_port
 
 TEXT = "text/plain"
 

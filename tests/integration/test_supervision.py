@@ -12,7 +12,8 @@ import pytest
 
 from swpt_accounts.settings import load
 from swpt_accounts.supervision import configuration
-from tests.commands import SERVER, TOP, Command, free_port, get, running
+from tests.commands import SERVER, TOP, Command, get, running
+from tests.services.ports import free_port
 
 PROGRAMS = ("worker_1", "worker_2", "chores_1", "web_1")
 

@@ -42,7 +42,7 @@ def _deployed(postgres: Postgres, rabbitmq: Rabbitmq, **options: Any) -> Iterato
         postgres.drop_database(database)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _kept_properties() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(pika.spec.props, KeptProperties.INDEX, KeptProperties)
@@ -55,14 +55,14 @@ def _watching(deployment: Deployment) -> Iterator[Agent]:
         yield agent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(postgres: Postgres, rabbitmq: Rabbitmq) -> Iterator[Deployment]:
     """The running server that all stories share; one worker, and nothing but defaults."""
     with _deployed(postgres, rabbitmq, configure=True) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def agent(deployment: Deployment, _kept_properties: None) -> Iterator[Agent]:
     """Sees all that the server sends."""
     with _watching(deployment) as client:
@@ -81,7 +81,7 @@ def other_currency(agent: Agent) -> Currency:
     return Currency(agent, next(_debtors))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _short_deployment(postgres: Postgres, rabbitmq: Rabbitmq) -> Iterator[Deployment]:
     with _deployed(
         postgres,
@@ -95,7 +95,7 @@ def _short_deployment(postgres: Postgres, rabbitmq: Rabbitmq) -> Iterator[Deploy
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _short_agent(_short_deployment: Deployment, _kept_properties: None) -> Iterator[Agent]:
     with _watching(_short_deployment) as client:
         yield client

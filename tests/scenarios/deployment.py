@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from tests.commands import SERVER, Command, free_port, running, said
+from tests.commands import SERVER, Command, running, said
+from tests.services.ports import free_port
 
 _STOPS_WITHIN_SECONDS: Final = 20.0
 _STARTS_WITHIN_SECONDS: Final = 45.0

@@ -31,13 +31,13 @@ class Postgres:
     """A server on which a test run makes its databases."""
 
     def __init__(self, url: str, origin: str) -> None:
-        self._url = url
+        self.url = url
         self.origin = origin
         self._template: str | None = None
 
     def database_url(self, name: str) -> str:
         """Where a database of this server is."""
-        return urlunsplit(urlsplit(self._url)._replace(path=f"/{name}"))
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def create_database(self) -> str:
         """The name of a new database with the newest schema and no rows."""
@@ -59,7 +59,7 @@ class Postgres:
 
     def drop_leftovers(self) -> None:
         """Drop the databases of runs that were killed."""
-        with closing(_connect(self._url)) as connection, connection.cursor() as cursor:
+        with closing(_connect(self.url)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT datname FROM pg_database")
             names = [name for (name,) in cursor.fetchall() if is_leftover(name)]
         for name in names:
@@ -77,7 +77,7 @@ class Postgres:
         return name
 
     def _execute(self, statement: str, *names: str) -> None:
-        with closing(_connect(self._url)) as connection, connection.cursor() as cursor:
+        with closing(_connect(self.url)) as connection, connection.cursor() as cursor:
             cursor.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 

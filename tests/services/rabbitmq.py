@@ -35,8 +35,8 @@ _VHOSTS_AT_ONCE: Final = 16
 class Rabbitmq:
     """A broker on which a test run makes its virtual hosts."""
 
-    def __init__(self, url: str, rabbitmqctl: Rabbitmqctl, origin: str) -> None:
-        self._url = url
+    def __init__(self, url: str, rabbitmqctl: Rabbitmqctl, origin: str, control: str = "") -> None:
+        self.url = url
         self._user = unquote(urlsplit(url).username or "guest")
         self._fresh: list[str] = []
         self._used: list[str] = []
@@ -44,10 +44,11 @@ class Rabbitmq:
         self._lock = threading.Lock()
         self.rabbitmqctl = rabbitmqctl
         self.origin = origin
+        self.control = control
 
     def vhost_url(self, name: str) -> str:
         """Where a virtual host of this broker is."""
-        return urlunsplit(urlsplit(self._url)._replace(path=f"/{quote(name, safe='')}"))
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{quote(name, safe='')}"))
 
     def take_vhost(self) -> str:
         """The name of a new, empty virtual host."""
@@ -135,7 +136,9 @@ def rabbitmq() -> Iterator[Rabbitmq]:
             yield from _serve(found)
             return
     with own_rabbitmq() as node:
-        yield from _serve(Rabbitmq(node.url, node.rabbitmqctl, "our own, from Debian's package"))
+        yield from _serve(
+            Rabbitmq(node.url, node.rabbitmqctl, "our own, from Debian's package", node.control)
+        )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A RabbitMQ node of our own, from Debian's package, on free ports and in a folder of its own."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from typing import Final
 
 from .errors import ServiceMissing
 from .leftovers import abandoned_folders, remove_folder
+from .ports import free_port
 
 _PROGRAMS: Final = Path("/usr/lib/rabbitmq/bin")
 """Debian's `/usr/sbin/rabbitmq-server` would turn into another user, and use the system's folders."""
@@ -27,6 +29,10 @@ log.console = false
 log.file.level = warning
 disk_free_limit.absolute = 50MB
 """
+
+
+CONTROL: Final = "TEST_BROKER_CONTROL"
+"""Where a run of several processes tells them how to steer the node that they share: JSON."""
 
 
 class CommandFailed(Exception):
@@ -60,7 +66,9 @@ class Rabbitmqctl:
 
 
 def system_rabbitmqctl() -> Rabbitmqctl:
-    """The rabbitmqctl of the broker that the machine runs.  Raises ServiceMissing if there is none."""
+    """The rabbitmqctl of the broker that is named or runs here.  Raises ServiceMissing if there is none."""
+    if control := os.environ.get(CONTROL):
+        return Rabbitmqctl(_PROGRAMS / "rabbitmqctl", json.loads(control))
     program = shutil.which("rabbitmqctl", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if program is None:
         raise ServiceMissing("there is no rabbitmqctl on this machine")
@@ -72,10 +80,11 @@ class RabbitmqNode:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._port, self._distribution_port, self._mapper_port = _free_ports(3)
+        self._port, self._distribution_port, self._mapper_port = (free_port() for _ in range(3))
         self._node: subprocess.Popen[bytes] | None = None
         self._environment = self._describe()
         self.rabbitmqctl = Rabbitmqctl(_PROGRAMS / "rabbitmqctl", self._environment)
+        self.control = json.dumps(self._environment)
 
     @property
     def url(self) -> str:
@@ -202,11 +211,3 @@ def _stop_port_mapper(environment: Mapping[str, str]) -> None:
     program = shutil.which("epmd")
     if program is not None:
         subprocess.run([program, "-kill"], env=dict(environment), capture_output=True, check=False)
-
-
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [server.getsockname()[1] for server in sockets]
-    for server in sockets:
-        server.close()
-    return ports

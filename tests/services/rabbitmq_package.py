@@ -1,8 +1,10 @@
 """Debian's package of RabbitMQ: whether it is here, and how root gets it."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +21,20 @@ _FORBID_TO_START: Final = (
 
 def require_rabbitmq() -> None:
     """Install the package if it is missing.  Raises ServiceMissing with one clear line."""
-    if _SERVER.exists():
-        return
+    with _one_at_a_time():
+        if not _SERVER.exists():
+            _install()
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """A run may have several processes, and all of them need the package."""
+    with (Path(tempfile.gettempdir()) / f"swpt_test_package_{os.geteuid()}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _install() -> None:
     if shutil.which("apt-get") is None:
         raise ServiceMissing("RabbitMQ is missing: install it, version 3.10 or later")
     if os.geteuid() != 0:

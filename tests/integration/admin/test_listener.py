@@ -6,7 +6,8 @@ import json
 import pytest
 
 from tests.backstage.stand import standing
-from tests.commands import SERVER, free_port, running
+from tests.commands import SERVER, running
+from tests.services.ports import free_port
 
 WRONG = "swpt_" + "x" * 43
 
