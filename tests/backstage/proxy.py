@@ -3,7 +3,7 @@
 import socket
 import threading
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 TO_SERVER: Final = "to the server"
 TO_CLIENT: Final = "to the client"
@@ -48,10 +48,12 @@ class Proxy:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._target = parts.hostname or "127.0.0.1", parts.port or _DEFAULT_PORTS[parts.scheme]
+        options = dict(parse_qsl(parts.query))
+        self._socket = f"{options['host']}/.s.PGSQL.{options['port']}" if "host" in options else None
         self._listener = self._listen(0)
         self._port: int = self._listener.getsockname()[1]
         user = parts.netloc.rpartition("@")[0]
-        self.url = urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{self._port}"))
+        self.url = urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{self._port}", query=""))
         self._links: list[_Link] = []
         self._changed = threading.Condition()
         self._frozen: set[tuple[str, bytes]] = set()
@@ -72,14 +74,22 @@ class Proxy:
             except OSError:
                 return
             try:
-                far = socket.create_connection(self._target)
+                far = self._connect()
             except OSError:
                 near.close()
                 continue
-            for end in (near, far):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._changed:
                 self._links.append(_Link(self, near, far))
+
+    def _connect(self) -> socket.socket:
+        if self._socket is not None:  # a PostgreSQL of our own has no port
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._socket)
+        else:
+            far = socket.create_connection(self._target)
+            far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return far
 
     # -- what a test does to the connections ---------------------------------------------------
 

@@ -197,9 +197,9 @@ def test_every_command_explains_itself(verb):
 
 
 @pytest.mark.parametrize("verb", ["worker", "chores", "configure"])
-def test_a_missing_database_is_one_line(verb, postgres_url, amqp_url):
+def test_a_missing_database_is_one_line(verb, postgres, amqp_url):
     """A role that cannot work without a database that does not exist says so, and ends with exit code 1."""
-    environ = {"POSTGRES_URL": f"{postgres_url}_no", "PROTOCOL_BROKER_URL": amqp_url}
+    environ = {"POSTGRES_URL": postgres.database_url("swpt_no"), "PROTOCOL_BROKER_URL": amqp_url}
     code, lines = said((*SERVER, verb), environ)
     assert code == 1
     assert "does not exist" in lines[-1]
