@@ -21,6 +21,7 @@ from .urls import mask_url
 # A server that is just starting needs seconds, one that is recovering from a crash maybe minutes.
 WAIT_SECONDS: Final = 120.0
 _LONGEST_PAUSE_SECONDS: Final = 5.0
+_TELL_AGAIN_SECONDS: Final = 15.0
 
 # What does not pass by waiting.
 _PERMANENT: Final = (
@@ -28,6 +29,7 @@ _PERMANENT: Final = (
     "does not exist",
     "no pg_hba.conf entry",
     "permission denied",
+    "connection option",  # a wrong value for one of them
 )
 
 _logger: Final = getLogger(__name__)
@@ -62,7 +64,7 @@ def configure_broker(settings: Settings, broker: SmpBroker) -> None:
 def _retry(what: str, action: Callable[[], None], deadline: float) -> None:
     """Call the action until it works, with growing pauses."""
     pause = 0.25
-    told = ""
+    told, told_at = "", 0.0
     while True:
         try:
             action()
@@ -71,9 +73,9 @@ def _retry(what: str, action: Callable[[], None], deadline: float) -> None:
             is_permanent = isinstance(error, WrongPassword | NoSuchVirtualHost) or _is_permanent(text)
             if is_permanent or monotonic() + pause > deadline:
                 raise OperatorError(f"cannot configure {what}: {text}") from None
-            if text != told:
-                _logger.warning("Waiting for %s: %s", what, text)
-                told = text
+            if text != told or monotonic() - told_at > _TELL_AGAIN_SECONDS:
+                _logger.warning("Waiting for %s, for %.0f s at most: %s", what, deadline - monotonic(), text)
+                told, told_at = text, monotonic()
             sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         else:

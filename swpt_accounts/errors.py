@@ -11,6 +11,12 @@ class OperatorError(Exception):
     exit_code = 1
 
 
+class WrongUsage(OperatorError):
+    """What was typed names something that does not exist; the text names what does."""
+
+    exit_code = 2
+
+
 def first_line(error: BaseException) -> str:
     """The first line that an error says about itself, or its class if it says nothing."""
     lines = str(error).strip().splitlines()

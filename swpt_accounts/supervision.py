@@ -18,14 +18,16 @@ from pathlib import Path
 from typing import Final
 
 from supervisor import supervisord
+from supervisor.options import ServerOptions
 
 from .settings import Settings
 
 STOP_TIMEOUT_SECONDS: Final = 30
 """How long a process may take to finish what it holds, before it is killed."""
 
-# Between fork and exec, a child closes that many files, and is deaf to signals meanwhile.
+# Between fork and exec, a child closes that many files.
 _MOST_FILES: Final = 256
+_STOPPING: Final = {signal.SIGTERM, signal.SIGINT}
 _PR_SET_PDEATHSIG: Final = 1
 
 _CONFIG: Final = """\
@@ -75,7 +77,7 @@ def run(settings: Settings) -> int:
             os.environ["METRICS_FOLDER"] = str(Path(folder) / "metrics")
         path = Path(folder) / "supervisord.conf"
         path.write_text(configuration(settings, Path(folder)))
-        supervisord.main(["-c", str(path)])
+        _supervise(path)
     return 0
 
 
@@ -94,9 +96,36 @@ def configuration(settings: Settings, folder: Path) -> str:
 def stop_with_supervisor() -> None:
     """Make the kernel stop this process when supervisord is gone, even by `kill -9`.
 
-    Otherwise the orphan would hold its port, and a new start would find it taken.
+    Otherwise the orphan would hold its port, and a new start would find it taken.  A signal
+    that came since the process was forked takes effect here.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+
+
+class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
+    """Those of supervisord, which loses a signal for a child that has not begun its program yet.
+
+    The child would still have the handlers of supervisord, forget the signal with them, and be
+    killed after the time that it has to stop.  Blocked, the signal waits for the program.
+    """
+
+    def fork(self) -> int:
+        """A child that hears no request to stop before `stop_with_supervisor`."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        pid = os.fork()
+        if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        return pid
+
+
+def _supervise(path: Path) -> None:
+    options = _Options()
+    options.realize(["-c", str(path)], doc=supervisord.__doc__)
+    options.first = True
+    options.test = False
+    supervisord.go(options)
+    options.close_logger()
 
 
 def _program(name: str, count: int) -> str:

@@ -86,7 +86,7 @@ def count_messages(amqp_url: str, queue: str) -> int:
             found = connection.channel().queue_declare(queue, passive=True).method
         except pika.exceptions.ChannelClosedByBroker as error:
             if error.reply_code == _NOT_FOUND:
-                raise QueueMissing(f"queue missing: {queue}") from None
+                raise QueueMissing(f"queue missing: {queue}: run `swpt-accounts configure`") from None
             raise
         return int(found.message_count)
 

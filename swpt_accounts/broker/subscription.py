@@ -28,7 +28,7 @@ class Subscription:
         except ChannelClosed as problem:
             self._connection.close()
             if problem.code == 404:
-                raise QueueMissing(f"queue missing: {queue} (create it with the command configure)") from None
+                raise QueueMissing(f"queue missing: {queue}: run `swpt-accounts configure`") from None
             raise
         except BrokerProblem:
             self._connection.close()

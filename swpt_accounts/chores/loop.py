@@ -22,7 +22,7 @@ from swpt_accounts.composition import (
     prepare_database,
 )
 from swpt_accounts.debtor_infos import DebtorInfos
-from swpt_accounts.errors import OperatorError, first_line
+from swpt_accounts.errors import WrongUsage, first_line
 from swpt_accounts.faults import Fault, fault_of
 from swpt_accounts.moments import Moment
 from swpt_accounts.outbox import Outbox
@@ -246,11 +246,11 @@ def _can_wait(chore: Chore) -> bool:
 
 
 def chosen(only: Sequence[str]) -> tuple[Chore, ...]:
-    """The chores of these names, or all.  Raises OperatorError for a name that does not exist."""
+    """The chores of these names, or all.  Raises WrongUsage for a name that does not exist."""
     names = [chore.name for chore in CHORES]
     for name in only:
         if name not in names:
-            raise OperatorError(f"there is no chore {name!r}; there are: {', '.join(names)}")
+            raise WrongUsage(f"there is no chore {name!r}; there are: {', '.join(names)}")
     return tuple(chore for chore in CHORES if not only or chore.name in only)
 
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from swpt_accounts import db
+from swpt_accounts import clock, db
 from swpt_accounts.composition import STOP_TIMEOUT_SECONDS, make_broker, make_outbox, prepare_database
 from swpt_accounts.faults import Fault, fault_of
+from swpt_accounts.inspection.chores import ChoreState, list_chores
 from swpt_accounts.moments import MICROSECONDS, render_timestamp
 from swpt_accounts.outbox import Outbox
 from swpt_accounts.settings import Settings
@@ -24,10 +25,6 @@ _CONNECT_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.01
 
 _logger: Final = getLogger(__name__)
-
-_READ_DIARY: Final = """
-SELECT name, period_seconds, last_started_at FROM chore ORDER BY name
-"""
 
 
 def run_once(settings: Settings, only: Sequence[str]) -> int:
@@ -49,12 +46,13 @@ def run_once(settings: Settings, only: Sequence[str]) -> int:
     try:
         worker.enroll()
         _connect(outbox, stop)
+        lags = _read_lags(settings)
         outcomes = {chore.name: _timed(worker, chore, stop) for chore in chores if not stop.is_set()}
     finally:
         worker.close()
         outbox.stop(STOP_TIMEOUT_SECONDS)
         broker.close()
-    Console().print(_table(settings, outcomes))
+    Console().print(_table(settings, outcomes, lags))
     if stop.is_set():
         return 130
     return 1 if any(rows is None for rows, _ in outcomes.values()) else 0
@@ -81,17 +79,26 @@ def _timed(worker: Chores, chore: Chore, stop: Event) -> tuple[int | None, float
     return rows, time.monotonic() - started
 
 
-def _table(settings: Settings, done: dict[str, tuple[int | None, float]]) -> Table:
-    table = Table("chore", "period s", "last start", "rows", "seconds", title="Chores")
-    with (
-        db.session(settings.postgres_url, "swpt_accounts chores") as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(_READ_DIARY)
-        for name, period, started_at in cursor.fetchall():
-            if name in done:
-                rows, seconds = done[name]
-                started = render_timestamp(started_at - started_at % MICROSECONDS) if started_at else "-"
-                shown = "failed" if rows is None else str(rows)
-                table.add_row(name, f"{period:g}", started, shown, f"{seconds:.3f}")
+def _read_diary(settings: Settings) -> list[ChoreState]:
+    with db.session(settings.postgres_url, "swpt_accounts chores") as connection:
+        return list_chores(connection)
+
+
+def _read_lags(settings: Settings) -> dict[str, float]:
+    """How many seconds late each chore is by now."""
+    now = clock.utcnow()
+    return {chore.name: chore.lag_seconds(now) for chore in _read_diary(settings)}
+
+
+def _table(settings: Settings, done: dict[str, tuple[int | None, float]], lags: dict[str, float]) -> Table:
+    """What was done, and how late it was."""
+    table = Table("chore", "period s", "last start", "was late s", "rows", "seconds", title="Chores")
+    for chore in _read_diary(settings):
+        if chore.name in done:
+            rows, seconds = done[chore.name]
+            at = chore.last_started_at
+            started = render_timestamp(at - at % MICROSECONDS) if at else "-"
+            shown = "failed" if rows is None else str(rows)
+            late = f"{lags.get(chore.name, 0.0):.0f}"
+            table.add_row(chore.name, f"{chore.period_seconds:g}", started, late, shown, f"{seconds:.3f}")
     return table

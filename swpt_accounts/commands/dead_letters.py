@@ -1,18 +1,22 @@
 """The commands `dead-letters`: messages that were put aside (spec: wire.md section 7)."""
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .common import json_option, note_option, office, operator_option, order_of
+from swpt_accounts.errors import OperatorError
+
+from .common import Office, json_option, note_option, office, operator_option, order_of
 from .display import moment, show_fields, show_rows
 
 if TYPE_CHECKING:
     from swpt_accounts.operations.dead_letters import DeadLetter
 
 _STATES = ("open", "returned", "discarded", "all")
-_ids = click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.IntRange(min=1))
+_AT_ONCE: Final = 1000
+_ids = click.argument("ids", metavar="[ID...]", nargs=-1, type=click.IntRange(min=1))
+_reason = click.option("--reason", help=f"All open ones with this reason, the oldest {_AT_ONCE}.")
 
 
 @click.group(name="dead-letters")
@@ -66,9 +70,10 @@ def show(dead_letter_id: int, raw: bool, as_json: bool) -> None:
 
 @dead_letters.command(name="return")
 @_ids
+@_reason
 @note_option
 @operator_option
-def return_(ids: tuple[int, ...], note: str, operator: str | None) -> None:
+def return_(ids: tuple[int, ...], reason: str | None, note: str, operator: str | None) -> None:
     """Put messages back into accounts_in.
 
     They travel through the outbox, byte for byte, with the properties type and content_type that
@@ -78,6 +83,7 @@ def return_(ids: tuple[int, ...], note: str, operator: str | None) -> None:
     from swpt_accounts.operations.dead_letters import return_dead_letters
 
     with office() as desk:
+        ids = _meant(desk, ids, reason)
         internal_user = desk.settings.internal_user
         return_dead_letters(desk.connection, ids, note, internal_user=internal_user, order=order_of(operator))
     click.echo(f"returned: {_listed(ids)}")
@@ -85,9 +91,10 @@ def return_(ids: tuple[int, ...], note: str, operator: str | None) -> None:
 
 @dead_letters.command()
 @_ids
+@_reason
 @note_option
 @operator_option
-def discard(ids: tuple[int, ...], note: str, operator: str | None) -> None:
+def discard(ids: tuple[int, ...], reason: str | None, note: str, operator: str | None) -> None:
     """Close dead letters without any other effect.
 
     They are deleted after DEAD_LETTER_RETENTION.
@@ -95,8 +102,23 @@ def discard(ids: tuple[int, ...], note: str, operator: str | None) -> None:
     from swpt_accounts.operations.dead_letters import discard_dead_letters
 
     with office() as desk:
+        ids = _meant(desk, ids, reason)
         discard_dead_letters(desk.connection, ids, note, order=order_of(operator))
     click.echo(f"discarded: {_listed(ids)}")
+
+
+def _meant(desk: Office, ids: tuple[int, ...], reason: str | None) -> tuple[int, ...]:
+    """The dead letters that are named, one by one or by their reason."""
+    if bool(ids) == bool(reason):
+        raise click.UsageError("name dead letters either by their ids or by their --reason")
+    if reason is None:
+        return ids
+    from swpt_accounts.operations.dead_letters import list_dead_letters
+
+    found = list_dead_letters(desk.connection, state="open", reason=reason, limit=_AT_ONCE)
+    if not found:
+        raise OperatorError(f"there is no open dead letter with the reason {reason}")
+    return tuple(letter.dead_letter_id for letter in found)
 
 
 def _listed(ids: tuple[int, ...]) -> str:

@@ -43,7 +43,7 @@ def unbind(queue: str, routing_key: str, operator: str | None) -> None:
     with office() as desk:
         url = desk.settings.protocol_broker_url
         topology.unbind(desk.connection, url, queue, routing_key, order=order_of(operator))
-    click.echo(f"unbound: {queue} from accounts_in by {routing_key}")
+    click.echo(f"no binding any more: {queue} to accounts_in by {routing_key}")
 
 
 @topology_commands.command(name="delete-queue")
@@ -57,6 +57,7 @@ def delete_queue(queue: str, operator: str | None) -> None:
     from swpt_accounts.operations import topology
 
     with office() as desk:
-        url = desk.settings.protocol_broker_url
-        topology.delete_queue(desk.connection, url, queue, order=order_of(operator))
+        settings = desk.settings
+        url, in_use = settings.protocol_broker_url, settings.protocol_broker_queue
+        topology.delete_queue(desk.connection, url, queue, in_use=in_use, order=order_of(operator))
     click.echo(f"deleted: {queue}")

@@ -22,8 +22,16 @@ def unbind(connection: Any, amqp_url: str, queue: str, routing_key: str, *, orde
         administration.remove_binding(amqp_url, queue, routing_key)
 
 
-def delete_queue(connection: Any, amqp_url: str, queue: str, *, order: Order) -> None:
-    """Delete a queue that is empty and that nobody consumes; raises OperatorError if it is not."""
+def delete_queue(connection: Any, amqp_url: str, queue: str, *, in_use: str, order: Order) -> None:
+    """Delete a queue that is empty and that nobody consumes; raises OperatorError if it is not.
+
+    The queue `in_use` is the one that the settings name: what is meant is never that one.
+    """
+    if queue == in_use:
+        raise OperatorError(
+            f"the queue {queue} is the one that PROTOCOL_BROKER_QUEUE names for this server:"
+            " to delete it, use the settings of the servers that go on"
+        )
     with connection, connection.cursor() as cursor:
         order.write_down(cursor, "topology delete-queue", f"queue {queue}")
         if not administration.delete_if_empty(amqp_url, queue):

@@ -34,7 +34,7 @@ def once(server: Server, *words: str) -> tuple[int, str, str]:
 def rows_of(table: str) -> dict[str, str]:
     """The chores in a printed table, with the number of rows that each has handled."""
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
-    return {row[0]: row[3] for row in cells}
+    return {row[0]: row[4] for row in cells}
 
 
 def test_everything_is_done_and_told_in_a_table(server):
@@ -67,10 +67,20 @@ def test_only_some_chores_are_done(server):
     assert server.rows("SELECT count(*) FROM account_update_due") == [(2,)]
 
 
+def test_a_late_chore_is_told(server):
+    """The table says by how many seconds a chore had missed its time."""
+    assert once(server)[0] == 0
+    server.execute("UPDATE chore SET last_finished_at = last_finished_at - 10 * 86400000000")
+    code, table, _ = once(server, "--only", "tend accounts")
+    [row] = [line.split("│") for line in table.splitlines() if "tend accounts" in line]
+    assert code == 0
+    assert int(row[4]) > 86400
+
+
 def test_a_chore_that_does_not_exist_is_told(server):
     """With the names of those that do; nothing is done."""
     code, table, complaint = once(server, "--only", "tidy up")
-    assert (code, table) == (1, "")
+    assert (code, table) == (2, "")
     assert "there is no chore 'tidy up'" in complaint
     assert "tend accounts" in complaint
     assert "Traceback" not in complaint

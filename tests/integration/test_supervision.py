@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from swpt_accounts.settings import load
-from swpt_accounts.supervision import configuration
+from swpt_accounts.supervision import STOP_TIMEOUT_SECONDS, configuration
 from tests.commands import SERVER, TOP, Command, get, running
 from tests.services.ports import free_port
 
@@ -72,6 +72,16 @@ def test_all_starts_everything_again_and_stops_everything(environ):
     assert code == 0
     assert seconds < 20
     assert not any(is_alive(pid) for pid in (*first.values(), *second.values()))
+
+
+def test_programs_that_have_just_been_forked_are_stopped_too(environ):
+    """A signal that comes while programs begin is not lost: nobody is waited for until he is killed."""
+    for _ in range(5):
+        with running((*SERVER, "all"), environ) as server:
+            server.wait_for("spawned: 'web_1'")
+            code, seconds = server.stop()
+        assert code == 0
+        assert seconds < STOP_TIMEOUT_SECONDS / 2
 
 
 def test_nobody_is_left_behind_when_the_supervisor_is_killed(environ):

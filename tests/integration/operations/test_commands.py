@@ -128,6 +128,8 @@ def test_the_examples_work(server):
     old = now - 100 * MICROSECONDS_PER_DAY
     for number in (17, 18, 19):
         put_aside(server, number, "wrong_shard", configure(CREDITOR, debtor_id=-1, ts=now))
+    for number in (30, 31):
+        put_aside(server, number, "bad_json", configure(CREDITOR, debtor_id=-1, ts=now))
     put_aside(server, 20, "credit_too_old", credit(CREDITOR, debtor_id=-1, committed_at=old))
     put_aside(server, 21, "credit_conflict", credit(CREDITOR, debtor_id=-1, committed_at=old))
     with pika.BlockingConnection(pika.URLParameters(server.amqp_url)) as connection:
@@ -143,7 +145,7 @@ def test_the_examples_work(server):
     assert changes == [
         "dead-letters return",
         "dead-letters return",
-        "dead-letters discard",
+        *["dead-letters discard"] * 3,
         "credits apply",
         "credits discard",
         "restored begins",
@@ -249,6 +251,10 @@ MISTAKES = [
     ("accounts show 1 18446744073709551616", 2, "has more than 64 bits"),
     ("accounts show -1 x", 2, "'x' is no number"),
     ("accounts set-back-config 1 2 --ts 2026-11-21", 2, "like 2026-11-21T10:00:00Z"),
+    ("dead-letters discard", 2, "either by their ids or by their --reason"),
+    ("dead-letters return 1 --reason bad_json", 2, "either by their ids or by their --reason"),
+    ("dead-letters discard --reason bad_json", 1, "no open dead letter with the reason bad_json"),
+    ("topology delete-queue swpt_accounts", 1, "the one that PROTOCOL_BROKER_QUEUE names"),
     ("topology delete-queue swpt_accounts.busy", 1, "holds messages, or somebody consumes it"),
     ("credits discard 1", 2, "Missing option '--note'"),
 ]
