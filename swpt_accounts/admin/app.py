@@ -11,7 +11,7 @@ from swpt_accounts.broker import administration
 from swpt_accounts.moments import Moment
 from swpt_accounts.settings import Settings
 
-from . import access, api, desk, headers, metrics_view, problems, sessions
+from . import access, api, console, desk, headers, metrics_view, problems, sessions
 from .api_pages import api_pages
 from .entrance import entrance
 from .probes import probes
@@ -48,4 +48,5 @@ def create_admin_app(
     app.register_blueprint(api_pages)
     metrics_view.register(app, at)
     api.set_up(app)
+    console.set_up(app)
     return app

@@ -67,9 +67,7 @@ def livez() -> Response:
 @open_to_everybody
 def readyz() -> Response:
     """Database, broker and outbox are well: 200; otherwise 503."""
-    ask_broker: BrokerCheck = current_app.extensions.setdefault(_STATE, BrokerCheck())
-    database, outbox = _ask_database(desk())
-    checks = {"database": database, "broker": ask_broker(desk()), "outbox": outbox}
+    checks = check_all()
     is_ready = all(check.is_well for check in checks.values())
     told: dict[str, Any] = {
         name: {"status": "ok" if check.is_well else "failing", "detail": check.detail}
@@ -78,6 +76,13 @@ def readyz() -> Response:
     response = jsonify(status="ready" if is_ready else "not ready", checks=told)
     response.status_code = 200 if is_ready else 503
     return response
+
+
+def check_all() -> dict[str, Check]:
+    """Whether database, broker and outbox are well."""
+    ask_broker: BrokerCheck = current_app.extensions.setdefault(_STATE, BrokerCheck())
+    database, outbox = _ask_database(desk())
+    return {"database": database, "broker": ask_broker(desk()), "outbox": outbox}
 
 
 def _ask_database(at: Desk) -> tuple[Check, Check]:

@@ -36,6 +36,23 @@ LEFT JOIN root_configuration r ON r.debtor_id = c.debtor_id
 LEFT JOIN debtor_summary s ON s.debtor_id = c.debtor_id
 """
 
+MOST_SEARCHED: Final = 1_000
+"""How many debtors are looked through for the accounts of a creditor: no index begins with creditors."""
+
+_WITH_CREDITOR: Final = """
+SELECT c.debtor_id FROM chosen c
+JOIN account a ON a.debtor_id = c.debtor_id AND a.creditor_id = CAST(%(creditor_id)s AS int8)
+ORDER BY c.debtor_id
+"""
+
+# The unbalanced first: nobody should have to look for them.
+_SUMMARIES: Final = """
+SELECT debtor_id, summarized_at, accounts, deleted_accounts, overflown_accounts, issued, principals, locked,
+    prepared_transfers
+FROM debtor_summary ORDER BY principals <> 0 AND overflown_accounts = 0 DESC, accounts DESC, debtor_id
+LIMIT %(limit)s
+"""
+
 
 class Summary(msgspec.Struct, frozen=True):
     """What was counted at a moment (see `operator_models.DebtorSummary`)."""
@@ -87,6 +104,21 @@ def find_debtor(connection: Any, debtor_id: int) -> Debtor | None:
         cursor.execute(_ONE + _DESCRIBE, {"debtor_id": debtor_id})
         row = cursor.fetchone()
     return None if row is None else _debtor(row)
+
+
+def debtors_with(connection: Any, creditor_id: int) -> list[int]:
+    """The debtors, among the first `MOST_SEARCHED`, with which this creditor has an account."""
+    jump = _JUMP.format(cut="true", order="ASC", beyond=">")
+    with connection, connection.cursor() as cursor:
+        cursor.execute(jump + _WITH_CREDITOR, {"limit": MOST_SEARCHED, "creditor_id": creditor_id})
+        return [debtor_id for (debtor_id,) in cursor.fetchall()]
+
+
+def top_summaries(connection: Any, limit: int) -> list[tuple[int, Summary]]:
+    """What the chore has counted: debtors that do not add up first, then those with the most accounts."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_SUMMARIES, {"limit": limit})
+        return [(row[0], Summary(row[1], *map(int, row[2:]))) for row in cursor.fetchall()]
 
 
 def _position(debtor: Debtor) -> Position:

@@ -60,6 +60,20 @@ WHERE {_SENDER} AND refused_at BETWEEN %(since)s AND %(until)s AND {{which}}
 ORDER BY refused_at DESC LIMIT {_MOST_FOUND}
 """  # noqa: S608 - constants only
 
+# No index begins with transfer ids, which are unique for each sender only.
+_SENDERS: Final = f"""
+SELECT debtor_id, creditor_id FROM (
+    SELECT debtor_id, creditor_id, transfer_id FROM prepared_transfer
+    ORDER BY debtor_id, creditor_id, transfer_id LIMIT {WINDOW_ROWS}) AS first
+WHERE transfer_id = CAST(%(transfer_id)s AS int8)
+UNION
+SELECT debtor_id, sender_creditor_id FROM (
+    SELECT debtor_id, sender_creditor_id, transfer_id FROM journal WHERE applied_at >= %(since)s
+    ORDER BY applied_at DESC, journal_id DESC LIMIT {WINDOW_ROWS}) AS latest
+WHERE transfer_id = CAST(%(transfer_id)s AS int8)
+ORDER BY 1, 2 LIMIT {_MOST_FOUND}
+"""  # noqa: S608 - constants only
+
 
 class Request(msgspec.Struct, frozen=True):
     """What a coordinator calls a transfer."""
@@ -144,8 +158,7 @@ def find_transfer(
     else:
         condition = "transfer_id = CAST(%(transfer_id)s AS int8)"
         parameters["transfer_id"] = which
-        # No transfer is applied before the day that its id tells (accounting.md section 3.6).
-        since = max(since, min(which >> 40, LAST_MOMENT // MICROSECONDS_PER_DAY) * MICROSECONDS_PER_DAY)
+        since = max(since, _first_day(which))
     parameters["since"] = since
     with connection, connection.cursor() as cursor:
         cursor.execute(_FIND_PREPARED.format(which=condition), parameters)
@@ -155,6 +168,22 @@ def find_transfer(
         cursor.execute(_FIND_COMMITTED.format(which=condition), parameters)
         committed = [entry(row, creditor_id) for row in cursor.fetchall()]
     return FoundTransfer(prepared, committed, refused)
+
+
+def senders_of(connection: Any, transfer_id: int) -> list[tuple[int, int]]:
+    """Debtors and senders of transfers with this id, among the latest committed and the first prepared ones.
+
+    It looks at `WINDOW_ROWS` of each kind.
+    """
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_SENDERS, {"transfer_id": transfer_id, "since": _first_day(transfer_id)})
+        found: list[tuple[int, int]] = cursor.fetchall()
+    return found
+
+
+def _first_day(transfer_id: int) -> Moment:
+    """No transfer is applied before the day that its id tells (accounting.md section 3.6)."""
+    return min(transfer_id >> 40, LAST_MOMENT // MICROSECONDS_PER_DAY) * MICROSECONDS_PER_DAY
 
 
 def _position(transfer: PreparedTransfer) -> Position:

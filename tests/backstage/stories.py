@@ -1,11 +1,14 @@
-"""How stories of money begin: a currency, an account with money, another one that is empty."""
+"""How stories begin: a currency, an account with money, an empty one; events that nobody takes."""
 
+from swpt_accounts.events import envelop
 from swpt_accounts.messages import Message
+from swpt_accounts.storing import pack_accounts, pack_bodies
 from tests.builders import (
     ALICE,
     BOB,
     DEBTOR,
     FIRST_TRANSFER_ID,
+    NOW,
     ROOT,
     configure,
     finalize,
@@ -47,3 +50,24 @@ def seed(stand: Stand, amount: int = 1000) -> None:
 def clear_outbox(stand: Stand) -> None:
     """Act as if everything had been published."""
     stand.execute("DELETE FROM outbox")
+
+
+def wait_for_agent(
+    stand: Stand, *creditor_ids: int, failure: str = "returned", key: int | None = None
+) -> None:
+    """Put the announcements of accounts into the outbox, as leftovers that the broker did not take."""
+    for creditor_id in creditor_ids:
+        stand.apply(configure(creditor_id))
+    events = stand.events()
+    stand.execute("DELETE FROM outbox")
+    for event in events:
+        stand.execute(
+            "INSERT INTO outbox (created_at, type_counts, accounts, payload, attempts, next_attempt_at,"
+            " last_failure, publisher_key) VALUES (%s, '{}', %s, %s, 3, %s, %s, %s)",
+            NOW,
+            pack_accounts([event]),
+            pack_bodies([envelop(event).body]),
+            NOW,
+            failure,
+            key,
+        )

@@ -137,14 +137,7 @@ def list_(args: dict[str, Any], debtor_id: int) -> dict[str, Any]:
 
     A page looks at 20,000 accounts at most: with a `state` it may be short before the end of the list.
     """
-    if args["first"] > args["last"]:
-        raise UnprocessableEntity("first: must not be greater than last, in signed order.")
-
-    def read(connection: Any, cut: Any, limit: int) -> Page[Account]:
-        bounds = {name: args[name] for name in ("first", "last", "state")}
-        return inspection.list_accounts(connection, debtor_id, cut, limit, **bounds)
-
-    return answer_page(args, read)
+    return accounts_page(args, debtor_id)
 
 
 @accounts.get(_ONE)
@@ -159,16 +152,7 @@ def show(debtor_id: int, creditor_id: int) -> ShownAccount:
 @accounts.response(200, page_of(PreparedTransferSchema))
 def list_prepared_transfers(args: dict[str, Any], debtor_id: int, creditor_id: int) -> dict[str, Any]:
     """List the prepared transfers of a sender, oldest first."""
-    now = desk().now()
-
-    def read(connection: Any, cut: Any, limit: int) -> Page[Any]:
-        overdue_at = now if args["overdue"] == "yes" else None
-        page = list_prepared(
-            connection, cut, limit, debtor_id=debtor_id, creditor_id=creditor_id, overdue_at=overdue_at
-        )
-        return page.map(lambda transfer: told_prepared(transfer, now))
-
-    return answer_page(args, read)
+    return prepared_page_of(args, debtor_id, creditor_id)
 
 
 @accounts.get(_ONE + "/ledger")
@@ -176,16 +160,7 @@ def list_prepared_transfers(args: dict[str, Any], debtor_id: int, creditor_id: i
 @accounts.response(200, page_of(LedgerEntrySchema))
 def list_ledger(args: dict[str, Any], debtor_id: int, creditor_id: int) -> dict[str, Any]:
     """List what was applied to an account, from the journal; also of accounts that are gone."""
-    check_range(args)
-
-    def read(connection: Any, cut: Any, limit: int) -> Page[Any]:
-        span = {"since": args["since"], "until": args["until"]}
-        is_newest_first = args["order"] == "newest"
-        return list_entries(
-            connection, debtor_id, creditor_id, cut, limit, newest_first=is_newest_first, **span
-        )
-
-    return answer_page(args, read)
+    return ledger_page(args, debtor_id, creditor_id)
 
 
 @accounts.get(_ONE + "/principal")
@@ -210,6 +185,9 @@ def plot(args: dict[str, Any], debtor_id: int, creditor_id: int) -> dict[str, An
     return {"points": points}
 
 
+# -- for the console as well -------------------------------------------------------------------
+
+
 def shown(debtor_id: int, creditor_id: int) -> ShownAccount:
     """An account now; raises NotFound."""
     with desk().reading() as connection:
@@ -217,3 +195,43 @@ def shown(debtor_id: int, creditor_id: int) -> ShownAccount:
             return show_account(connection, debtor_id, creditor_id, desk().now())
         except OperatorError:
             not_found(f"account {debtor_id}/{creditor_id}")
+
+
+def accounts_page(args: dict[str, Any], debtor_id: int) -> dict[str, Any]:
+    """A page of accounts that `AccountsQuery` asks for."""
+    if args["first"] > args["last"]:
+        raise UnprocessableEntity("first: must not be greater than last, in signed order.")
+
+    def read(connection: Any, cut: Any, limit: int) -> Page[Account]:
+        bounds = {name: args[name] for name in ("first", "last", "state")}
+        return inspection.list_accounts(connection, debtor_id, cut, limit, **bounds)
+
+    return answer_page(args, read)
+
+
+def prepared_page_of(args: dict[str, Any], debtor_id: int, creditor_id: int) -> dict[str, Any]:
+    """A page of prepared transfers of one sender that `PreparedQuery` asks for."""
+    now = desk().now()
+
+    def read(connection: Any, cut: Any, limit: int) -> Page[Any]:
+        overdue_at = now if args["overdue"] == "yes" else None
+        page = list_prepared(
+            connection, cut, limit, debtor_id=debtor_id, creditor_id=creditor_id, overdue_at=overdue_at
+        )
+        return page.map(lambda transfer: told_prepared(transfer, now))
+
+    return answer_page(args, read)
+
+
+def ledger_page(args: dict[str, Any], debtor_id: int, creditor_id: int) -> dict[str, Any]:
+    """A page of the ledger that `LedgerQuery` asks for."""
+    check_range(args)
+
+    def read(connection: Any, cut: Any, limit: int) -> Page[Any]:
+        span = {"since": args["since"], "until": args["until"]}
+        is_newest_first = args["order"] == "newest"
+        return list_entries(
+            connection, debtor_id, creditor_id, cut, limit, newest_first=is_newest_first, **span
+        )
+
+    return answer_page(args, read)

@@ -103,17 +103,7 @@ class SettledIdsSchema(Schema):
 @dead_letters.response(200, page_of(DeadLetterSchema))
 def list_(args: dict[str, Any]) -> dict[str, Any]:
     """List dead letters, oldest first."""
-
-    def read(connection: Any, cut: Cut, limit: int) -> Page[DeadLetter]:
-        state = None if args["state"] == "all" else args["state"]
-        after = cut.position[0] if cut.position is not None else 0
-        found = list_dead_letters(
-            connection, state=state, reason=args["reason"], after=after, limit=limit + 1
-        )
-        following = Cut((found[limit - 1].dead_letter_id,)) if len(found) > limit else None
-        return Page(found[:limit], None, following)
-
-    return answer_page(args, read)
+    return dead_letters_page(args)
 
 
 @dead_letters.get("/dead-letters/<positive:dead_letter_id>")
@@ -128,10 +118,7 @@ def show(dead_letter_id: int) -> dict[str, Any]:
 @dead_letters.response(200, SettledIdsSchema)
 def return_(args: dict[str, Any]) -> dict[str, Any]:
     """Put messages back into the queue; all of them or none."""
-    with desk().writing() as connection:
-        internal_user = desk().settings.internal_user
-        return_dead_letters(connection, args["ids"], args["note"], internal_user=internal_user, order=order())
-    return {"ids": sorted(set(args["ids"]))}
+    return {"ids": put_back(args["ids"], args["note"])}
 
 
 @dead_letters.post("/dead-letters/discard")
@@ -139,9 +126,40 @@ def return_(args: dict[str, Any]) -> dict[str, Any]:
 @dead_letters.response(200, SettledIdsSchema)
 def discard(args: dict[str, Any]) -> dict[str, Any]:
     """Close dead letters without any other effect; all of them or none."""
+    return {"ids": close(args["ids"], args["note"])}
+
+
+# -- for the console as well -------------------------------------------------------------------
+
+
+def put_back(ids: list[int], note: str) -> list[int]:
+    """Return these dead letters to the queue, as this request's order; their ids."""
     with desk().writing() as connection:
-        discard_dead_letters(connection, args["ids"], args["note"], order=order())
-    return {"ids": sorted(set(args["ids"]))}
+        internal_user = desk().settings.internal_user
+        return_dead_letters(connection, ids, note, internal_user=internal_user, order=order())
+    return sorted(set(ids))
+
+
+def close(ids: list[int], note: str) -> list[int]:
+    """Discard these dead letters, as this request's order; their ids."""
+    with desk().writing() as connection:
+        discard_dead_letters(connection, ids, note, order=order())
+    return sorted(set(ids))
+
+
+def dead_letters_page(args: dict[str, Any]) -> dict[str, Any]:
+    """A page of dead letters that `DeadLettersQuery` asks for; it only goes forward."""
+
+    def read(connection: Any, cut: Cut, limit: int) -> Page[DeadLetter]:
+        state = None if args["state"] == "all" else args["state"]
+        after = cut.position[0] if cut.position is not None else 0
+        found = list_dead_letters(
+            connection, state=state, reason=args["reason"], after=after, limit=limit + 1
+        )
+        following = Cut((found[limit - 1].dead_letter_id,)) if len(found) > limit else None
+        return Page(found[:limit], None, following)
+
+    return answer_page(args, read)
 
 
 def shown_dead_letter(dead_letter_id: int) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def agents() -> dict[str, Any]:
 @outbox.response(200, HandledSchema)
 def park(args: dict[str, Any], exchange: str, subnet: str) -> Handled:
     """Stop trying to publish the events of an agent, until they are released."""
-    return _handle(exchange, subnet, "park", args["note"])
+    return handle(exchange, subnet, "park", args["note"])
 
 
 @outbox.post("/outbox/agents/<exchange>/<subnet:subnet>/release")
@@ -170,7 +170,7 @@ def park(args: dict[str, Any], exchange: str, subnet: str) -> Handled:
 @outbox.response(200, HandledSchema)
 def release(args: dict[str, Any], exchange: str, subnet: str) -> Handled:
     """Publish the parked events of an agent."""
-    return _handle(exchange, subnet, "release", args["note"])
+    return handle(exchange, subnet, "release", args["note"])
 
 
 @outbox.post("/outbox/agents/<exchange>/<subnet:subnet>/discard")
@@ -178,7 +178,7 @@ def release(args: dict[str, Any], exchange: str, subnet: str) -> Handled:
 @outbox.response(200, HandledSchema)
 def discard(args: dict[str, Any], exchange: str, subnet: str) -> Handled:
     """Delete the events of an agent that is gone.  They are lost; balances are not touched."""
-    return _handle(exchange, subnet, "discard", args["note"])
+    return handle(exchange, subnet, "discard", args["note"])
 
 
 def told_queues() -> list[dict[str, Any]]:
@@ -209,7 +209,8 @@ def _told_row(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _ROW_MEMBERS} | {"accounts": keys, "is_parked": is_parked}
 
 
-def _handle(exchange: str, subnet: str, action: str, note: str) -> Handled:
+def handle(exchange: str, subnet: str, action: str, note: str) -> Handled:
+    """Park, release or discard the events of an agent, as this request's order."""
     if exchange not in EXCHANGES:
         raise UnprocessableEntity(f"{exchange[:50]!r} must be one of {', '.join(EXCHANGES)}.")
     with desk().writing() as connection:

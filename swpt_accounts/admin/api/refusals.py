@@ -50,6 +50,11 @@ class RefusalsQuery(PageQuery, RangeQuery):
 @refusals.response(200, page_of(RefusalSchema))
 def list_(args: dict[str, Any]) -> dict[str, Any]:
     """List rejected transfers, failed commits and rejected configurations, newest first."""
+    return refusals_page(args)
+
+
+def refusals_page(args: dict[str, Any]) -> dict[str, Any]:
+    """A page of refusals that `RefusalsQuery` asks for."""
     check_range(args)
     if args["creditor_id"] is not None and args["debtor_id"] is None:
         raise UnprocessableEntity("debtor_id: must be given with creditor_id.")

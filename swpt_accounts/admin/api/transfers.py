@@ -118,14 +118,7 @@ def list_(args: dict[str, Any]) -> dict[str, Any]:
 
     A page looks at 20,000 of them at most: overdue ones may be short before the end of the list.
     """
-    now = desk().now()
-
-    def read(connection: Any, cut: Any, limit: int) -> Page[Any]:
-        overdue_at = now if args["overdue"] == "yes" else None
-        page = list_prepared(connection, cut, limit, debtor_id=args["debtor_id"], overdue_at=overdue_at)
-        return page.map(lambda transfer: told_prepared(transfer, now))
-
-    return answer_page(args, read)
+    return prepared_page(args)
 
 
 @transfers.get("/transfers")
@@ -144,6 +137,18 @@ def find(args: dict[str, Any]) -> dict[str, Any]:
             connection, args["debtor_id"], sender, which, since=args["since"], until=args["until"]
         )
     return told_found(found)
+
+
+def prepared_page(args: dict[str, Any]) -> dict[str, Any]:
+    """A page of prepared transfers that `WaitingQuery` asks for."""
+    now = desk().now()
+
+    def read(connection: Any, cut: Any, limit: int) -> Page[Any]:
+        overdue_at = now if args["overdue"] == "yes" else None
+        page = list_prepared(connection, cut, limit, debtor_id=args["debtor_id"], overdue_at=overdue_at)
+        return page.map(lambda transfer: told_prepared(transfer, now))
+
+    return answer_page(args, read)
 
 
 def told_found(found: FoundTransfer) -> dict[str, Any]:

@@ -21,6 +21,8 @@ SAMPLES = {
     "dead_letter_id": "1",
     "exchange": "to_creditors",
     "subnet": "00.00.00",
+    "transfer_id": "1",
+    "action": "park",
     "name": "tend accounts",
     "filename": "api-docs.js",
 }

@@ -5,11 +5,10 @@ from threading import Event
 import pika.spec
 import pytest
 
-from swpt_accounts.events import envelop
 from swpt_accounts.messages import Malformed
 from swpt_accounts.outbox import unpack
-from swpt_accounts.storing import pack_accounts, pack_bodies
 from tests.backstage.housekeeper import housekeeping
+from tests.backstage.stories import wait_for_agent
 from tests.backstage.wire import body_of, delivered
 from tests.builders import ALICE, BOB, DEBTOR, NOW, SECOND, configure
 
@@ -96,25 +95,6 @@ def test_an_order_that_cannot_be_done_changes_nothing(desk, order, body, status)
 
 
 # -- agents ------------------------------------------------------------------------------------
-
-
-def wait_for_agent(stand, *creditor_ids, failure="returned", key=None):
-    """Put the announcements of accounts into the outbox, as leftovers that the broker did not take."""
-    for creditor_id in creditor_ids:
-        stand.apply(configure(creditor_id))
-    events = stand.events()
-    stand.execute("DELETE FROM outbox")
-    for event in events:
-        stand.execute(
-            "INSERT INTO outbox (created_at, type_counts, accounts, payload, attempts, next_attempt_at,"
-            " last_failure, publisher_key) VALUES (%s, '{}', %s, %s, 3, %s, %s, %s)",
-            NOW,
-            pack_accounts([event]),
-            pack_bodies([envelop(event).body]),
-            NOW,
-            failure,
-            key,
-        )
 
 
 def waiting(stand):

@@ -1,0 +1,38 @@
+"""The console under /admin/: pages for people, made on the server; each module is one page."""
+
+from flask import Flask
+
+from . import (
+    account,
+    audit,
+    chores,
+    dead_letters,
+    debtors,
+    display,
+    doors,
+    outbox,
+    overview,
+    refusals,
+    search,
+    transfers,
+)
+
+# Each of them adds its page to the blueprint.
+_PAGES = (
+    overview,
+    search,
+    debtors,
+    account,
+    transfers,
+    refusals,
+    dead_letters,
+    outbox,
+    chores,
+    audit,
+)
+
+
+def set_up(app: Flask) -> None:
+    """Add the console to the application; the converters of the API must be there already."""
+    display.set_up(app)
+    app.register_blueprint(doors.console)
