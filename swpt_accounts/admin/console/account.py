@@ -8,6 +8,8 @@ from werkzeug.exceptions import NotFound
 from swpt_accounts.admin.api.accounts import LedgerQuery, ledger_page, prepared_page_of, shown
 from swpt_accounts.admin.api.refusals import refusals_page
 from swpt_accounts.admin.desk import desk
+from swpt_accounts.admin.fields import WrittenInteger
+from swpt_accounts.admin.pages import MOST_ITEMS
 from swpt_accounts.inspection.ledger import principals_over
 from swpt_accounts.moments import FIRST_MOMENT, LAST_MOMENT, Moment
 from swpt_accounts.operations.accounts import ShownAccount
@@ -72,8 +74,9 @@ FIELDS: Final = (
 
 
 class AccountPageQuery(LedgerQuery):
-    """Which part of the ledger, and of the plot."""
+    """Which part of the ledger, and of the plot.  There is more on the page, so the part is shorter."""
 
+    limit = WrittenInteger(least=1, most=MOST_ITEMS, load_default=20)
     since = FormMoment(load_default=FIRST_MOMENT)
     until = FormMoment(load_default=LAST_MOMENT)
 
