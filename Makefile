@@ -62,7 +62,7 @@ chaos: $(INSTALLED)  ## Servers and workers are killed under load; not a part of
 	@HYPOTHESIS_PROFILE=thorough $(PYTEST) -m chaos --timeout=1800 -o faulthandler_timeout=0
 
 .PHONY: test-web
-test-web: $(INSTALLED)  ## Thousands of requests to the admin API, from its OpenAPI document
+test-web: $(INSTALLED)  ## The admin listener in full: thousands of requests to its API, all pages in a browser
 	@$(PYTEST) -m web
 
 .PHONY: soak

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from swpt_accounts.embedded import EmbeddedPostgres
 from tests.services import postgres as postgres_service
 from tests.services import rabbitmq as rabbitmq_service
-from tests.services.errors import ServiceMissing
+from tests.services.errors import ServiceMissing, give_up
 from tests.services.postgres import Postgres
 from tests.services.rabbitmq import Rabbitmq
 from tests.services.rabbitmq_node import Rabbitmqctl, RabbitmqNode
@@ -71,13 +70,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{number} skipped. {reason}", yellow=True)
 
 
-def _give_up(error: ServiceMissing) -> NoReturn:
-    """Skip at home; in CI nothing may be missing."""
-    if os.environ.get("CI") == "true":
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
-    raise pytest.skip.Exception(str(error)) from None
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """The PostgreSQL of this run; a test wants `postgres_url` instead."""
@@ -85,7 +77,7 @@ def postgres() -> Iterator[Postgres]:
         with postgres_service.postgres() as server:
             yield server
     except ServiceMissing as error:
-        _give_up(error)
+        give_up(error)
 
 
 @pytest.fixture
@@ -111,7 +103,7 @@ def restartable_postgres() -> Iterator[EmbeddedPostgres]:
         with postgres_service.own_postgres() as server:
             yield server
     except ServiceMissing as error:
-        _give_up(error)
+        give_up(error)
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +113,7 @@ def rabbitmq() -> Iterator[Rabbitmq]:
         with rabbitmq_service.rabbitmq() as broker:
             yield broker
     except ServiceMissing as error:
-        _give_up(error)
+        give_up(error)
 
 
 @pytest.fixture
@@ -145,4 +137,4 @@ def restartable_rabbitmq() -> Iterator[RabbitmqNode]:
         with rabbitmq_service.own_rabbitmq() as node:
             yield node
     except ServiceMissing as error:
-        _give_up(error)
+        give_up(error)

@@ -109,11 +109,12 @@ def _guard() -> AnyResponse | None:
         if session_token is None:
             return _send_to_login()
         token, is_in_session = session_token, True
+    # Known before anything is refused: the page that says so leads back to the console.
+    g.visitor = Visitor(token.name, token.role, is_in_session)
     if request.method not in _SAFE:
         _check_role(token)
         if is_in_session:
             check_forgery()
-    g.visitor = Visitor(token.name, token.role, is_in_session)
     return None
 
 

@@ -1,0 +1,128 @@
+"""The short story of the console in a browser: an operator's minute, a viewer's limits, readability."""
+
+import pytest
+
+from tests.builders import ALICE, BOB, DEBTOR
+
+from .scenery import NOTE, set_scene
+
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def scene(desk):
+    """Something to look at."""
+    return set_scene(desk)
+
+
+def test_an_operator_follows_a_transfer_into_both_ledgers(desk, scene, visit):
+    """From the overview: transfer, ledger of the sender, back to the transfer, ledger of the recipient."""
+    operator = visit()
+    operator.log_in(desk.tokens["operator"])
+    assert operator.heading == "Overview"
+    operator.click(str(scene.transfer_id))
+    assert operator.heading == f"Transfer {scene.transfer_id}"
+    assert NOTE in operator.text
+    operator.click("Ledger of the sender")
+    assert operator.heading == f"Account {ALICE}"
+    assert "−300" in operator.text
+    operator.click(str(scene.transfer_id))
+    operator.click("Ledger of the recipient")
+    assert operator.heading == f"Account {BOB}"
+    assert "+300" in operator.text
+    # The plots and all else is made on the server: nothing is asked from elsewhere.
+    assert operator.page.locator("svg.line path.steps").count() == 1
+
+
+def test_an_account_is_found_and_its_ledger_read(desk, scene, visit):
+    """The search takes an id, the filter a range, and a number can be copied."""
+    viewer = visit(permissions=["clipboard-read", "clipboard-write"])
+    viewer.log_in(desk.tokens["viewer"])
+    viewer.page.get_by_role("searchbox").fill(f"{DEBTOR}/{ALICE}")
+    viewer.page.keyboard.press("Enter")
+    viewer.page.wait_for_url(f"**/debtors/{DEBTOR}/accounts/{ALICE}")
+    viewer.page.get_by_label("To (UTC)").fill("2001-01-01T00:00:00")
+    viewer.click("Show", "button")
+    viewer.page.get_by_text("Nothing was applied to this account in this time.").wait_for()
+    viewer.click("Reset")
+    viewer.page.get_by_text(NOTE).wait_for()
+    viewer.page.locator("dd .amount").first.hover()
+    viewer.page.locator("dd .amount .copy").first.click()
+    viewer.page.get_by_role("button", name="Copied").wait_for(state="attached")
+    assert viewer.page.evaluate("navigator.clipboard.readText()") == "1234267"
+
+
+def test_an_operator_returns_a_dead_letter(desk, scene, visit):
+    """The message goes back into the queue, with a note that the audit keeps."""
+    operator = visit()
+    operator.log_in(desk.tokens["operator"])
+    operator.click("Dead letters")
+    operator.click(str(scene.returnable))
+    operator.page.get_by_label("Note").fill("mended")
+    operator.click("Return to the queue", "button")
+    operator.page.get_by_role("status").wait_for()
+    assert f"Returned to the queue: dead letter {scene.returnable}." in operator.text
+    operator.click("Audit")
+    assert "wrong_shard: mended" in operator.text
+    assert desk.audit()[-1][0] == "the operator"
+
+
+def test_without_the_role_there_are_no_buttons_and_no_way_around(desk, scene, visit):
+    """A viewer sees no forms, and a form that is made up is refused with a page that says why."""
+    viewer = visit()
+    viewer.log_in(desk.tokens["viewer"])
+    viewer.go(f"dead-letters/{scene.returnable}")
+    assert viewer.page.get_by_role("button", name="Return").count() == 0
+    viewer.page.evaluate(
+        """() => {
+          const form = document.querySelector(".who form");
+          form.action = "/admin/dead-letters/return";
+          form.insertAdjacentHTML("beforeend", "<input name='ids' value='1'>");
+          form.submit();
+        }"""
+    )
+    viewer.page.get_by_role("heading", name="Forbidden").wait_for()
+    assert "yours has the role viewer" in viewer.text
+    # The browser itself tells of the status, which is wanted here.
+    assert all("403" in complaint for complaint in viewer.complaints)
+    viewer.complaints.clear()
+    viewer.click("Log out", "button")
+    viewer.page.wait_for_url("**/admin/login")
+    viewer.go()
+    assert "/admin/login" in viewer.page.url
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_a_phone_and_can_be_read(desk, scene, visit, scheme):
+    """No page is wider than 390 pixels, and every text has the contrast of WCAG AA."""
+    phone = visit(viewport=PHONE, color_scheme=scheme)
+    phone.go("login")
+    assert phone.faint_texts() == []
+    phone.log_in(desk.tokens["operator"])
+    for path in scene.pages():
+        phone.go(path)
+        assert phone.overflow() <= 0, path
+        assert phone.faint_texts() == [], path
+
+
+def test_the_keyboard_skips_to_the_content(desk, scene, visit):
+    """The first stop leads past the navigation, and every stop can be seen."""
+    visitor = visit()
+    visitor.log_in(desk.tokens["viewer"])
+    visitor.page.keyboard.press("Tab")
+    assert visitor.page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    visitor.page.keyboard.press("Enter")
+    assert visitor.page.evaluate("document.activeElement.id") == "content"
+    visitor.page.keyboard.press("Tab")
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert visitor.page.evaluate(outline) == "solid"
+
+
+def test_a_faint_text_would_be_noticed(visit):
+    """The check of contrasts finds a text of 4.4, and is content with one of 4.6."""
+    visitor = visit()
+    visitor.go("login")
+    for grey, is_faint in (("#777777", True), ("#757575", False)):
+        visitor.page.set_content(f"<p>seen <span>{grey}</span></p>")
+        visitor.page.evaluate(f"document.querySelector('span').style.color = '{grey}'")
+        assert bool(visitor.faint_texts()) is is_faint

@@ -1,0 +1,45 @@
+"""Packages of Debian that the tests need: installed by root, one at a time."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import ServiceMissing
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """A run may have several processes, and all of them need the packages."""
+    with (Path(tempfile.gettempdir()) / f"swpt_test_package_{os.geteuid()}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def install(package: str, name: str, advice: str) -> None:
+    """Install a package that brings `name`.  Raises ServiceMissing with one clear line."""
+    if shutil.which("apt-get") is None:
+        raise ServiceMissing(f"{name} is missing: {advice}")
+    if os.geteuid() != 0:
+        raise ServiceMissing(f"{name} is missing: as root, apt-get install {package}")
+    print(f"\nInstalling {name} from Debian's package, for the tests ...", flush=True)
+    _apt_get(name, "update")
+    _apt_get(name, "install", "--no-install-recommends", package)
+
+
+def _apt_get(name: str, *arguments: str) -> None:
+    done = subprocess.run(
+        ["apt-get", "-qq", "--yes", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    )
+    if done.returncode != 0:
+        last_words = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ServiceMissing(f"{name} is missing, and apt-get {arguments[0]} fails: {last_words}")
