@@ -21,8 +21,11 @@ _MIGRATIONS_LOCK: Final = 0x73776D69  # any number that nobody else uses as an a
 
 # Batches look rows up by key, hundreds at a time, in tables whose size the planner's statistics
 # do not know yet.  A nested loop over the primary key is always right for them, and a sequential
-# scan would be a disaster.
-_KEY_LOOKUPS_ONLY: Final = "-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off -c jit=off"
+# scan would be a disaster.  So the plan does not depend on the keys either, and is made once.
+_KEY_LOOKUPS_ONLY: Final = (
+    "-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off -c jit=off"
+    " -c plan_cache_mode=force_generic_plan"
+)
 
 
 def sqlalchemy_url(url: str) -> str:

@@ -38,7 +38,7 @@ class DebtorInfos:
             if len(self._by_id) + len(missing) > _MAX_REMEMBERED:
                 self.clear()
                 missing = wanted - self._by_id.keys()
-            cursor.execute(sql.LOAD_DEBTOR_INFOS, [int_array(sorted(missing))])
+            sql.LOAD_DEBTOR_INFOS.run(cursor, [int_array(sorted(missing))])
             for number, *texts in cursor.fetchall():
                 info = DebtorInfo(*texts)
                 self._by_id[number] = info

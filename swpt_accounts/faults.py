@@ -5,6 +5,8 @@ from typing import Final
 
 import psycopg2
 
+from .prepared import StalePlanError
+
 
 class BatchConflictError(Exception):
     """Another worker changed the picture while a batch was worked on: nobody's fault, try again."""
@@ -32,7 +34,7 @@ _RACES: Final = frozenset({"account_pkey", "debtor_info_content", "registered_ba
 
 def fault_of(error: BaseException) -> Fault:
     """Classify an error that came out of a transaction."""
-    if isinstance(error, BatchConflictError):
+    if isinstance(error, BatchConflictError | StalePlanError):
         return Fault.CONFLICT
     if not isinstance(error, psycopg2.Error):
         return Fault.MESSAGE

@@ -73,7 +73,7 @@ def lock_accounts(cursor: Any, keys: Iterable[AccountKey], infos: DebtorInfos) -
     ordered = sorted(keys)
     if not ordered:
         return {}
-    cursor.execute(sql.LOCK_ACCOUNTS, arrays(("debtor_id", "creditor_id"), ordered))
+    sql.LOCK_ACCOUNTS.run(cursor, arrays(("debtor_id", "creditor_id"), ordered))
     return accounts_of(cursor, cursor.fetchall(), infos)
 
 
@@ -111,7 +111,7 @@ def load_currencies(
         return {}
     if creates_accounts:
         cursor.execute(sql.GET_TRANSACTION_ID)
-    cursor.execute(sql.LOAD_CURRENCIES, [int_array(ordered)])
+    sql.LOAD_CURRENCIES.run(cursor, [int_array(ordered)])
     return {debtor_id: _currency(debtor_id, config_data) for debtor_id, config_data in cursor.fetchall()}
 
 
@@ -136,7 +136,7 @@ def _find_recipients(cursor: Any, finalizes: Sequence[FinalizeTransfer]) -> dict
     keys = _transfer_keys(finalizes)
     if not keys:
         return {}
-    cursor.execute(sql.FIND_RECIPIENTS, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
+    sql.FIND_RECIPIENTS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
     return {(row[0], row[1], row[2]): row[3] for row in cursor.fetchall()}
 
 
@@ -165,14 +165,14 @@ def _load_transfers(
     rows = []
     keys = _transfer_keys(finalizes)
     if keys:
-        cursor.execute(sql.LOAD_TRANSFERS, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
+        sql.LOAD_TRANSFERS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
         rows += cursor.fetchall()
     if prepares:
         requests = {
             (m.debtor_id, m.creditor_id, m.coordinator_type, m.coordinator_id, m.coordinator_request_id)
             for m in prepares
         }
-        cursor.execute(sql.LOAD_REPEATED, arrays(sql.REQUEST_KEY, sorted(requests)))
+        sql.LOAD_REPEATED.run(cursor, arrays(sql.REQUEST_KEY, sorted(requests)))
         rows += cursor.fetchall()
     return {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in rows}
 
@@ -205,7 +205,7 @@ def _find_reachable(
             asked.add((m.debtor_id, recipient_id))
     if not asked:
         return set()
-    cursor.execute(sql.FIND_REACHABLE, arrays(("debtor_id", "creditor_id"), sorted(asked)))
+    sql.FIND_REACHABLE.run(cursor, arrays(("debtor_id", "creditor_id"), sorted(asked)))
     return set(cursor.fetchall())
 
 
@@ -213,5 +213,5 @@ def _load_credits(cursor: Any, balance_changes: Sequence[PendingBalanceChange]) 
     keys = sorted({(m.debtor_id, m.other_creditor_id, m.change_id) for m in balance_changes})
     if not keys:
         return {}
-    cursor.execute(sql.LOAD_CREDITS, arrays(("debtor_id", "other_creditor_id", "change_id"), keys))
+    sql.LOAD_CREDITS.run(cursor, arrays(("debtor_id", "other_creditor_id", "change_id"), keys))
     return {(row[0], row[1], row[2]): Credit(*row[3:]) for row in cursor.fetchall()}

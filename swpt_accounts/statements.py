@@ -6,8 +6,12 @@ statements.  The arrays are text literals: cheaper to adapt than lists, and they
 
 # ruff: noqa: S608, SIM905 - the texts are put together from constants of this file only.
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from .prepared import Statement
 
 ACCOUNT_COLUMNS: Final = (
     "debtor_id creditor_id created_at interest_rate previous_interest_rate last_interest_rate_change_ts"
@@ -55,10 +59,13 @@ _TYPES: Final = {
 
 
 def _unnest(columns: Iterable[str]) -> str:
-    """The parameters of a statement as a relation `k` with these columns."""
-    columns = list(columns)
-    arrays = ", ".join(f"%s::{_TYPES.get(column, 'int8')}[]" for column in columns)
-    return f"unnest({arrays}) AS k ({', '.join(columns)})"
+    """The parameters of a statement as a relation `k` with these columns.
+
+    In a list of columns the arrays are unnested side by side, row by row; `FROM unnest(…, …)` would
+    write each of them into a store of its own first.
+    """
+    arrays = ", ".join(f"unnest(%s::{_TYPES.get(column, 'int8')}[]) AS {column}" for column in columns)
+    return f"(SELECT {arrays}) AS k"
 
 
 def _prefixed(columns: Iterable[str], alias: str) -> str:
@@ -79,67 +86,94 @@ _CREDIT_KEY: Final = ["debtor_id", "other_creditor_id", "change_id"]
 # -- gather ------------------------------------------------------------------------------------
 
 # Who receives the transfers that are finalized: those accounts have to be locked as well.
-FIND_RECIPIENTS: Final = f"""
+FIND_RECIPIENTS: Final = Statement(
+    "find_recipients",
+    f"""
 SELECT p.debtor_id, p.creditor_id, p.transfer_id, p.recipient_creditor_id
 FROM {_unnest(_TRANSFER_KEY)} JOIN prepared_transfer p USING (debtor_id, creditor_id, transfer_id)
-"""
+""",
+)
 
 # The one place where accounts are locked: always in ascending order of their keys.
-LOCK_ACCOUNTS: Final = f"""
+LOCK_ACCOUNTS: Final = Statement(
+    "lock_accounts",
+    f"""
 SELECT {_prefixed(ACCOUNT_COLUMNS, "a")}
 FROM {_unnest(_ACCOUNT_KEY)} JOIN account a USING (debtor_id, creditor_id)
 ORDER BY a.debtor_id, a.creditor_id
 FOR NO KEY UPDATE OF a
-"""
+""",
+)
 
 # The prepared transfers, under the locks of their senders.
-LOAD_TRANSFERS: Final = f"""
+LOAD_TRANSFERS: Final = Statement(
+    "load_transfers",
+    f"""
 SELECT {_prefixed(TRANSFER_COLUMNS, "p")}
 FROM {_unnest(_TRANSFER_KEY)} JOIN prepared_transfer p USING (debtor_id, creditor_id, transfer_id)
-"""
+""",
+)
 
 # The prepared transfers that earlier deliveries of the same requests have made.
-LOAD_REPEATED: Final = f"""
+LOAD_REPEATED: Final = Statement(
+    "load_repeated",
+    f"""
 SELECT {_prefixed(TRANSFER_COLUMNS, "p")}
 FROM {_unnest(REQUEST_KEY)}
 JOIN prepared_transfer p USING ({", ".join(REQUEST_KEY)})
-"""
+""",
+)
 
 # Which recipients accept transfers.  They are not locked: nothing is changed on them yet.
-FIND_REACHABLE: Final = f"""
+FIND_REACHABLE: Final = Statement(
+    "find_reachable",
+    f"""
 SELECT a.debtor_id, a.creditor_id
 FROM {_unnest(_ACCOUNT_KEY)} JOIN account a USING (debtor_id, creditor_id)
 WHERE NOT a.deleted AND a.config_flags & 1 = 0
-"""
+""",
+)
 
 # Which accounts can still receive a prepared transfer of this shard.
-FIND_INCOMING: Final = f"""
+FIND_INCOMING: Final = Statement(
+    "find_incoming",
+    f"""
 SELECT k.debtor_id, k.creditor_id FROM {_unnest(_ACCOUNT_KEY)}
 WHERE EXISTS (
     SELECT 1 FROM prepared_transfer p
-    WHERE p.debtor_id = k.debtor_id AND p.recipient_creditor_id = k.creditor_id AND p.deadline >= %s)
-"""
+    WHERE p.debtor_id = k.debtor_id AND p.recipient_creditor_id = k.creditor_id AND p.deadline >= %s::int8)
+""",
+)
 
 # Root configurations of the debtors whose root account exists, deleted or not.
-LOAD_CURRENCIES: Final = f"""
+LOAD_CURRENCIES: Final = Statement(
+    "load_currencies",
+    f"""
 SELECT a.debtor_id, coalesce(r.config_data, '')
 FROM {_unnest(["debtor_id"])}
 JOIN account a ON a.debtor_id = k.debtor_id AND a.creditor_id = 0
 LEFT JOIN root_configuration r ON r.debtor_id = k.debtor_id
-"""
+""",
+)
 
 # A transaction that has an id is waited for by the propagation of settings (see chores).
 GET_TRANSACTION_ID: Final = "SELECT pg_current_xact_id()"
 
-LOAD_CREDITS: Final = f"""
+LOAD_CREDITS: Final = Statement(
+    "load_credits",
+    f"""
 SELECT r.debtor_id, r.other_creditor_id, r.change_id, r.creditor_id, r.principal_delta, r.committed_at
 FROM {_unnest(_CREDIT_KEY)} JOIN registered_balance_change r USING (debtor_id, other_creditor_id, change_id)
-"""
+""",
+)
 
-LOAD_DEBTOR_INFOS: Final = f"""
+LOAD_DEBTOR_INFOS: Final = Statement(
+    "load_debtor_infos",
+    f"""
 SELECT i.debtor_info_id, i.iri, i.content_type, i.sha256
 FROM {_unnest(["debtor_info_id"])} JOIN debtor_info i USING (debtor_info_id)
-"""
+""",
+)
 
 LOAD_SERVER_RECORD: Final = (
     "SELECT transfer_note_max_bytes, commit_period, settings_version FROM server_record"
@@ -158,67 +192,99 @@ WHERE a.debtor_id = k.debtor_id AND a.creditor_id = k.creditor_id
 
 
 # What transfers change.
-UPDATE_BALANCES: Final = _update_accounts(ACCOUNT_COLUMNS[FIRST_BALANCE_COLUMN:])
+UPDATE_BALANCES: Final = Statement(
+    "update_balances", _update_accounts(ACCOUNT_COLUMNS[FIRST_BALANCE_COLUMN:])
+)
 
 # What configurations, settings and the life of an account change.
-UPDATE_ACCOUNTS: Final = _update_accounts(ACCOUNT_COLUMNS[2:])
+UPDATE_ACCOUNTS: Final = Statement("update_accounts", _update_accounts(ACCOUNT_COLUMNS[2:]))
 
 # Fewer rows than asked mean that somebody else was first: the batch is tried again.
-INSERT_ACCOUNTS: Final = f"""
+INSERT_ACCOUNTS: Final = Statement(
+    "insert_accounts",
+    f"""
 INSERT INTO account ({", ".join(ACCOUNT_COLUMNS)})
 SELECT * FROM {_unnest(ACCOUNT_COLUMNS)}
 ON CONFLICT DO NOTHING
-"""
+""",
+)
 
-INSERT_TRANSFERS: Final = f"""
+INSERT_TRANSFERS: Final = Statement(
+    "insert_transfers",
+    f"""
 INSERT INTO prepared_transfer ({", ".join(TRANSFER_COLUMNS)})
 SELECT * FROM {_unnest(TRANSFER_COLUMNS)}
-"""
+""",
+)
 
-DELETE_TRANSFERS: Final = f"""
+DELETE_TRANSFERS: Final = Statement(
+    "delete_transfers",
+    f"""
 DELETE FROM prepared_transfer p USING {_unnest(_TRANSFER_KEY)}
 WHERE p.debtor_id = k.debtor_id AND p.creditor_id = k.creditor_id AND p.transfer_id = k.transfer_id
-"""
+""",
+)
 
-REMIND_TRANSFERS: Final = f"""
+REMIND_TRANSFERS: Final = Statement(
+    "remind_transfers",
+    f"""
 UPDATE prepared_transfer p SET last_reminder_ts = k.last_reminder_ts
 FROM {_unnest([*_TRANSFER_KEY, "last_reminder_ts"])}
 WHERE p.debtor_id = k.debtor_id AND p.creditor_id = k.creditor_id AND p.transfer_id = k.transfer_id
-"""
+""",
+)
 
-PURGE_ACCOUNTS: Final = f"""
+PURGE_ACCOUNTS: Final = Statement(
+    "purge_accounts",
+    f"""
 DELETE FROM account a USING {_unnest(_ACCOUNT_KEY)}
 WHERE a.debtor_id = k.debtor_id AND a.creditor_id = k.creditor_id
-"""
+""",
+)
 
 # What goes with purged accounts.
-PURGE_UPDATES_DUE: Final = f"""
+PURGE_UPDATES_DUE: Final = Statement(
+    "purge_updates_due",
+    f"""
 DELETE FROM account_update_due d USING {_unnest(_ACCOUNT_KEY)}
 WHERE d.debtor_id = k.debtor_id AND d.creditor_id = k.creditor_id
-"""
+""",
+)
 
-PURGE_ROOT_CONFIGURATIONS: Final = f"""
+PURGE_ROOT_CONFIGURATIONS: Final = Statement(
+    "purge_root_configurations",
+    f"""
 DELETE FROM root_configuration r USING {_unnest(_ACCOUNT_KEY)}
 WHERE k.creditor_id = 0 AND r.debtor_id = k.debtor_id
-"""
+""",
+)
 
-INSERT_ENTRIES: Final = f"""
+INSERT_ENTRIES: Final = Statement(
+    "insert_entries",
+    f"""
 INSERT INTO journal ({", ".join(JOURNAL_COLUMNS)})
 SELECT * FROM {_unnest(JOURNAL_COLUMNS)}
-"""
+""",
+)
 
 # Only for accounts on which nothing was pending.  A row that is still there is due earlier.
-INSERT_UPDATES_DUE: Final = f"""
+INSERT_UPDATES_DUE: Final = Statement(
+    "insert_updates_due",
+    f"""
 INSERT INTO account_update_due (debtor_id, creditor_id, due_at)
 SELECT * FROM {_unnest([*_ACCOUNT_KEY, "due_at"])}
 ON CONFLICT DO NOTHING
-"""
+""",
+)
 
-INSERT_CREDITS: Final = f"""
+INSERT_CREDITS: Final = Statement(
+    "insert_credits",
+    f"""
 INSERT INTO registered_balance_change
     (debtor_id, other_creditor_id, change_id, creditor_id, principal_delta, committed_at)
 SELECT * FROM {_unnest([*_CREDIT_KEY, "creditor_id", "principal_delta", "committed_at"])}
-"""
+""",
+)
 
 STORE_ROOT_CONFIGURATION: Final = """
 INSERT INTO root_configuration (debtor_id, config_data) VALUES (%(debtor_id)s, %(config_data)s)
@@ -244,11 +310,14 @@ ON CONFLICT DO NOTHING
 RETURNING debtor_info_id
 """
 
-INSERT_OUTBOX: Final = """
+INSERT_OUTBOX: Final = Statement(
+    "insert_outbox",
+    """
 INSERT INTO outbox (created_at, publisher_key, type_counts, accounts, payload)
-VALUES (%(now)s, %(publisher_key)s, %(type_counts)s, %(accounts)s, %(payload)s)
+VALUES (%s::int8, %s::int8, %s::jsonb, %s::bytea, %s::bytea)
 RETURNING outbox_id
-"""
+""",
+)
 
 INSERT_DEAD_LETTER: Final = """
 INSERT INTO dead_letter (received_at, reason, detail, queue, exchange, routing_key, properties, body,
@@ -273,43 +342,34 @@ FORGET_ATTEMPTS: Final = "DELETE FROM delivery_attempt WHERE body_sha256 = %(dig
 
 # -- array literals ----------------------------------------------------------------------------
 
+_encode: Final = msgspec.json.Encoder().encode
 
-def int_array(values: Iterable[int | None]) -> str:
+
+def _array(values: Sequence[object]) -> str:
+    """Numbers or truth values as the text of an array: JSON in other brackets, and as exact.
+
+    None and what is not a number become null.
+    """
+    return f"{{{_encode(values)[1:-1].decode()}}}"
+
+
+def int_array(values: Sequence[int | None]) -> str:
     """Integers as the text of an array; None is NULL."""
-    text = ",".join(map(str, values))
-    if "None" in text:
-        text = text.replace("None", "NULL")
-    return "{" + text + "}"
-
-
-def float_array(values: Iterable[float]) -> str:
-    """Floats as the text of an array, each the same binary64 value when it is read."""
-    return "{" + ",".join(map(repr, values)) + "}"
-
-
-def bool_array(values: Iterable[bool]) -> str:
-    """Truth values as the text of an array; PostgreSQL reads the words of Python."""
-    return "{" + ",".join(map(str, values)) + "}"
+    return _array(values)
 
 
 def text_array(values: Sequence[str]) -> str:
     """Texts as the text of an array; they never hold U+0000."""
-    text = '","'.join(values)
-    if "\\" in text or text.count('"') != 2 * (len(values) - 1):
-        text = '","'.join([value.replace("\\", "\\\\").replace('"', '\\"') for value in values])
-    return '{"' + text + '"}'
-
-
-_ARRAYS: Final[dict[str, Callable[[Any], str]]] = {
-    "float8": float_array,
-    "bool": bool_array,
-    "text": text_array,
-}
+    text = _encode(values)[1:-1].decode()
+    # JSON and arrays agree about quotes, but not about what a backslash does.
+    if "\\" in text:
+        text = ",".join(['"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in values])
+    return f"{{{text}}}"
 
 
 def arrays(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> list[str]:
     """Rows as array literals, one for each column."""
     return [
-        _ARRAYS.get(_TYPES.get(column, "int8"), int_array)(values)
+        text_array(values) if _TYPES.get(column) == "text" else _array(values)
         for column, values in zip(columns, zip(*rows, strict=True), strict=True)
     ]

@@ -53,9 +53,9 @@ def store(cursor: Any, book: Book, infos: DebtorInfos, publisher_key: int) -> St
     if book.new_credits:
         rows = [(*key, *_astuple(credit)) for key, credit in book.new_credits.items()]
         columns = "debtor_id other_creditor_id change_id creditor_id principal_delta committed_at"
-        cursor.execute(sql.INSERT_CREDITS, arrays(columns.split(), rows))
+        sql.INSERT_CREDITS.run(cursor, arrays(columns.split(), rows))
     if book.entries:
-        cursor.execute(sql.INSERT_ENTRIES, arrays(sql.JOURNAL_COLUMNS, map(_astuple, book.entries)))
+        sql.INSERT_ENTRIES.run(cursor, arrays(sql.JOURNAL_COLUMNS, map(_astuple, book.entries)))
     return store_events(cursor, book.events, book.now, publisher_key)
 
 
@@ -77,7 +77,7 @@ def _create_accounts(cursor: Any, created: Sequence[Account], infos: DebtorInfos
     if not created:
         return
     rows = [_row(cursor, account, infos) for account in created]
-    cursor.execute(sql.INSERT_ACCOUNTS, arrays(_COLUMNS, rows))
+    sql.INSERT_ACCOUNTS.run(cursor, arrays(_COLUMNS, rows))
     if cursor.rowcount != len(rows):
         raise BatchConflictError("another worker has created the account")
 
@@ -96,23 +96,23 @@ def _update_accounts(cursor: Any, changed: Sequence[tuple[Account, Account]], in
         (sql.UPDATE_ACCOUNTS, _COLUMNS, others),
     ):
         if rows:
-            cursor.execute(statement, arrays(columns, rows))
+            statement.run(cursor, arrays(columns, rows))
             assert cursor.rowcount == len(rows), "locked accounts do not vanish"
 
 
 def _store_transfers(cursor: Any, book: Book) -> None:
     if book.removed_transfers:
         keys = book.removed_transfers
-        cursor.execute(sql.DELETE_TRANSFERS, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
+        sql.DELETE_TRANSFERS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
         assert cursor.rowcount == len(book.removed_transfers), "locked transfers do not vanish"
     if book.new_transfers:
         rows = map(_astuple, book.new_transfers.values())
-        cursor.execute(sql.INSERT_TRANSFERS, arrays(sql.TRANSFER_COLUMNS, rows))
+        sql.INSERT_TRANSFERS.run(cursor, arrays(sql.TRANSFER_COLUMNS, rows))
 
     if book.reminded_transfers:
         reminders = [(*key, book.now) for key in book.reminded_transfers]
         columns = ("debtor_id", "creditor_id", "transfer_id", "last_reminder_ts")
-        cursor.execute(sql.REMIND_TRANSFERS, arrays(columns, reminders))
+        sql.REMIND_TRANSFERS.run(cursor, arrays(columns, reminders))
 
 
 def _purge_accounts(cursor: Any, keys: Sequence[AccountKey]) -> None:
@@ -120,7 +120,7 @@ def _purge_accounts(cursor: Any, keys: Sequence[AccountKey]) -> None:
         return
     parameters = arrays(("debtor_id", "creditor_id"), keys)
     for statement in (sql.PURGE_ACCOUNTS, sql.PURGE_UPDATES_DUE, sql.PURGE_ROOT_CONFIGURATIONS):
-        cursor.execute(statement, parameters)
+        statement.run(cursor, parameters)
 
 
 def _store_updates_due(cursor: Any, book: Book) -> None:
@@ -133,7 +133,7 @@ def _store_updates_due(cursor: Any, book: Book) -> None:
     ]
     rows = sorted((a.debtor_id, a.creditor_id, update_due_at(a, book.policy)) for a in due)
     if rows:
-        cursor.execute(sql.INSERT_UPDATES_DUE, arrays(("debtor_id", "creditor_id", "due_at"), rows))
+        sql.INSERT_UPDATES_DUE.run(cursor, arrays(("debtor_id", "creditor_id", "due_at"), rows))
 
 
 def store_events(cursor: Any, events: Sequence[Event], now: Moment, publisher_key: int) -> Stored | None:
@@ -141,15 +141,15 @@ def store_events(cursor: Any, events: Sequence[Event], now: Moment, publisher_ke
     if not events:
         return None
     envelopes = [envelop(event) for event in events]
-    cursor.execute(
-        sql.INSERT_OUTBOX,
-        {
-            "now": now,
-            "publisher_key": publisher_key,
-            "type_counts": Json(Counter(envelope.type for envelope in envelopes)),
-            "accounts": psycopg2.Binary(pack_accounts(events)),
-            "payload": psycopg2.Binary(pack_bodies([envelope.body for envelope in envelopes])),
-        },
+    sql.INSERT_OUTBOX.run(
+        cursor,
+        [
+            now,
+            publisher_key,
+            Json(Counter(envelope.type for envelope in envelopes)),
+            psycopg2.Binary(pack_accounts(events)),
+            psycopg2.Binary(pack_bodies([envelope.body for envelope in envelopes])),
+        ],
     )
     return Stored(cursor.fetchone()[0], envelopes)
 

@@ -118,7 +118,7 @@ def _gather(cursor: Any, wanted: Sequence[AccountKey], tools: Tools) -> Book:
     incoming: set[AccountKey] = set()
     if leaving:
         keys = [(account.debtor_id, account.creditor_id) for account in leaving]
-        cursor.execute(sql.FIND_INCOMING, [*arrays(("debtor_id", "creditor_id"), keys), now])
+        sql.FIND_INCOMING.run(cursor, [*arrays(("debtor_id", "creditor_id"), keys), now])
         incoming = set(cursor.fetchall())
     facts = Facts(now=now, policy=bench.policy, accounts=accounts, currencies=currencies, incoming=incoming)
     return Book(facts, settings_of)

@@ -52,7 +52,7 @@ def _gather(cursor: Any, keys: list[TransferKey], tools: Tools) -> Book:
     """The transfers under the locks of their senders, where nobody can finalize them."""
     bench = tools.bench
     accounts = lock_accounts(cursor, {key[:2] for key in keys}, bench.infos)
-    cursor.execute(sql.LOAD_TRANSFERS, arrays(_KEY, keys))
+    sql.LOAD_TRANSFERS.run(cursor, arrays(_KEY, keys))
     prepared = {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
     facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, prepared=prepared)
     return Book(facts, settings_of)

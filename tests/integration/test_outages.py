@@ -136,7 +136,7 @@ class Story:
         return sorted({transfer["transfer_number"] for transfer in told})
 
 
-@pytest.mark.parametrize("lost", ["COMMIT", "BEGIN", "INSERT INTO outbox", "DELETE FROM outbox"])
+@pytest.mark.parametrize("lost", ["COMMIT", "BEGIN", "EXECUTE insert_outbox", "DELETE FROM outbox"])
 def test_a_connection_that_dies_in_a_statement(server, distant, to_postgres, mailbox, lost):
     """Nobody knows whether the statement was done: then it is done once all the same.
 
@@ -150,7 +150,7 @@ def test_a_connection_that_dies_in_a_statement(server, distant, to_postgres, mai
         mailbox.wait_for("PreparedTransfer", coordinator_request_id=serial)
         server.wait_until_done()
         # Connections commit other things as well, so that only the end of the batch counts.
-        to_postgres.trap(lost.encode(), after=b"INSERT INTO outbox" if lost == "COMMIT" else b"")
+        to_postgres.trap(lost.encode(), after=b"EXECUTE insert_outbox" if lost == "COMMIT" else b"")
         story.commit(serial, 1)
         assert to_postgres.trapped.wait(10)
         # What is frozen is only the answer: the database does its work.

@@ -1,0 +1,84 @@
+"""Prepared statements and their arrays, on a real database: what comes back, and who may disturb them."""
+
+import math
+
+import pytest
+
+from swpt_accounts import db
+from swpt_accounts.faults import Fault, fault_of
+from swpt_accounts.prepared import StalePlanError, Statement
+from swpt_accounts.statements import arrays
+from tests.backstage.audit import find_violations
+from tests.backstage.stories import issue
+from tests.builders import ALICE, ROOT
+
+ECHO = Statement(
+    "echo", "SELECT unnest(%s::text[]), unnest(%s::float8[]), unnest(%s::int8[]), unnest(%s::bool[])"
+)
+COLUMNS = ("transfer_note", "interest", "principal", "overflown")
+
+TEXTS = ["", "NULL", "null", '"', "\\", "a\\nb", "line\nbreak\ttab\x01\x7f", "{a,b}", "ő🙂", "'; --", "%s"]
+FLOATS = [0.0, -0.0, 5e-324, 1.7976931348623157e308, 0.1, -1e22, 2.0**63]
+INTEGERS = [None, 0, 2**63 - 1, -(2**63)]
+
+
+def test_every_value_comes_back_as_it_was(stand):
+    """Texts keep quotes, backslashes and control characters; floats keep all bits, also the sign of zero."""
+    rows = [
+        (text, FLOATS[n % len(FLOATS)], INTEGERS[n % len(INTEGERS)], n % 2 == 0)
+        for n, text in enumerate(TEXTS)
+    ]
+    with stand.connection, stand.connection.cursor() as cursor:
+        ECHO.run(cursor, arrays(COLUMNS, rows))
+        found = cursor.fetchall()
+    assert found == rows
+    assert [math.copysign(1.0, row[1]) for row in found] == [math.copysign(1.0, row[1]) for row in rows]
+
+
+def test_what_is_not_a_number_is_refused(stand):
+    """An interest that is not a number would be NULL, which no column takes."""
+    assert arrays(["interest"], [(math.nan,)]) == ["{null}"]
+
+
+def test_a_statement_is_prepared_once(stand):
+    """The second batch finds the statements of the first, also if that one was rolled back."""
+    with stand.connection.cursor() as cursor:
+        ECHO.run(cursor, arrays(COLUMNS, [("", 0.0, 0, True)]))
+    stand.connection.rollback()
+    with stand.connection, stand.connection.cursor() as cursor:
+        ECHO.run(cursor, arrays(COLUMNS, [("", 0.0, 0, True)]))
+    assert stand.value("SELECT count(*) FROM pg_prepared_statements WHERE name = 'echo'") == 1
+
+
+def _migrate(stand, statement):
+    with (
+        db.session(stand.postgres_url, "a migration") as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+
+
+def test_a_migration_while_batches_run_is_a_conflict(stand):
+    """A column that changes its type makes a batch try again, and nothing else; a new one not even that."""
+    stand.apply(*issue(ALICE, 600))
+    for kind, serial in (("int8", 2), ("int4", 3)):
+        _migrate(stand, f"ALTER TABLE account ALTER COLUMN config_flags TYPE {kind}")
+        with pytest.raises(StalePlanError) as caught:
+            stand.apply(*issue(ALICE, 10, serial))
+        assert fault_of(caught.value) is Fault.CONFLICT
+        stand.apply(*issue(ALICE, 10, serial))
+    _migrate(stand, "ALTER TABLE account ADD COLUMN of_tomorrow int8 NOT NULL DEFAULT 1")
+    stand.apply(*issue(ALICE, 10, 4))
+    assert stand.account(ALICE).principal == 630
+    assert stand.account(ROOT).principal == -630
+    assert {name for name, _ in find_violations(stand.postgres_url)} == {"nothing waits"}
+
+
+def test_statements_that_somebody_has_discarded_are_prepared_again(stand):
+    """It costs a try, not the messages."""
+    stand.apply(*issue(ALICE, 600))
+    stand.execute("DEALLOCATE ALL")
+    stand.insist(*issue(ALICE, 10, 2))
+    assert stand.conflicts == 1
+    assert stand.account(ALICE).principal == 610
