@@ -65,6 +65,10 @@ chaos: $(INSTALLED)  ## Servers and workers are killed under load; not a part of
 test-web: $(INSTALLED)  ## The admin listener in full: thousands of requests to its API, all pages in a browser
 	@$(PYTEST) -m web
 
+.PHONY: screenshots
+screenshots: $(INSTALLED)  ## Make the pictures of docs/console.md anew
+	@$(PYTEST) -m pictures
+
 .PHONY: soak
 soak: $(INSTALLED)  ## Many minutes, many examples; not a part of `make test`
 	@HYPOTHESIS_PROFILE=thorough $(PYTEST) -m soak --timeout=7200

@@ -8,7 +8,7 @@ from typing import Any, Final
 import psycopg2
 from flask import Flask, Response, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests, Unauthorized
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, TooManyRequests, Unauthorized
 
 from swpt_accounts.broker.errors import BrokerProblem
 from swpt_accounts.errors import OperatorError, first_line
@@ -53,7 +53,7 @@ def _refuse(error: HTTPException) -> Response:
         detail = " ".join(f"{where}: {what}" if where else what for where, what in errors)
         members = {"errors": [{"name": where, "detail": what} for where, what in errors]}
         return problem(error.code, detail, **members)
-    response = problem(error.code, error.description or HTTPStatus(error.code).phrase)
+    response = problem(error.code, _description(error))
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     if isinstance(error, TooManyRequests) and error.retry_after is not None:
@@ -61,6 +61,12 @@ def _refuse(error: HTTPException) -> Response:
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="swpt_accounts"'
     return response
+
+
+def _description(error: HTTPException) -> str:
+    if isinstance(error, NotFound) and error.description == NotFound.description:
+        return "There is nothing at this address: /admin/ leads to all there is."
+    return error.description or type(error).__name__
 
 
 def _flat(messages: Any, path: str = "") -> Any:

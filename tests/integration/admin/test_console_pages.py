@@ -129,7 +129,7 @@ def test_a_viewer_sees_no_forms_of_operators(desk, viewer, operator):
         ("refusals?creditor_id=1", 422, "must be given with creditor_id"),
         ("search?q=many", 422, "must be an id"),
         ("search?q=1/2/3/4", 422, "debtor/sender/transfer, and no more"),
-        ("nothing", 404, "not found"),
+        ("nothing", 404, "There is nothing at this address"),
     ],
 )
 def test_a_wrong_address_is_explained(desk, viewer, path, status, told):
