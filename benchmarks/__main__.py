@@ -23,7 +23,7 @@ _RESULTS: Final = Path(__file__).parent / "results"
 # Which measurements a run consists of; `steady` goes on from `sustained`.
 _RUNS: Final[dict[str, tuple[Callable[[Lab], list[Row]], ...]]] = {
     "short": (Lab.sustained, Lab.counted, Lab.procedures, Lab.idle, Lab.steady),
-    "long": (Lab.careful, Lab.two_workers, Lab.memory, Lab.growth),
+    "long": (Lab.careful, Lab.two_workers, Lab.memory, Lab.pressure, Lab.growth),
     "sustained": (Lab.sustained,),
     "counted": (Lab.counted,),
     "procedures": (Lab.procedures,),
@@ -32,6 +32,7 @@ _RUNS: Final[dict[str, tuple[Callable[[Lab], list[Row]], ...]]] = {
     "careful": (Lab.careful,),
     "workers": (Lab.two_workers,),
     "memory": (Lab.memory,),
+    "pressure": (Lab.pressure,),
     "growth": (Lab.growth,),
 }
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from . import core, growth, memory, procedures, processor_time
+from . import core, growth, memory, pressure, procedures, processor_time
 from .books import Outcome
 from .counters import Counts, Meter
 from .generator import drive
@@ -233,6 +233,27 @@ class Lab:
                 details=msgspec.to_builtins(one),
             )
             for name, one in watch.results().items()
+        ]
+
+    def pressure(self) -> list[Row]:
+        """The memory of a worker before a long queue, a blocked broker, a database that stands still."""
+        many, some = self.scale.of(1_000_000), self.scale.of(300_000)
+        seconds = 60.0 * min(1.0, self.scale.factor)
+        with self._site.database() as url, pressure.press(url) as press:
+            piles = [
+                press.blocked_broker(some, seconds),
+                press.stalled_database(some, seconds),
+                press.backlog(many),
+            ]
+        return [
+            Row(
+                what=f"memory of a worker: {one.name}",
+                target="<= 200 MB",
+                measured=f"{one.megabytes:.0f} MB; {one.messages:,} messages at {one.per_second:,.0f}/s",
+                is_reached=self.scale.judge(one.megabytes <= 200.0),
+                details=msgspec.to_builtins(one),
+            )
+            for one in piles
         ]
 
     def growth(self) -> list[Row]:
