@@ -23,6 +23,17 @@ SELECT %(now)s, r.* FROM json_to_recordset(%(refusals)s) AS r (
     config_seqnum int4, config_flags int4, negligible_amount float8, config_data text)
 """
 
+# The first one that is too many, counted from the newest: a walk along the primary key.
+_FIND_EXCESS: Final = """
+SELECT refused_at FROM refusal ORDER BY refused_at DESC, refusal_id DESC LIMIT 1 OFFSET %s
+"""
+
+_FORGET: Final = """
+DELETE FROM refusal WHERE (refused_at, refusal_id) IN (
+    SELECT refused_at, refusal_id FROM refusal WHERE refused_at < %s
+    ORDER BY refused_at, refusal_id LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
+
 
 class _Refusal(msgspec.Struct, gc=False, omit_defaults=True):
     kind: str
@@ -47,6 +58,21 @@ def store_refusals(cursor: Any, events: Iterable[Event], now: Moment) -> list[st
     if refusals:
         cursor.execute(_INSERT, {"now": now, "refusals": msgspec.json.encode(refusals).decode()})
     return [refusal.code for refusal in refusals]
+
+
+def forget_refusals(cursor: Any, before: Moment, *, most_kept: int, limit: int) -> int:
+    """Forget the oldest refusals: those from before a moment, and those beyond the `most_kept` newest.
+
+    At most `limit` are forgotten at once; returns how many.  An agent that asks for the impossible all
+    the time so pushes out older refusals, but fills no disk.
+    """
+    cursor.execute(_FIND_EXCESS, [most_kept])
+    excess = cursor.fetchone()
+    if excess is not None:
+        # Those of one instant go together.
+        before = max(before, excess[0] + 1)
+    cursor.execute(_FORGET, [before, limit])
+    return int(cursor.rowcount)
 
 
 def _refusal(event: Event) -> _Refusal | None:

@@ -222,6 +222,7 @@ class Settings:
     refusal_retention: float = seconds(
         604800, "Time for which refused requests are kept, so that operators can tell why."
     )
+    refusal_max_rows: int = whole(1000000, "Refused requests that are kept; the oldest go first.", floor=1)
     publish_confirm_timeout: float = seconds(
         30, "Time for the broker to confirm a message before it is sent again.", moving=True
     )

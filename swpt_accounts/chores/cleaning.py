@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from swpt_accounts.moments import seconds
 from swpt_accounts.partitions import make_partitions
+from swpt_accounts.refusals import forget_refusals
 
 from .chore import Position, Progress, Tools
 
@@ -35,12 +36,6 @@ _REMOVE_DEAD_LETTERS: Final = """
 DELETE FROM dead_letter WHERE dead_letter_id IN (
     SELECT dead_letter_id FROM dead_letter WHERE state IN ('returned', 'discarded') AND settled_at < %s
     ORDER BY state, dead_letter_id LIMIT %s FOR UPDATE SKIP LOCKED)
-"""
-
-_REMOVE_REFUSALS: Final = """
-DELETE FROM refusal WHERE (refused_at, refusal_id) IN (
-    SELECT refused_at, refusal_id FROM refusal WHERE refused_at < %s
-    ORDER BY refused_at, refusal_id LIMIT %s FOR UPDATE SKIP LOCKED)
 """
 
 _REMOVE_SESSIONS: Final = """
@@ -82,7 +77,7 @@ def remove_dead_letters(tools: Tools) -> int:
 
 
 def remove_refusals(tools: Tools) -> int:
-    """Forget refusals after REFUSAL_RETENTION, and sessions of the console that have ended by time."""
+    """Forget refusals that are old or too many, and sessions of the console that have ended by time."""
     now, settings = tools.bench.clock(), tools.settings
     ends = {
         "seen_before": now - seconds(settings.admin_session_idle),
@@ -90,8 +85,8 @@ def remove_refusals(tools: Tools) -> int:
     }
     with tools.connection, tools.connection.cursor() as cursor:
         cursor.execute(_REMOVE_SESSIONS, ends)
-        cursor.execute(_REMOVE_REFUSALS, [now - seconds(settings.refusal_retention), _REMOVE_MANY])
-        return int(cursor.rowcount)
+        before = now - seconds(settings.refusal_retention)
+        return forget_refusals(cursor, before, most_kept=settings.refusal_max_rows, limit=_REMOVE_MANY)
 
 
 def make_journal_partitions(tools: Tools) -> int:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 Position: TypeAlias = tuple[int, ...]
 """The keys of a row, behind (or before) which a page begins."""
 
-WINDOW_ROWS: Final = 20_000
+WINDOW_ROWS: Final = 10_000
 """How many rows one page looks through for rows that no index finds."""
 
 

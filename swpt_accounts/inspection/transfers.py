@@ -24,14 +24,19 @@ _CONDITIONS: Final = (
     "debtor_id = CAST(%(debtor_id)s AS int8) AND creditor_id = CAST(%(creditor_id)s AS int8) AND {cut}",
 )
 
-_WINDOW_END: Final = f"""
-SELECT debtor_id, creditor_id, transfer_id FROM prepared_transfer WHERE {{condition}}
-ORDER BY {{order}} LIMIT 1 OFFSET {WINDOW_ROWS - 1}
+_LIST: Final = f"""
+SELECT {", ".join(TRANSFER_COLUMNS)} FROM prepared_transfer WHERE {{condition}}
+ORDER BY {{order}} LIMIT %(limit)s
 """  # noqa: S608 - constants only
 
-_LIST: Final = f"""
-SELECT {", ".join(TRANSFER_COLUMNS)} FROM prepared_transfer WHERE {{condition}} AND {{within}} AND {{overdue}}
-ORDER BY {{order}} LIMIT %(limit)s
+# No index knows deadlines: the overdue ones of a window, and where that ends unless it is the end of all.
+_LIST_OVERDUE: Final = f"""
+WITH looked_at AS MATERIALIZED (
+    SELECT {", ".join(TRANSFER_COLUMNS)} FROM prepared_transfer WHERE {{condition}}
+    ORDER BY {{order}} LIMIT {WINDOW_ROWS})
+(SELECT true, * FROM looked_at WHERE deadline < %(overdue_at)s ORDER BY {{order}} LIMIT %(limit)s)
+UNION ALL
+(SELECT false, * FROM looked_at ORDER BY {{order}} LIMIT 1 OFFSET {WINDOW_ROWS - 1})
 """  # noqa: S608 - constants only
 
 _REQUEST: Final = """
@@ -40,8 +45,6 @@ AND coordinator_id = CAST(%(coordinator_id)s AS int8) AND coordinator_type = %(c
 """
 
 _SENDER: Final = "debtor_id = CAST(%(debtor_id)s AS int8) AND creditor_id = CAST(%(creditor_id)s AS int8)"
-
-_END: Final = "(CAST(%(end_0)s AS int8), CAST(%(end_1)s AS int8), CAST(%(end_2)s AS int8))"
 
 _FIND_PREPARED: Final = f"""
 SELECT {", ".join(TRANSFER_COLUMNS)} FROM prepared_transfer WHERE {_SENDER} AND {{which}} LIMIT {_MOST_FOUND}
@@ -109,24 +112,16 @@ def list_prepared(
     condition = _CONDITIONS[(debtor_id is not None) + (creditor_id is not None)]
     cut_condition, order, values = clauses(cut, _KEYS, newest_first=False)
     parameters: dict[str, Any] = {"debtor_id": debtor_id, "creditor_id": creditor_id, **values}
-    parts = {
-        "condition": condition.format(cut=cut_condition),
-        "order": order,
-        "within": "true",
-        "overdue": "true",
-    }
+    query = (_LIST if overdue_at is None else _LIST_OVERDUE).format(
+        condition=condition.format(cut=cut_condition), order=order
+    )
     with connection, connection.cursor() as cursor:
-        end = None
-        if overdue_at is not None:
-            parts["overdue"] = "deadline < %(overdue_at)s"
-            cursor.execute(_WINDOW_END.format(**parts), parameters)
-            end = cursor.fetchone()
-            if end is not None:
-                comparison = ">=" if cut.is_backward else "<="
-                parts["within"] = f"({', '.join(_KEYS)}) {comparison} {_END}"
-                parameters |= {f"end_{number}": value for number, value in enumerate(end)}
-        cursor.execute(_LIST.format(**parts), parameters | {"limit": limit + 1, "overdue_at": overdue_at})
-        found = [PreparedTransfer(*row) for row in cursor.fetchall()]
+        cursor.execute(query, parameters | {"limit": limit + 1, "overdue_at": overdue_at})
+        rows = cursor.fetchall()
+    if overdue_at is None:
+        return page_of([PreparedTransfer(*row) for row in rows], cut, limit, _position)
+    found = [PreparedTransfer(*row) for is_found, *row in rows if is_found]
+    end = next((_position(PreparedTransfer(*row)) for is_found, *row in rows if not is_found), None)
     return page_of(found, cut, limit, _position, end)
 
 

@@ -24,7 +24,10 @@ EXCHANGES: Final = (TO_CREDITORS, TO_DEBTORS, TO_COORDINATORS)
 SUBNET: Final = re.compile(r"[0-9a-f]{2}(\.[0-9a-f]{2}){2}", re.ASCII)
 
 MOST_ROWS: Final = 10_000
-"""How many rows one order, or one list, looks at."""
+"""How many rows one order looks at."""
+
+MOST_LISTED: Final = 3_000
+"""How many rows the list looks at, which has to be quick."""
 
 _SUBNET_LENGTH: Final = len("00.00.00")
 
@@ -32,7 +35,7 @@ _SUBNET_LENGTH: Final = len("00.00.00")
 _FIND: Final = f"""
 SELECT outbox_id, created_at, payload, next_attempt_at, publisher_key IS NOT NULL
 FROM outbox WHERE last_failure = 'returned' AND outbox_id > %(after)s
-ORDER BY outbox_id LIMIT {MOST_ROWS}
+ORDER BY outbox_id LIMIT {MOST_LISTED}
 """  # noqa: S608 - constants only
 
 _LOCK: Final = f"""
@@ -96,7 +99,7 @@ def list_agents(connection: Any) -> tuple[list[WaitingEvents], bool]:
             waiting.in_hand += row.is_in_hand
             waiting.oldest_created_at = min(waiting.oldest_created_at, row.created_at)
             waiting.types[row.type] += 1
-        is_complete = cursor.rowcount < MOST_ROWS
+        is_complete = cursor.rowcount < MOST_LISTED
     return [found[agent] for agent in sorted(found)], is_complete
 
 

@@ -91,11 +91,12 @@ def test_a_process_may_finish_what_it_holds():
 
 
 def test_services_know_no_settings_but_ours():
-    """All settings come from `.env`, and a variable in the file itself has the default of the program."""
+    """Settings come from `.env`, but for the container's own; a variable of the file has our default."""
+    known = variables(Settings)
     for name in OURS:
         assert SERVICES[name]["env_file"] == ".env"
-        assert "environment" not in SERVICES[name]
-    known = variables(Settings)
+        inside = {"METRICS_FOLDER", "ADMIN_BIND"} if name == "web" else {"METRICS_FOLDER"}
+        assert set(SERVICES[name]["environment"]) == inside
     used = re.findall(r"\$\{(\w+):-(\w*)\}", (TOP / "docker-compose.yml").read_text())
     assert used
     for name, default in used:
@@ -103,10 +104,20 @@ def test_services_know_no_settings_but_ours():
     assert set(ENVIRONMENT) == {name.upper() for name in known}
 
 
+def test_all_processes_share_their_numbers():
+    """They keep them on one volume in memory, which belongs to the user of the image."""
+    for name in ROLES:
+        assert SERVICES[name]["volumes"] == [f"metrics:{SERVICES[name]['environment']['METRICS_FOLDER']}"]
+    user, group = instruction("USER").split(":")
+    options = COMPOSE["volumes"]["metrics"]["driver_opts"]
+    assert options["type"] == "tmpfs"
+    assert {f"uid={user}", f"gid={group}"} < set(options["o"].split(","))
+
+
 def test_only_this_machine_reaches_the_ports():
-    """The web server asks for no password, and the broker has one that everybody knows."""
+    """The web server asks for no password, operators send tokens in plain, everybody knows the broker's."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
-    assert len(ports) == 2
+    assert len(ports) == 3
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 

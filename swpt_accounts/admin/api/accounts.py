@@ -135,7 +135,7 @@ class PlotSchema(Schema):
 def list_(args: dict[str, Any], debtor_id: int) -> dict[str, Any]:
     """List the accounts of a debtor, by creditor id (signed).
 
-    A page looks at 20,000 accounts at most: with a `state` it may be short before the end of the list.
+    A page looks at 10,000 accounts at most: with a `state` it may be short before the end of the list.
     """
     return accounts_page(args, debtor_id)
 

@@ -116,7 +116,7 @@ def told_prepared(transfer: PreparedTransfer, now: int) -> dict[str, Any]:
 def list_(args: dict[str, Any]) -> dict[str, Any]:
     """List prepared transfers, by debtor, sender and transfer id.
 
-    A page looks at 20,000 of them at most: overdue ones may be short before the end of the list.
+    A page looks at 10,000 of them at most: overdue ones may be short before the end of the list.
     """
     return prepared_page(args)
 

@@ -14,7 +14,7 @@ from swpt_accounts.admin.pages import PageQuery, answer_page
 from swpt_accounts.broker.errors import BrokerProblem
 from swpt_accounts.errors import first_line
 from swpt_accounts.inspection.outbox import outbox_state
-from swpt_accounts.operations.agents import ACTIONS, list_agents
+from swpt_accounts.operations.agents import ACTIONS, MOST_LISTED, list_agents
 from swpt_accounts.urls import mask_url
 
 from .doors import asked, console, done, filled
@@ -42,6 +42,7 @@ def outbox() -> str:
         state=state,
         agents=agents,
         is_complete=is_complete,
+        most_listed=MOST_LISTED,
         queues=queues,
         broker_problem=broker_problem,
     )

@@ -5,6 +5,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 
+from swpt_accounts.inspection import accounts, keyset, transfers
 from swpt_accounts.limits import u64
 from swpt_accounts.moments import render_timestamp
 from swpt_accounts.transfers import PreparedTransfer
@@ -150,8 +151,6 @@ def test_rare_accounts_are_found_behind_many_others(desk, monkeypatch):
 
 
 def _window_of(rows):
-    from swpt_accounts.inspection import accounts, keyset
-
     return accounts._WINDOW_END.replace(str(keyset.WINDOW_ROWS - 1), str(rows - 1))
 
 
@@ -196,6 +195,24 @@ def test_prepared_transfers_tell_age_and_delay(desk):
     for path in (ALICES + "/prepared-transfers", "/prepared-transfers"):
         assert walk(desk, path, overdue="yes") == told[:1]
     assert walk(desk, "/prepared-transfers", debtor_id=8) == []
+
+
+def test_a_page_of_overdue_transfers_looks_at_a_bounded_number(desk, monkeypatch):
+    """It may be empty before the end of the list; whoever goes on finds all of them."""
+    seed(desk.stand)
+    for serial, delay in enumerate([HOUR, HOUR, HOUR, 60, HOUR, 60, 60]):
+        desk.stand.apply(request(coordinator_request_id=serial, max_commit_delay=delay, max_locked_amount=1))
+    monkeypatch.setattr(transfers, "_LIST_OVERDUE", _overdue_among(3))
+    desk.now = NOW + HOUR
+    empty = desk.get("/prepared-transfers", overdue="yes")
+    assert (empty["items"], empty["next"] is not None) == ([], True)
+    found = walk(desk, "/prepared-transfers", overdue="yes")
+    assert [int(one["coordinator_request_id"]) for one in found] == [3, 5, 6]
+
+
+def _overdue_among(rows):
+    query = transfers._LIST_OVERDUE.replace(f"LIMIT {keyset.WINDOW_ROWS})", f"LIMIT {rows})")
+    return query.replace(f"OFFSET {keyset.WINDOW_ROWS - 1}", f"OFFSET {rows - 1}")
 
 
 def test_a_transfer_is_found_wherever_it_is(desk):

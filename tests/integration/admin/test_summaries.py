@@ -73,3 +73,15 @@ def test_old_refusals_and_sessions_are_forgotten(desk, keeper):
     keeper.now += 1
     assert keeper.do("remove refusals") == 1
     assert desk.stand.rows("SELECT refused_at FROM refusal") == [(NOW + 7 * DAY,)]
+
+
+def test_too_many_refusals_push_out_the_oldest(desk):
+    """Whoever asks for the impossible all the time fills no disk: REFUSAL_MAX_ROWS are kept."""
+    for serial in range(8):
+        desk.stand.replace(clock=lambda at=NOW + serial: at)
+        desk.stand.apply(request(coordinator_request_id=serial))
+    with housekeeping(desk.stand.postgres_url, REFUSAL_MAX_ROWS="3") as keeper:
+        assert keeper.do("remove refusals") == 5
+        assert keeper.do("remove refusals") == 0
+    rows = desk.stand.rows("SELECT coordinator_request_id FROM refusal ORDER BY 1")
+    assert rows == [(5,), (6,), (7,)]
