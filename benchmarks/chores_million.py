@@ -2,26 +2,28 @@
 
 `python -m benchmarks.chores_million` measures a pass of heartbeats, and one that carries a new rate to every
 account: how long, how many rows a second, how much memory, and what it does to the 99th percentile of
-transfers beside a run without chores to do.
+transfers.  That is measured in runs of ten seconds, of which the middle one counts, before the passes and
+beside them; worker and chores run all the time.  With `--most-seconds` the rest of each pass is done by
+`chores --once`, which does not rest.
 """
 
 import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import pika
 import psycopg2
 
-from swpt_accounts import db
+from swpt_accounts import clock, db
 from tests.services.errors import ServiceMissing
 
 from .books import Outcome
@@ -43,6 +45,9 @@ _FIRST: Final = 2 * FIRST_CREDITOR
 _GENERATORS_KEY: Final = ".".join(f"{byte:02x}" for byte in FIRST_CREDITOR.to_bytes(8)[:3]) + ".#"
 _SINK: Final = "sink"
 _LOOK_SECONDS: Final = 0.25
+_RUN_SECONDS: Final = 10.0
+
+Transfers: TypeAlias = Callable[[Callable[[], bool]], Outcome]
 
 # All have been silent for more than a week.  The physical order is not that of the keys.
 _ACCOUNTS: Final = """
@@ -65,10 +70,28 @@ INSERT INTO settings_propagation (debtor_id, requested_at)
 VALUES (%(debtor)s, (extract(epoch FROM now()) * 1000000)::bigint);
 """
 
-_HEARTBEATS_LEFT: Final = """
-SELECT count(*) FROM chore WHERE name = 'tend accounts' AND last_finished_at IS NOT NULL
+# A look at all accounts has just ended; the next one begins when an operator asks for it.
+_LOOKED_AT: Final = """
+INSERT INTO chore (name, period_seconds, last_started_at, last_finished_at)
+SELECT 'tend accounts', 28800, t, t FROM (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS t) AS now
+"""
+_LOOK_AT: Final = """
+UPDATE chore SET requested_at = (extract(epoch FROM now()) * 1000000)::bigint WHERE name = 'tend accounts'
+"""
+_LOOKS_LEFT: Final = """
+SELECT count(*) FROM chore
+WHERE name = 'tend accounts' AND (requested_at IS NOT NULL OR pass_started_at IS NOT NULL)
 """
 _RATES_LEFT: Final = "SELECT count(*) FROM settings_propagation"
+KINDS: Final = {
+    "heartbeats": (_LOOK_AT, _LOOKS_LEFT, "tend accounts"),
+    "rate": (_NEW_RATE, _RATES_LEFT, "propagate settings"),
+}
+"""What begins a pass, what counts to 0 when it is over, and the chore that does it."""
+
+_TOLD: Final = "SELECT count(*) FROM account WHERE debtor_id = %(debtor)s AND last_update_ts >= %(begun_at)s"
+
+
 _UNSENT: Final = "SELECT count(*) FROM outbox WHERE publisher_key IS NULL"
 
 
@@ -76,11 +99,16 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     """How a pass of the chores went, and the transfers meanwhile."""
 
     name: str
-    rows: int
-    seconds: float
-    rows_per_second: float
+    beside_rows: int
+    beside_seconds: float
+    """What was done beside transfers, and how long it took."""
+
+    rest_rows: int
+    rest_seconds: float
+    """What was left, and how long it took to do it without transfers and without rests."""
+
     megabytes: float
-    """The most memory that the process of the chores has held."""
+    """The most memory that a process of the chores has held."""
 
     transfers: Outcome | None
 
@@ -95,78 +123,91 @@ class Bench:
         _bind(server.amqp_url)
 
     def populate(self) -> None:
-        """Make the accounts."""
+        """Make the accounts, which the chores need not look at yet."""
         values = {"debtor": _DEBTOR, "first": _FIRST, "number": self._accounts}
         self._execute(_ACCOUNTS, values)
+        self._execute(_LOOKED_AT, values)
         self._execute("VACUUM ANALYZE account", {})
         self._execute("CHECKPOINT", {})
 
-    def calm(self, seconds: float) -> Outcome | None:
-        """Transfers alone, with nothing for the chores to do."""
-        with self._server.running(1) as roles:
-            return self._transfers(roles, lambda: False, seconds)
+    def measure(
+        self, calm_seconds: float, most_seconds: float, kinds: Sequence[str]
+    ) -> tuple[Outcome | None, list[Pass]]:
+        """Transfers alone, then beside passes of these kinds, each for some seconds at most."""
+        with self._server.running(1) as workers, self._transferring(workers) as transfers:
+            with self._server.running(0, "chores"):
+                calm = self._beside(transfers, lambda: sleep(calm_seconds))[1]
+            return calm, [self._pass(kind, most_seconds, transfers) for kind in kinds]
 
-    def heartbeats(self) -> Pass:
-        """The first pass of the chores over all accounts."""
-        return self._pass("heartbeats", lambda: None, lambda: self._value(_HEARTBEATS_LEFT) == 1)
+    def _pass(self, kind: str, most_seconds: float, transfers: Transfers | None) -> Pass:
+        order, left, chore = KINDS[kind]
+        begun_at = clock.utcnow()
 
-    def propagation(self) -> Pass:
-        """A new rate for all accounts."""
-        values = {"debtor": _DEBTOR}
-        return self._pass(
-            "rate", lambda: self._execute(_NEW_RATE, values), lambda: self._value(_RATES_LEFT) == 0
-        )
+        def work() -> None:
+            until = monotonic() + most_seconds
+            self._execute(order, {"debtor": _DEBTOR})
+            while self._value(left) and monotonic() < until:
+                sleep(_LOOK_SECONDS)
 
-    def _pass(self, name: str, begin: Callable[[], None], is_done: Callable[[], bool]) -> Pass:
-        with self._server.running(1) as workers, ThreadPoolExecutor() as pool:
-            future = None
-            ended: list[float] = []
-            if self._rate:
-                future = pool.submit(self._transfers, workers, lambda: bool(ended), 0.0)
-                sleep(10.0)  # the accounts of the generator are open by then
-            begin()
-            with self._server.running(0, "chores") as chores, watching(chores, 1.0) as watch:
-                started = monotonic()
-                try:
-                    while not is_done():
-                        sleep(_LOOK_SECONDS)
-                finally:
-                    ended.append(monotonic())
-                outcome = future.result() if future is not None else None
-        assert self._value(_UNSENT) == 0, "every message has found a queue"
-        [memory] = watch.results().values()
-        seconds = ended[0] - started
+        with self._server.running(0, "chores") as chores, watching(chores, 1.0) as watch:
+            beside_seconds, outcome = self._beside(transfers, work)
+            beside_rows = self._value(_TOLD, {"debtor": _DEBTOR, "begun_at": begun_at})
+        memory = [*watch.results().values()]
+        started = monotonic()
+        with self._server.once(chore) as chores, watching(chores, 1.0) as watch:
+            while self._value(left):
+                sleep(_LOOK_SECONDS)
+            rest_seconds = monotonic() - started
+        memory += watch.results().values()
+        rows = self._value(_TOLD, {"debtor": _DEBTOR, "begun_at": begun_at})
         return Pass(
-            name=name,
-            rows=self._accounts,
-            seconds=round(seconds, 1),
-            rows_per_second=round(self._accounts / seconds, 1),
-            megabytes=memory.most,
+            name=kind,
+            beside_rows=beside_rows,
+            beside_seconds=round(beside_seconds, 1),
+            rest_rows=rows - beside_rows,
+            rest_seconds=round(rest_seconds, 1),
+            megabytes=max(one.most for one in memory),
             transfers=outcome,
         )
 
-    def _transfers(
-        self, roles: dict[int, str], is_over: Callable[[], bool], seconds: float
-    ) -> Outcome | None:
-        """Transfers at the fixed rate, in one run of `seconds`, or in short ones until it is over."""
+    def _beside(self, transfers: Transfers | None, work: Callable[[], None]) -> tuple[float, Outcome | None]:
+        """Do something that takes long, with transfers meanwhile; the seconds it took, and how they went."""
+
+        def timed() -> float:
+            started = monotonic()
+            work()
+            return monotonic() - started
+
+        with ThreadPoolExecutor() as pool:
+            future = pool.submit(timed)
+            outcome = transfers(future.done) if transfers is not None else None
+            return future.result(), outcome
+
+    @contextmanager
+    def _transferring(self, roles: dict[int, str]) -> Iterator[Transfers | None]:
+        """Something that makes transfers at the fixed rate, in runs of some seconds, until it is over."""
         if not self._rate:
-            return None
-        load = Load(transfers=0, rate=self._rate, accounts=1000)
-        generator = Generator(self._server.amqp_url, load)
+            yield None
+            return
+        generator = Generator(self._server.amqp_url, Load(transfers=0, rate=self._rate, accounts=1000))
         _rebind(self._server.amqp_url)
+
+        def transfers(is_over: Callable[[], bool]) -> Outcome:
+            runs = []
+            while not is_over():
+                runs.append(_measured(generator, _RUN_SECONDS, roles))
+            # The last run meets the end of the pass.
+            return _middle(runs[:-1] or runs)
+
         try:
             generator.open_accounts()
             generator.warm_up()
-            runs = [_measured(generator, seconds or 10.0, roles)]
-            while not seconds and not is_over():
-                runs.append(_measured(generator, 10.0, roles))
+            yield transfers
             if complaints := generator.verify():
                 raise Wrong(complaints)
         finally:
             generator.close()
-        # The first run meets cold caches, and the last one the end of the pass.
-        inner = runs[1:-1] or runs
-        return sorted(inner, key=lambda run: run.latencies_ms["cycle"]["p99"])[len(inner) // 2]
+        assert self._value(_UNSENT) == 0, "every message has found a queue"
 
     def _execute(self, statement: str, values: dict[str, Any]) -> None:
         connection = psycopg2.connect(self._server.postgres_url)
@@ -175,13 +216,18 @@ class Bench:
             cursor.execute(statement, values or None)
         connection.close()
 
-    def _value(self, query: str) -> int:
+    def _value(self, query: str, values: dict[str, Any] | None = None) -> int:
         with (
             db.session(self._server.postgres_url, "a benchmark") as connection,
             connection.cursor() as cursor,
         ):
-            cursor.execute(query)
+            cursor.execute(query, values)
             return int(cursor.fetchone()[0])
+
+
+def _middle(runs: Sequence[Outcome]) -> Outcome:
+    """The run in the middle, by its 99th percentile."""
+    return sorted(runs, key=lambda run: run.latencies_ms["cycle"]["p99"])[len(runs) // 2]
 
 
 def _measured(generator: Generator, seconds: float, roles: dict[int, str]) -> Outcome:
@@ -213,8 +259,9 @@ def _show(passes: list[Pass], calm: Outcome | None) -> bool:
     if calm is not None:
         print(f"  transfers alone: {calm.rate:,.0f}/s, p99 {base} ms")
     for one in passes:
-        line = f"{one.rows:,} accounts in {one.seconds:,.1f} s = {one.rows_per_second:,.0f}/s"
-        line += f", {one.megabytes:.0f} MB (at most {MOST_MEGABYTES})"
+        beside = f"{one.beside_rows:,} accounts in {one.beside_seconds:,.1f} s beside them"
+        rest = f"the other {one.rest_rows:,} alone in {one.rest_seconds:,.1f} s"
+        line = f"{beside}, {rest}, {one.megabytes:.0f} MB (at most {MOST_MEGABYTES})"
         is_good = is_good and one.megabytes <= MOST_MEGABYTES
         if one.transfers is not None:
             p99 = one.transfers.latencies_ms["cycle"]["p99"]
@@ -231,6 +278,10 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=1_000_000)
     parser.add_argument("--rate", type=float, default=500.0, help="transfers per second; 0: none")
     parser.add_argument("--calm-seconds", type=float, default=60.0, help="of transfers alone")
+    parser.add_argument(
+        "--most-seconds", type=float, default=7200.0, help="of a pass beside transfers; the rest goes alone"
+    )
+    parser.add_argument("--only", action="append", choices=KINDS, help="this kind of pass only")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -238,8 +289,9 @@ def main() -> None:
             server = Server(stack.enter_context(place.database()), stack.enter_context(place.vhost()))
             bench = Bench(server, options.accounts, options.rate)
             bench.populate()
-            calm = bench.calm(options.calm_seconds)
-            passes = [bench.heartbeats(), bench.propagation()]
+            calm, passes = bench.measure(
+                options.calm_seconds, options.most_seconds, options.only or list(KINDS)
+            )
     except (ServiceMissing, NotDurable, Silence, Wrong) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     is_good = _show(passes, calm)

@@ -41,6 +41,12 @@ class Server:
                     command.wait_for(_CONSUMING)
             yield roles
 
+    @contextmanager
+    def once(self, chore: str) -> Iterator[dict[int, str]]:
+        """A process that does a chore to its end; its role by process id."""
+        with running((*SERVER, "chores", "--once", "--only", chore), self._environ) as command:
+            yield {command.process.pid: "chores"}
+
 
 @contextmanager
 def running_ceiling(amqp_url: str, *options: str) -> Iterator[dict[int, str]]:

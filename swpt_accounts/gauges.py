@@ -67,6 +67,10 @@ GAUGES: Final = {
     ),
     "chore_finished_seconds": Gauge("The time since a chore was last finished.", "chore"),
     "chore_duration_seconds": Gauge("How long a chore last worked.", "chore"),
+    "settings_propagation_seconds": Gauge(
+        "How long ago the oldest settings of a currency came that have not reached all its accounts yet."
+        " SETTINGS_PROPAGATION_TIME is the bound."
+    ),
     "debtors": Gauge("Debtors with accounts here."),
     "debtors_unbalanced": Gauge(
         "Debtors whose principals do not add up to 0, although none of them has overflown: must be 0."
@@ -141,6 +145,8 @@ _CHORES: Final = """
 SELECT name, period_seconds, coalesce(pass_started_at, last_started_at), last_finished_at, last_seconds
 FROM chore
 """
+
+_OLDEST_PROPAGATION: Final = "SELECT min(requested_at) FROM settings_propagation"
 
 _TOP_DEBTORS: Final = """
 SELECT debtor_id, accounts, issued, principals FROM debtor_summary ORDER BY accounts DESC, debtor_id LIMIT %s
@@ -235,6 +241,8 @@ def _dead_letters(cursor: Any) -> Values:
 def _chores(cursor: Any, now: Moment) -> Values:
     cursor.execute(_CHORES)
     rows = cursor.fetchall()
+    cursor.execute(_OLDEST_PROPAGATION)
+    requested_at = cursor.fetchone()[0]
     finished = {name: _age(at, now) for name, _, _, at, _ in rows if at is not None}
     return {
         "chore_lag_seconds": {
@@ -244,6 +252,7 @@ def _chores(cursor: Any, now: Moment) -> Values:
         },
         "chore_finished_seconds": finished,
         "chore_duration_seconds": {name: seconds for name, *_, seconds in rows if name in finished},
+        "settings_propagation_seconds": 0.0 if requested_at is None else _age(requested_at, now),
     }
 
 

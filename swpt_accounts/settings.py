@@ -162,6 +162,7 @@ class Settings:
         "Time between two counts of the accounts and the money of each currency, for operators.",
         moving=True,
     )
+    settings_propagation_time: float = seconds(7200, "Time for a new rate to reach all accounts.")
     capitalization_min_interval: float = seconds(
         1209600, "The least time between two interest payments to an account.", most=7948800
     )

@@ -5,7 +5,7 @@ accounts need nothing, so a step first reads many of them without locks and trie
 copies; only those that would change are then locked, and the rules decide again.
 """
 
-from collections.abc import Sequence
+from functools import partial
 from logging import getLogger
 from typing import Any, Final
 
@@ -19,15 +19,10 @@ from swpt_accounts.log_fields import about_account
 from swpt_accounts.metrics import DEBT_FORGIVEN, PRINCIPAL_OVERFLOW
 from swpt_accounts.statements import arrays
 from swpt_accounts.storing import store
-from swpt_accounts.upkeep import Periods, is_deletable, is_purgeable, tend
+from swpt_accounts.upkeep import is_deletable, is_purgeable, tend
 
 from .chore import Position, Progress, Tools
-
-# What is read beyond the accounts that a step changes is read again by the next one.  With 200 a pass
-# of heartbeats takes 0.6 of the time that it takes with 1000, and one that finds nothing little more.
-_READ: Final = 200
-# Locked accounts keep transfers waiting, so they are few at a time.
-_CHANGE: Final = 100
+from .isolation import attempt
 
 _logger: Final = getLogger(__name__)
 
@@ -45,16 +40,15 @@ def tend_accounts(cursor: Any, position: Position, tools: Tools) -> Progress:
     """Tend to the accounts behind `position`."""
     bench = tools.bench
     if position is None:
-        cursor.execute(_READ_FIRST, [_READ])
+        cursor.execute(_READ_FIRST, [tools.rows])
     else:
-        cursor.execute(_READ_NEXT, [*position, _READ])
+        cursor.execute(_READ_NEXT, [*position, tools.rows])
     accounts = accounts_of(cursor, cursor.fetchall(), bench.infos)
-    wanted, last = _try_out(cursor, accounts, tools)
-    is_over = len(accounts) < _READ and (not accounts or last == next(reversed(accounts)))
-    position = None if is_over else list(last)
+    position = None if len(accounts) < tools.rows else list(next(reversed(accounts)))
+    wanted, touched = _try_out(cursor, accounts, tools)
     if not wanted:
         return Progress(0, position)
-    book = _gather(cursor, wanted, tools)
+    book = _gather(cursor, touched, tools)
     changed = sum(tend(book, key, tools.periods) for key in wanted)
     stored = store(cursor, book, bench.infos, bench.publisher_key)
     DEBT_FORGIVEN.inc(book.debts_forgiven)
@@ -66,49 +60,37 @@ def tend_accounts(cursor: Any, position: Position, tools: Tools) -> Progress:
 
 def _try_out(
     cursor: Any, accounts: dict[AccountKey, Account], tools: Tools
-) -> tuple[list[AccountKey], AccountKey]:
-    """Which accounts seem to need something, not too many; and the last one that was looked at."""
+) -> tuple[list[AccountKey], set[AccountKey]]:
+    """Which accounts seem to need something, and which have to be locked for it."""
     bench = tools.bench
     now, owns = bench.clock(), bench.policy.realm.owns
     currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts})
     wanted: list[AccountKey] = []
-    last: AccountKey = (0, 0)
-    book = None
-    for last in accounts:
-        # What is tried out for one account must not be seen by the next ones.
-        if book is None:
-            facts = Facts(now=now, policy=bench.policy, accounts=dict(accounts), currencies=dict(currencies))
-            book = Book(facts, settings_of)
-        if owns(*last) and _needs_something(book, last, tools.periods):
-            book = None
-            wanted.append(last)
-            if len(wanted) == _CHANGE:
-                break
-    return wanted, last
+    touched: set[AccountKey] = set()
+    for key, account in accounts.items():
+        if not owns(*key):
+            continue
+        # A book for each, because what is tried out for one account must not be seen by the next ones.
+        currency = {key[0]: currencies[key[0]]} if key[0] in currencies else {}
+        facts = Facts(now=now, policy=bench.policy, accounts={key: account}, currencies=currency)
+        book = Book(facts, settings_of)
+        if attempt(partial(tend, book, key, tools.periods), key, "tended", otherwise=False):
+            wanted.append(key)
+            touched.add(key)
+            if book.entries:  # The other party of all payments.
+                touched.add((key[0], ROOT_CREDITOR_ID))
+    return wanted, touched
 
 
-def _needs_something(book: Book, key: AccountKey, periods: Periods) -> bool:
-    """Whether the rules would change the account; one that breaks them must not stop the pass."""
-    try:
-        return tend(book, key, periods)
-    except Exception:
-        _logger.exception(
-            "ALARM: account %d of debtor %d can not be tended; the others are",
-            key[1],
-            key[0],
-            extra=about_account(key),
-        )
-        return False
+def _gather(cursor: Any, touched: set[AccountKey], tools: Tools) -> Book:
+    """Lock the accounts in key order, and load what the rules ask for.
 
-
-def _gather(cursor: Any, wanted: Sequence[AccountKey], tools: Tools) -> Book:
-    """Lock the accounts and their root accounts in key order, and load what the rules ask for."""
+    If a payment has become due since the accounts were read, its root account is not among them: then
+    the book creates it, the table has it already, and the step is tried again.
+    """
     bench = tools.bench
-    debtor_ids = {debtor_id for debtor_id, _ in wanted}
-    # Interest and the rest of a deleted account are paid by the root account.
-    touched = {*wanted, *((debtor_id, ROOT_CREDITOR_ID) for debtor_id in debtor_ids)}
     accounts = lock_accounts(cursor, touched, bench.infos)
-    currencies = load_currencies(cursor, debtor_ids)
+    currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in touched})
     now = bench.clock()
     leaving = [
         account

@@ -20,6 +20,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     periods: Periods
     outbox: Outbox
     settings: Settings
+    rows: int
+    """How many rows a step with a pace looks at."""
 
 
 Position: TypeAlias = Any
@@ -38,6 +40,9 @@ class Progress(msgspec.Struct, frozen=True):
     stored: Stored | None = None
     """The events to publish after the commit."""
 
+    age_seconds: float = 0.0
+    """How long ago the pass was begun."""
+
 
 class Errand(msgspec.Struct, frozen=True):
     """Work that is looked for again and again, because the tables say when it is due.
@@ -49,8 +54,15 @@ class Errand(msgspec.Struct, frozen=True):
     name: str
     period_seconds: Callable[[Settings], float]
     step: Callable[[Tools], int]
-    rests: bool = False
-    """Whether it rests after each step for as long as the step took, because nobody waits for it."""
+    deadline: "Deadline | None" = None
+    """For work for which nobody waits: it goes at a pace."""
+
+
+class Deadline(msgspec.Struct, frozen=True):
+    """Within how many seconds work has to be done, and how long ago the oldest of it was ordered."""
+
+    seconds: Callable[[Settings], float]
+    age_seconds: Callable[[Tools], float]
 
 
 class Pass(msgspec.Struct, frozen=True):

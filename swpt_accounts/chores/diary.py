@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import msgspec
 from psycopg2.extras import Json
 
 from swpt_accounts.moments import MICROSECONDS, Moment
@@ -92,7 +93,7 @@ def take_step(chore: Pass, tools: Tools, period_seconds: float, *, is_forced: bo
         cursor.execute(_FINISH if progress.position is None else _GO_ON, note)
     if progress.stored is not None:
         tools.outbox.hand_over(progress.stored)
-    return progress
+    return msgspec.structs.replace(progress, age_seconds=(now - (pass_started_at or now)) / MICROSECONDS)
 
 
 def note_errand(tools: Tools, errand: Errand, started_at: Moment, rows: int) -> None:

@@ -1,5 +1,6 @@
 """The process of the chores: each when its period is over, none disturbed by another."""
 
+import os
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -29,10 +30,11 @@ from swpt_accounts.outbox import Outbox
 from swpt_accounts.settings import Settings
 
 from .accounts import tend_accounts
-from .chore import Chore, Errand, Pass, Tools
+from .chore import Chore, Deadline, Errand, Pass, Tools
 from .cleaning import clean_registry, make_journal_partitions, remove_dead_letters, remove_refusals
 from .diary import enroll, find_requested, note_errand, take_step
-from .propagation import propagate_settings
+from .pace import Pace
+from .propagation import oldest_job_seconds, propagate_settings
 from .relay import relay_outbox
 from .reminders import send_reminders
 from .summaries import summarize_debtors
@@ -41,8 +43,14 @@ from .updates import announce_updates
 # A chore that has much to do lets the others have their turn after this time.
 _TURN_SECONDS: Final = 0.5
 
-# Who may rest does so as long as it works: messages have the database for themselves half the time.
-_REST_SHARE: Final = 1.0
+# A chore goes slowly for this part of the time that it may take, and then as fast as it can.
+_UNHURRIED_SHARE: Final = 0.5
+
+# What a step looks at if somebody waits for its end, as with `chores --once`.
+_ROWS: Final = 200
+
+# Where processors are scarce, those who answer messages come first.
+_NICENESS: Final = 10
 
 # Errands come too often to write down each of them.
 _NOTE_SECONDS: Final = 30.0
@@ -68,7 +76,12 @@ def _every(period_seconds: float) -> Callable[[Settings], float]:
 CHORES: Final[tuple[Chore, ...]] = (
     Errand("announce updates", _every(0.5), announce_updates),
     Errand("relay outbox", _every(1.0), relay_outbox),
-    Errand("propagate settings", _every(1.0), propagate_settings, rests=True),
+    Errand(
+        "propagate settings",
+        _every(1.0),
+        propagate_settings,
+        Deadline(lambda settings: settings.settings_propagation_time, oldest_job_seconds),
+    ),
     Errand("make partitions", _every(3600.0), make_journal_partitions),
     Errand("remove dead letters", _every(3600.0), remove_dead_letters),
     Errand("remove refusals", _every(600.0), remove_refusals),
@@ -97,6 +110,7 @@ class Chores:
         self._look_at = dict.fromkeys((chore.name for chore in chores), 0.0)
         self._note_at = dict.fromkeys((chore.name for chore in chores), 0.0)
         self._rows = dict.fromkeys((chore.name for chore in chores), 0)
+        self._paces = {chore.name: Pace() for chore in chores}
         self._make_bench = partial(make_bench, settings, outbox, DebtorInfos())
         self._policy = make_policy(settings)
         self._periods = make_periods(settings)
@@ -194,31 +208,36 @@ class Chores:
         if isinstance(chore, Errand):
             return self._do_errand(chore, stop)
         period_seconds = chore.period_seconds(self._settings)
-        started = monotonic()
-        progress = take_step(chore, self._tools(), period_seconds, is_forced=False)
+        tools, started = self._tools(chore), monotonic()
+        progress = take_step(chore, tools, period_seconds, is_forced=False)
         if progress is None or progress.position is None:
             return min(period_seconds, _LONGEST_LOOK_SECONDS)
-        return (monotonic() - started) * _REST_SHARE
+        is_late = progress.age_seconds > _UNHURRIED_SHARE * period_seconds
+        return self._paces[chore.name].rest_after(monotonic() - started, is_late=is_late)
 
     def _do_errand(self, errand: Errand, stop: Event) -> float:
         started_at, started = self._clock(), monotonic()
-        end = started if errand.rests else started + _TURN_SECONDS
         is_done = False
         while not stop.is_set() and not is_done:
-            handled = errand.step(self._tools())
+            handled = errand.step(self._tools(errand))
             self._rows[errand.name] += handled
             is_done = not handled
-            if monotonic() >= end:
+            if errand.deadline is not None or monotonic() >= started + _TURN_SECONDS:
                 break
-        if is_done and monotonic() >= self._note_at[errand.name]:
-            note_errand(self._tools(), errand, started_at, self._rows[errand.name])
+        seconds = monotonic() - started
+        if (is_done or errand.deadline is not None) and monotonic() >= self._note_at[errand.name]:
+            note_errand(self._tools(errand), errand, started_at, self._rows[errand.name])
             self._note_at[errand.name] = monotonic() + _NOTE_SECONDS
             self._rows[errand.name] = 0
         if is_done:
             return errand.period_seconds(self._settings)
-        return (monotonic() - started) * _REST_SHARE if errand.rests else 0.0
+        if errand.deadline is None:
+            return 0.0
+        age = errand.deadline.age_seconds(self._tools(errand))
+        is_late = age > _UNHURRIED_SHARE * errand.deadline.seconds(self._settings)
+        return self._paces[errand.name].rest_after(seconds, is_late=is_late)
 
-    def _tools(self) -> Tools:
+    def _tools(self, chore: Chore | None = None) -> Tools:
         if self._connection is None:
             self._connection = db.connect(
                 self._settings.postgres_url, "swpt_accounts chores", key_lookups_only=True
@@ -231,6 +250,7 @@ class Chores:
             periods=self._periods,
             outbox=self._outbox,
             settings=self._settings,
+            rows=_ROWS if chore is None else self._paces[chore.name].rows,
         )
 
     def _back_off(self, error: Exception) -> float:
@@ -242,7 +262,7 @@ class Chores:
 
 
 def _can_wait(chore: Chore) -> bool:
-    return isinstance(chore, Pass) or chore.rests
+    return isinstance(chore, Pass) or chore.deadline is not None
 
 
 def chosen(only: Sequence[str]) -> tuple[Chore, ...]:
@@ -257,6 +277,7 @@ def chosen(only: Sequence[str]) -> tuple[Chore, ...]:
 def run(settings: Settings, only: Sequence[str] = ()) -> int:
     """Do the chores until SIGTERM or SIGINT; the step at hand is finished."""
     chores = chosen(only)
+    os.nice(_NICENESS)
     stop = Event()
 
     def on_signal(number: int, frame: Any) -> None:

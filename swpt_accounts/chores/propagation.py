@@ -9,6 +9,7 @@ So the first visit of the job notes the next transaction id as its barrier; when
 the barrier runs any more, all such creators are committed, and a pass that starts then is the last.
 """
 
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from swpt_accounts.book import Book
@@ -17,18 +18,20 @@ from swpt_accounts.facts import Facts
 from swpt_accounts.faults import Fault, fault_of
 from swpt_accounts.gathering import load_currencies, lock_accounts, settings_of
 from swpt_accounts.limits import MAX_INT64, MIN_INT64
+from swpt_accounts.moments import MICROSECONDS
 from swpt_accounts.storing import Stored, store
 from swpt_accounts.upkeep import apply_settings
 
 from .chore import Tools
-
-_STEP: Final = 200
+from .isolation import attempt
 
 # The oldest job that no other process has in hand.
 _FIND_JOBS: Final = """
 SELECT debtor_id, requested_at, barrier, is_final_pass, next_creditor_id
 FROM settings_propagation ORDER BY requested_at
 """
+
+_FIND_OLDEST: Final = "SELECT min(requested_at) FROM settings_propagation"
 
 _TAKE_JOB: Final = "SELECT pg_try_advisory_xact_lock(hashtext('swpt_accounts propagation'), hashint8(%s))"
 
@@ -89,6 +92,14 @@ def propagate_settings(tools: Tools) -> int:
     return 0
 
 
+def oldest_job_seconds(tools: Tools) -> float:
+    """How long ago the oldest job was ordered; 0 if there is none."""
+    with tools.connection, tools.connection.cursor() as cursor:
+        cursor.execute(_FIND_OLDEST)
+        requested_at = cursor.fetchone()[0]
+    return 0.0 if requested_at is None else (tools.bench.clock() - requested_at) / MICROSECONDS
+
+
 def _do_job(job: _Job, tools: Tools) -> int:
     with tools.connection, tools.connection.cursor() as cursor:
         cursor.execute(_TAKE_JOB, [job.debtor_id])
@@ -105,7 +116,7 @@ def _step(cursor: Any, job: _Job, tools: Tools) -> tuple[int, Stored | None]:
         job = _begin_pass(cursor, job)
         if job.next_creditor_id is None:
             return 0, None
-    keys = _find_accounts(cursor, job)
+    keys = _find_accounts(cursor, job, tools.rows)
     if not keys:
         return _end_pass(cursor, job), None
     stored = _apply(cursor, keys, tools)
@@ -145,7 +156,7 @@ def _settings(cursor: Any, debtor_id: int) -> CurrencySettings | None:
     return None if currency is None else currency.settings
 
 
-def _find_accounts(cursor: Any, job: _Job) -> list[tuple[int, int]]:
+def _find_accounts(cursor: Any, job: _Job, limit: int) -> list[tuple[int, int]]:
     """The next accounts whose rate or info differs; without settings there are none."""
     settings = _settings(cursor, job.debtor_id)
     if settings is None:
@@ -160,7 +171,7 @@ def _find_accounts(cursor: Any, job: _Job) -> list[tuple[int, int]]:
             "iri": info.iri,
             "content_type": info.content_type,
             "sha256": info.sha256,
-            "limit": _STEP,
+            "limit": limit,
         },
     )
     return [(debtor_id, creditor_id) for debtor_id, creditor_id in cursor.fetchall()]
@@ -173,5 +184,10 @@ def _apply(cursor: Any, keys: list[tuple[int, int]], tools: Tools) -> Stored | N
     facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
     book = Book(facts, settings_of)
     for key in keys:
-        apply_settings(book, key)
+        attempt(
+            partial(apply_settings, book, key),
+            key,
+            "brought to the settings of its currency",
+            otherwise=False,
+        )
     return store(cursor, book, bench.infos, bench.publisher_key)

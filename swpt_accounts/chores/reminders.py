@@ -1,5 +1,6 @@
 """Chore: announces prepared transfers that wait for long (spec: accounting.md section 12.2)."""
 
+from functools import partial
 from typing import Any, Final
 
 from swpt_accounts import statements as sql
@@ -12,8 +13,7 @@ from swpt_accounts.transfers import PreparedTransfer
 from swpt_accounts.upkeep import remind
 
 from .chore import Position, Progress, Tools
-
-_READ: Final = 2000
+from .isolation import attempt
 
 _KEY: Final = ("debtor_id", "creditor_id", "transfer_id")
 
@@ -33,19 +33,23 @@ ORDER BY debtor_id, creditor_id, transfer_id LIMIT %(limit)s
 def send_reminders(cursor: Any, position: Position, tools: Tools) -> Progress:
     """Remind of the prepared transfers behind `position`."""
     bench = tools.bench
-    parameters = {"before": bench.clock() - tools.periods.reminder_interval, "limit": _READ}
+    parameters = {"before": bench.clock() - tools.periods.reminder_interval, "limit": tools.rows}
     if position is not None:
         parameters.update(zip(_KEY, position, strict=True))
     cursor.execute(_READ_FIRST if position is None else _READ_NEXT, parameters)
     rows = cursor.fetchall()
-    position = list(rows[-1][:3]) if len(rows) == _READ else None
+    position = list(rows[-1][:3]) if len(rows) == tools.rows else None
     keys: list[TransferKey] = [row[:3] for row in rows if row[3]]
     if not keys:
         return Progress(0, position)
     book = _gather(cursor, keys, tools)
-    reminded = sum(remind(book, key, tools.periods) for key in keys)
+    reminded = sum(_remind(book, key, tools) for key in keys)
     stored = store(cursor, book, bench.infos, bench.publisher_key)
     return Progress(reminded, position, stored)
+
+
+def _remind(book: Book, key: TransferKey, tools: Tools) -> bool:
+    return attempt(partial(remind, book, key, tools.periods), key[:2], "reminded", otherwise=False)
 
 
 def _gather(cursor: Any, keys: list[TransferKey], tools: Tools) -> Book:

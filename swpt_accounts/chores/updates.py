@@ -3,16 +3,19 @@
 from typing import Final
 
 from swpt_accounts.book import Book
-from swpt_accounts.facts import Facts
+from swpt_accounts.facts import AccountKey, Facts
 from swpt_accounts.gathering import load_currencies, lock_accounts, settings_of
 from swpt_accounts.limits import ROOT_CREDITOR_ID
+from swpt_accounts.moments import Moment, seconds
 from swpt_accounts.statements import arrays
 from swpt_accounts.storing import store
 from swpt_accounts.upkeep import announce_pending, due_later
 
 from .chore import Tools
+from .isolation import attempt
 
 _STEP: Final = 500
+_PAUSE: Final = seconds(300)
 
 # One process at a time, because two would pick the same accounts and wait for each other.
 _TAKE_TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtext('swpt_accounts announce_updates'))"
@@ -50,8 +53,7 @@ def announce_updates(tools: Tools) -> int:
         currencies = load_currencies(cursor, roots)
         facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
         book = Book(facts, settings_of)
-        waiting = [key for key in keys if not announce_pending(book, key)]
-        put_off = [(*key, due_at) for key in waiting if (due_at := due_later(book, key)) is not None]
+        put_off = [(*key, due_at) for key in keys if (due_at := _announce(book, key)) is not None]
         stored = store(cursor, book, bench.infos, bench.publisher_key)
         done = sorted(set(keys) - {row[:2] for row in put_off})
         if done:
@@ -61,3 +63,14 @@ def announce_updates(tools: Tools) -> int:
     if stored is not None:
         tools.outbox.hand_over(stored)
     return len(keys)
+
+
+def _announce(book: Book, key: AccountKey) -> Moment | None:
+    """Announce the account if it is due; returns when it has to be looked at again."""
+
+    def announce() -> Moment | None:
+        announce_pending(book, key)
+        return due_later(book, key)
+
+    # Without a pause, an account that can not be announced would come first again and again.
+    return attempt(announce, key, "announced", otherwise=book.now + _PAUSE)

@@ -154,6 +154,18 @@ def test_a_chore_is_late_by_what_exceeds_its_period(stand, look, period, started
     assert found["chore_duration_seconds", "tend accounts"] == 12.5
 
 
+def test_settings_that_are_on_their_way_have_an_age(stand, look):
+    """The oldest ones count; nothing is on its way when all accounts have them."""
+    assert look()["settings_propagation_seconds",] == 0
+    for debtor_id, age in ((1, 40), (2, 90), (3, 10)):
+        stand.execute(
+            "INSERT INTO settings_propagation (debtor_id, requested_at) VALUES (%s, %s)",
+            debtor_id,
+            NOW - age * MICROSECONDS,
+        )
+    assert look()["settings_propagation_seconds",] == 90
+
+
 def test_debtors_have_numbers_of_their_own_up_to_a_limit(stand, look):
     """However many debtors there are, the biggest ones show; all of them are checked for lost money."""
     for number in range(gauges.TOP_DEBTORS + 5):

@@ -22,9 +22,8 @@ NEEDS_MORE: Final = frozenset(
 """What does not show on one shard with default settings; unit tests may be all that names it."""
 
 SEVERAL_SHARDS: Final = frozenset({44, 56, 60, 61, 70, 101})
-OPERATORS_CHECKS: Final = frozenset({62})
 
-LATER: Final = SEVERAL_SHARDS | OPERATORS_CHECKS
+LATER: Final = SEVERAL_SHARDS
 """Behaviours without a scenario of their own yet, though unit tests may name the rule behind them.
 
 When their scenarios come, they leave this set.  The part of 8 with several shards is missing as well.

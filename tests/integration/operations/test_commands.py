@@ -225,7 +225,7 @@ def test_a_body_is_shown_raw_and_what_is_returned_waits_in_the_outbox(server):
 
 
 def test_what_is_wrong_is_exit_code_1(server):
-    """verify and check-shard tell people and programs that something is wrong."""
+    """verify and check-shard tell people and programs that something is wrong (behaviour 62)."""
     stand = Stand(server.postgres_url, clock.utcnow)
     stand.apply(configure(CREDITOR, debtor_id=-1, ts=clock.utcnow()))
     stand.close()
