@@ -16,7 +16,6 @@ MICROSECONDS: Final = 1_000_000
 MICROSECONDS_PER_DAY: Final = 86400 * MICROSECONDS
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_DATE: Final = date(1970, 1, 1)
 
 T0: Final[Moment] = 0
 T_FAR: Final[Moment] = 253402300799 * MICROSECONDS
@@ -90,11 +89,6 @@ def to_datetime(moment: Moment) -> datetime:
 def utc_date(moment: Moment) -> date:
     """The calendar day of the moment in UTC."""
     return to_datetime(moment).date()
-
-
-def days_since_1970(day: date) -> int:
-    """The number of days from 1970-01-01 to `day`."""
-    return (day - _EPOCH_DATE).days
 
 
 def seconds(duration_seconds: float) -> int:
