@@ -236,7 +236,7 @@ class Lab:
         ]
 
     def pressure(self) -> list[Row]:
-        """The memory of a worker before a long queue, a blocked broker, a database that stands still."""
+        """The memory before a long queue, a blocked broker, a database that stands still."""
         many, some = self.scale.of(1_000_000), self.scale.of(300_000)
         seconds = 60.0 * min(1.0, self.scale.factor)
         with self._site.database() as url, pressure.press(url) as press:
@@ -247,10 +247,11 @@ class Lab:
             ]
         return [
             Row(
-                what=f"memory of a worker: {one.name}",
+                what=f"memory when work piles up: {one.name}",
                 target="<= 200 MB",
-                measured=f"{one.megabytes:.0f} MB; {one.messages:,} messages at {one.per_second:,.0f}/s",
-                is_reached=self.scale.judge(one.megabytes <= 200.0),
+                measured=f"{one.megabytes:.0f} MB, chores {one.chores_megabytes:.0f} MB; "
+                f"{one.messages:,} messages at {one.per_second:,.0f}/s",
+                is_reached=self.scale.judge(max(one.megabytes, one.chores_megabytes) <= 200.0),
                 details=msgspec.to_builtins(one),
             )
             for one in piles

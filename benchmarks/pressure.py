@@ -59,6 +59,7 @@ class Pile(msgspec.Struct, frozen=True, kw_only=True):
     megabytes: float
     """The most that the worker has held."""
 
+    chores_megabytes: float
     samples: list[float]
 
 
@@ -109,7 +110,8 @@ class Press:
 
     def _pile(self, name: str, messages: int, disturb: Callable[[], None]) -> Pile:
         self._fill(messages)
-        with self._server.running(1) as roles, watching(roles, _SAMPLE_SECONDS) as watch:
+        # The chores publish what the worker could not.
+        with self._server.running(1, "chores") as roles, watching(roles, _SAMPLE_SECONDS) as watch:
             started = monotonic()
             sleep(_STEADY_SECONDS)
             disturbed_at = monotonic()
@@ -117,13 +119,14 @@ class Press:
             disturbance = monotonic() - disturbed_at
             self._wait_until_done(messages)
             seconds = monotonic() - started
-        [held] = watch.results().values()
+        held, chores = watch.results().values()
         return Pile(
             name=name,
             messages=messages,
             seconds=round(seconds, 1),
             per_second=round(messages / (seconds - disturbance), 1),
             megabytes=held.most,
+            chores_megabytes=chores.most,
             samples=held.samples,
         )
 
@@ -175,15 +178,15 @@ class Press:
     def _wait_until_done(self, messages: int) -> None:
         """Every request is prepared once, and every answer has left."""
         self._prepared += messages
-        seen, limit = -1, monotonic() + _SILENCE_SECONDS
+        seen, limit = (-1, -1), monotonic() + _SILENCE_SECONDS
         while True:
-            prepared, unsent = self._counts()
-            if prepared == self._prepared and not unsent:
+            counts = prepared, unsent = self._counts()
+            if counts == (self._prepared, 0):
                 return
             if prepared > self._prepared or monotonic() > limit:
                 raise Silence(f"{prepared} of {self._prepared} are prepared, {unsent} outbox rows wait")
-            if prepared != seen:
-                seen, limit = prepared, monotonic() + _SILENCE_SECONDS
+            if counts != seen:
+                seen, limit = counts, monotonic() + _SILENCE_SECONDS
             sleep(_LOOK_SECONDS)
 
     def _counts(self) -> tuple[int, int]:
