@@ -2,12 +2,13 @@
 
 from swpt_accounts.events import envelop
 from swpt_accounts.messages import Message
+from swpt_accounts.moments import Moment
 from swpt_accounts.storing import pack_accounts, pack_bodies
 from tests.builders import (
     ALICE,
     BOB,
+    DAY,
     DEBTOR,
-    FIRST_TRANSFER_ID,
     NOW,
     ROOT,
     configure,
@@ -19,25 +20,35 @@ from tests.builders import (
 from .stand import Stand
 
 
-def issue(recipient_id: int = ALICE, amount: int = 1000, serial: int = 1) -> tuple[Message, ...]:
-    """Messages that create a root account and an account, and issue money to it."""
+def issue(
+    recipient_id: int = ALICE, amount: int = 1000, serial: int = 1, now: Moment = NOW
+) -> tuple[Message, ...]:
+    """Messages that create a root account and an account, and issue money to it.
+
+    They are sent `now`, which must be on the day on which the root account is created.
+    """
     asked = request(
-        ROOT, recipient_id, coordinator_type="issuing", coordinator_id=DEBTOR, coordinator_request_id=serial
+        ROOT,
+        recipient_id,
+        coordinator_type="issuing",
+        coordinator_id=DEBTOR,
+        coordinator_request_id=serial,
+        ts=now,
     )
-    # The first transfer of an account, the second, and so on.
+    # The first transfer of an account, the second, and so on (accounting.md section 3.6).
     transfer = prepared(
         ROOT,
         recipient_id,
         coordinator_type="issuing",
         coordinator_id=DEBTOR,
         coordinator_request_id=serial,
-        transfer_id=FIRST_TRANSFER_ID + serial - 1,
+        transfer_id=(now // DAY << 40) + serial,
     )
     return (
-        configure(ROOT, negligible_amount=1e30),
-        configure(recipient_id, seqnum=serial),
+        configure(ROOT, negligible_amount=1e30, ts=now),
+        configure(recipient_id, seqnum=serial, ts=now),
         asked,
-        finalize(transfer, amount),
+        finalize(transfer, amount, ts=now),
     )
 
 

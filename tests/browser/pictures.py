@@ -46,7 +46,7 @@ class BusyHours:
         self._stand.apply(*(configure(creditor, ts=begin - HOUR) for creditor in _CREDITORS))
         self._at(begin)
         for serial, creditor in enumerate(_CREDITORS, start=1):
-            self._stand.apply(*issue(creditor, _ISSUED, serial))
+            self._stand.apply(*issue(creditor, _ISSUED, serial, begin))
         self._stand.apply(configure(ROOT, config_data=_CONFIG, seqnum=99, ts=begin))
         for minute in range(_MINUTES):
             self._minute(begin + (minute + 2) * _MINUTE)

@@ -39,9 +39,9 @@ def set_scene(desk: FrontDesk) -> Scenery:
     stand, now = desk.stand, desk.now
     recent = {"ts": now}
     stand.replace(clock=lambda: now - HOUR)
-    stand.apply(configure(ALICE), configure(BOB))
+    stand.apply(*(configure(creditor, ts=now - HOUR) for creditor in (ALICE, BOB)))
     stand.replace(clock=lambda: now)
-    stand.apply(*issue(ALICE, 1_234_567))
+    stand.apply(*issue(ALICE, 1_234_567, now=now))
     stand.apply(configure(ROOT, config_data=CONFIG, seqnum=5, **recent))
     stand.apply(
         request(coordinator_request_id=1, max_locked_amount=500, **recent),
@@ -55,7 +55,7 @@ def set_scene(desk: FrontDesk) -> Scenery:
     stand.apply(finalize(waiting, 300, transfer_note=NOTE, **recent))
     stand.apply(
         delivered(Malformed("bad_json", "at byte 1"), body=b"\xff" * 400),
-        delivered(Malformed("wrong_shard", "belongs elsewhere"), body=body_of(configure(BOB))),
+        delivered(Malformed("wrong_shard", "belongs elsewhere"), body=body_of(configure(BOB, **recent))),
     )
     with housekeeping(stand.postgres_url) as keeper:
         keeper.now = now
