@@ -1,6 +1,5 @@
 """A real browser, and a console at a real port."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test may have to wait until the browser is installed."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(400))
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +33,9 @@ def browser() -> Iterator[Browser]:
         command = require_chromium()
     except ServiceMissing as error:
         give_up(error)
-    # Its sandbox refuses to work for root.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    # Its sandbox refuses to work for root, and in many containers.
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=command, args=arguments)
+        running = playwright.chromium.launch(executable_path=command, chromium_sandbox=False, timeout=120_000)
         yield running
         running.close()
 

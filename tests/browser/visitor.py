@@ -17,7 +17,7 @@ class Visitor:
         self._address = address
         self.complaints: list[str] = []
         self.page = context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
@@ -35,10 +35,12 @@ class Visitor:
     def click(self, name: str, role: Any = "link") -> None:
         """Click on the first thing of this name, and wait for the page that it leads to."""
         self.page.get_by_role(role, name=name, exact=True).first.click()
+        self.page.wait_for_load_state()
 
     @property
     def text(self) -> str:
-        """What can be read on the page."""
+        """What can be read on the page, when all of it has come."""
+        self.page.wait_for_load_state()
         return self.page.locator("main").inner_text()
 
     @property

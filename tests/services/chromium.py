@@ -15,7 +15,7 @@ def require_chromium() -> str:
 
     Raises ServiceMissing with one clear line.
     """
-    with one_at_a_time():
+    with one_at_a_time("chromium"):
         found = _find()
         # It is big: at home nobody gets it without asking for it.
         if found is None and os.environ.get("CI") == "true":

@@ -13,9 +13,9 @@ from .errors import ServiceMissing
 
 
 @contextmanager
-def one_at_a_time() -> Iterator[None]:
+def one_at_a_time(what: str) -> Iterator[None]:
     """A run may have several processes, and all of them need the packages."""
-    with (Path(tempfile.gettempdir()) / f"swpt_test_package_{os.geteuid()}").open("w") as lock:
+    with (Path(tempfile.gettempdir()) / f"swpt_test_{what}_{os.geteuid()}").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -27,13 +27,15 @@ def install(package: str, name: str, advice: str) -> None:
     if os.geteuid() != 0:
         raise ServiceMissing(f"{name} is missing: as root, apt-get install {package}")
     print(f"\nInstalling {name} from Debian's package, for the tests ...", flush=True)
-    _apt_get(name, "update")
-    _apt_get(name, "install", "--no-install-recommends", package)
+    # Only this is locked for all packages: who has one already does not wait for another.
+    with one_at_a_time("apt-get"):
+        _apt_get(name, "update")
+        _apt_get(name, "install", "--no-install-recommends", package)
 
 
 def _apt_get(name: str, *arguments: str) -> None:
     done = subprocess.run(
-        ["apt-get", "-qq", "--yes", *arguments],
+        ["apt-get", "-qq", "--yes", "-o", "Acquire::Retries=3", *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -20,7 +20,7 @@ _FORBID_TO_START: Final = (
 
 def require_rabbitmq() -> None:
     """Install the package if it is missing.  Raises ServiceMissing with one clear line."""
-    with one_at_a_time():
+    with one_at_a_time("rabbitmq"):
         if not _SERVER.exists():
             _install()
 
