@@ -72,12 +72,15 @@ class Statement:
         if plans is None:
             plans = _plans[cursor.connection] = _Plans()
         plans.refresh(cursor)
-        if self.name not in plans.names:
+        is_new = self.name not in plans.names
+        if is_new:
             cursor.execute(self._prepare)
             plans.names.add(self.name)
         try:
             cursor.execute(self._execute, parameters)
         except (errors.FeatureNotSupported, errors.InvalidSqlStatementName) as error:
             # "Cached plan must not change result type", or somebody has discarded our statements.
+            if is_new:
+                raise  # Neither: to try again would be endless.
             plans.are_stale = True
             raise StalePlanError(str(error)) from error

@@ -15,6 +15,8 @@ _MOST_ROWS: Final = 500
 _STEP_SECONDS: Final = 0.02
 
 _REST_SHARE: Final = 4.0
+# A step that had to wait, for a lock or for the machine, must not stop the chore for hours.
+_LONGEST_REST_SECONDS: Final = 10.0
 
 
 class Pace:
@@ -34,4 +36,4 @@ class Pace:
         # Twice or half as many at most: one slow step says little about the next one.
         factor = min(2.0, max(0.5, _STEP_SECONDS / max(seconds, 0.001)))
         self.rows = min(_MOST_ROWS, max(_LEAST_ROWS, round(self.rows * factor)))
-        return seconds * _REST_SHARE
+        return min(seconds * _REST_SHARE, _LONGEST_REST_SECONDS)
