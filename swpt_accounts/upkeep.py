@@ -103,9 +103,11 @@ def remind(book: Book, key: TransferKey, periods: Periods) -> bool:
     before = book.now - periods.reminder_interval
     if transfer.prepared_at >= before or transfer.last_reminder_ts >= before:
         return False
+    # First the event: if it can not be made, nobody has been reminded.
+    event = announcements.prepared_transfer(transfer, book.now)
     book.prepared[key] = msgspec.structs.replace(transfer, last_reminder_ts=book.now)
     book.reminded_transfers.append(key)
-    book.events.append(announcements.prepared_transfer(transfer, book.now))
+    book.events.append(event)
     return True
 
 
