@@ -40,8 +40,8 @@ class RabbitmqPublisher:
         *,
         internal_user: str = "",
         confirm_timeout: float = 30.0,
-        max_bytes: int = 64 << 20,
-        max_messages: int = 100_000,
+        max_bytes: int = 32 << 20,
+        max_messages: int = 20_000,
     ) -> None:
         self._amqp_url = amqp_url
         self._internal_user = internal_user
@@ -266,6 +266,17 @@ class RabbitmqPublisher:
         """Give up the jobs whose time is over; their rows stay in the outbox."""
         if self._jobs and self._jobs[0].deadline <= (now := monotonic()):
             self._give_up([job for job in self._jobs if job.deadline <= now])
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Hold nothing of what was given up: it would pile up while the broker is away or takes nothing.
+
+        Messages that were sent have to be known until they are confirmed, or the connection ends; so
+        a broker that takes them and does not answer loses the connection.
+        """
+        self._to_send = deque(entry for entry in self._to_send if entry[0].left)
+        if len(self._confirms) - len(self._confirms.unanswered()) > self._max_messages:
+            raise ConnectionLost(f"the broker has not confirmed {len(self._confirms)} messages")
 
     def _give_up(self, jobs: Iterable[Job]) -> None:
         given_up = [job for job in jobs if job.left]

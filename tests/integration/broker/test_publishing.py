@@ -1,5 +1,6 @@
 """Publishing to a real broker: what is settled is safe, what is not is told."""
 
+import sys
 import threading
 from datetime import UTC, datetime
 from time import monotonic
@@ -119,6 +120,34 @@ def test_without_an_answer_messages_are_kept_after_the_timeout(url, wire):
     assert publish_all(publisher, [envelope(3)]).settlements[0].unsettled == []
     publisher.stop(5)
     assert b'{"n":3}' in read_all(url)
+
+
+def test_what_was_given_up_is_not_held_while_the_broker_is_away():
+    """An outage of hours fills no memory: when the caller knows, the publisher forgets."""
+    publisher = RabbitmqPublisher("amqp://guest:guest@127.0.0.1:9/none", confirm_timeout=0.2)
+    _assert_forgotten(publisher)
+
+
+def test_what_was_given_up_is_not_held_while_the_broker_does_not_answer(url, wire):
+    """A broker that takes messages and confirms none loses the connection, and fills no memory."""
+    publisher = RabbitmqPublisher(wire.url, confirm_timeout=0.5, max_messages=100)
+    publish_all(publisher, [envelope(0)])
+    wire.is_silent.set()
+    _assert_forgotten(publisher)
+
+
+def _assert_forgotten(publisher):
+    envelopes = [envelope(number) for number in range(1, 5)]
+
+    def references() -> list[int]:
+        counts = [sys.getrefcount(one) for one in envelopes]
+        return counts[:2]  # what was given up last may still be at hand
+
+    known = references()
+    for number in range(4):
+        publish_all(publisher, [envelopes[number]] * 60)
+    wait_until(lambda: references() == known)
+    publisher.stop(0)
 
 
 def test_a_full_publisher_holds_its_callers_back(url, wire):
