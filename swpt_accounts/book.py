@@ -10,6 +10,7 @@ import msgspec
 
 from . import accounts, announcements
 from .accounts import Account, replace
+from .balances import INTEREST_BOUND
 from .currency import CurrencySettings
 from .events import Event
 from .facts import (
@@ -101,6 +102,14 @@ class Book:
             (old, new)
             for key, old in self.originals.items()
             if (new := current.get(key)) is not None and new is not old
+        ]
+
+    def interest_alarms(self) -> list[Alarm]:
+        """One for each account whose interest had to be cut (accounting.md section 2)."""
+        return [
+            Alarm("interest out of bounds", (new.debtor_id, new.creditor_id))
+            for old, new in self.changed_accounts()
+            if abs(new.interest) >= INTEREST_BOUND > abs(old.interest)
         ]
 
     # -- changes -------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ def store_dead_letters(
     if not dead_letters:
         return True
     cursor.execute(sql.COUNT_OPEN_DEAD_LETTERS, {"limit": max_open + 1})
-    room: int = max_open - cursor.fetchone()[0]
+    # The first letter beyond the limit still comes whole: there are more than `max_open` only after it.
+    room: int = max_open + 1 - cursor.fetchone()[0]
     for number, (delivery, reason, detail) in enumerate(dead_letters):
         digest = delivery.body_sha256 or hashlib.sha256(delivery.body).digest()
         cursor.execute(

@@ -66,7 +66,9 @@ class RetryDelays(NamedTuple):
 
         No answer is the fault of an outage, which has an end: then nothing should wait for long.
         """
-        most = min(self.most, _LONGEST_PAUSE_SECONDS) if reason == "unanswered" else self.most
+        most = self.most
+        if reason == "unanswered":
+            most = min(most, max(self.least, _LONGEST_PAUSE_SECONDS))
         pause: float = min(most, self.least * 2.0 ** min(attempts - 1, 40))
         return pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
 

@@ -13,7 +13,6 @@ import msgspec
 
 from . import metrics
 from . import statements as sql
-from .balances import INTEREST_BOUND
 from .book import Alarm
 from .broker.batch import Delivered
 from .broker.delivery import Delivery
@@ -28,6 +27,8 @@ from .refusals import store_refusals
 from .storing import Stored, store
 
 _FAR_AHEAD: Final = seconds(7200)
+
+_NO_ROOM: Final = Alarm("too many open dead letters: the newest are kept without their bodies")
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +92,7 @@ def put_aside(connection: Any, delivery: Delivery, detail: str, bench: Bench) ->
     """Make a delivery that fails again and again a dead letter (wire.md section 6)."""
     letter = DeadLetter(delivery, "internal_error", detail)
     with connection, connection.cursor() as cursor:
-        store_dead_letters(cursor, [letter], bench.queue, bench.dead_letter_max_open, bench.clock())
+        is_room = store_dead_letters(cursor, [letter], bench.queue, bench.dead_letter_max_open, bench.clock())
         cursor.execute(sql.FORGET_ATTEMPTS, {"digest": _digest(delivery)})
     return Applied(
         stored=None,
@@ -99,7 +100,7 @@ def put_aside(connection: Any, delivery: Delivery, detail: str, bench: Bench) ->
         ignored=Counter(),
         rejections=Counter(),
         dead_letters=[letter],
-        alarms=[],
+        alarms=[] if is_room else [_NO_ROOM],
         overflows=0,
         future_configs=0,
     )
@@ -136,14 +137,14 @@ def _apply(cursor: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
     rejections = Counter(store_refusals(cursor, ledger.events, ledger.now))
     is_room = store_dead_letters(cursor, dead_letters, bench.queue, bench.dead_letter_max_open, ledger.now)
     if not is_room:
-        ledger.alarms.append(Alarm("too many open dead letters: the newest are kept without their bodies"))
+        ledger.alarms.append(_NO_ROOM)
     return Applied(
         stored=stored,
         consumed=Counter(type(message).__name__ for message in messages),
         ignored=Counter(ledger.ignored),
         rejections=rejections,
         dead_letters=dead_letters,
-        alarms=[*ledger.alarms, *_interest_alarms(ledger)],
+        alarms=[*ledger.alarms, *ledger.interest_alarms()],
         overflows=ledger.overflows,
         future_configs=_future_configs(messages, ledger.now),
     )
@@ -155,15 +156,6 @@ def _refused_credits(ledger: Ledger, items: Sequence[Delivered]) -> list[DeadLet
         DeadLetter(delivery, reasons[id(message)], "see the registry of applied credits")
         for delivery, message in items
         if id(message) in reasons
-    ]
-
-
-def _interest_alarms(ledger: Ledger) -> list[Alarm]:
-    """Accounts whose interest had to be cut (accounting.md section 2)."""
-    return [
-        Alarm("interest out of bounds", (new.debtor_id, new.creditor_id))
-        for old, new in ledger.changed_accounts()
-        if abs(new.interest) >= INTEREST_BOUND > abs(old.interest)
     ]
 
 

@@ -140,7 +140,8 @@ def capitalize(book: Book, key: AccountKey, periods: Periods) -> bool:
     if abs(amount) / (1 + abs(account.principal)) <= periods.capitalization_min_ratio:  # K4
         return False
     account = replace(account, last_capitalization_ts=book.now)  # K5
-    paid = contain(account.principal + amount) - account.principal
+    # From one end of the range to the other would be more than an amount can be.
+    paid = contain(contain(account.principal + amount) - account.principal)
     if paid == 0:
         return False
     account = pay(book, account, paid, limits.CT_INTEREST, INTEREST_NOTE)

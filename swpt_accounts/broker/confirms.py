@@ -123,7 +123,8 @@ class Confirms:
                     envelope.mandatory
                     and envelope.routing_key == delivery.routing_key
                     and envelope.exchange == delivery.exchange
-                    and envelope.type == type_
+                    # What an operator puts back keeps the type that its sender gave it, if any.
+                    and (envelope.properties is not None or envelope.type == type_)
                     and len(envelope.body) == delivery.body_size
                     and envelope.body.startswith(delivery.body)
                 ):

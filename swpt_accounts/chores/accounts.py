@@ -5,9 +5,9 @@ accounts need nothing, so a step first reads many of them without locks and trie
 copies; only those that would change are then locked, and the rules decide again.
 """
 
+from collections.abc import Sequence
 from functools import partial
-from logging import getLogger
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from swpt_accounts import statements as sql
 from swpt_accounts.accounts import Account
@@ -15,16 +15,15 @@ from swpt_accounts.book import Book
 from swpt_accounts.facts import AccountKey, Facts
 from swpt_accounts.gathering import accounts_of, load_currencies, lock_accounts, settings_of
 from swpt_accounts.limits import ROOT_CREDITOR_ID
-from swpt_accounts.log_fields import about_account
-from swpt_accounts.metrics import DEBT_FORGIVEN, PRINCIPAL_OVERFLOW
 from swpt_accounts.statements import arrays
-from swpt_accounts.storing import store
-from swpt_accounts.upkeep import is_deletable, is_purgeable, tend
+from swpt_accounts.storing import Stored, store
+from swpt_accounts.upkeep import tend
 
 from .chore import Position, Progress, Tools
-from .isolation import attempt
+from .isolation import attempt, attempt_together
+from .telling import tell
 
-_logger: Final = getLogger(__name__)
+_TENDED: Final = "tended"
 
 _COLUMNS: Final = ", ".join(sql.ACCOUNT_COLUMNS)
 
@@ -45,28 +44,42 @@ def tend_accounts(cursor: Any, position: Position, tools: Tools) -> Progress:
         cursor.execute(_READ_NEXT, [*position, tools.rows])
     accounts = accounts_of(cursor, cursor.fetchall(), bench.infos)
     position = None if len(accounts) < tools.rows else list(next(reversed(accounts)))
-    wanted, touched = _try_out(cursor, accounts, tools)
+    wanted = _try_out(cursor, accounts, tools)
     if not wanted:
         return Progress(0, position)
-    book = _gather(cursor, touched, tools)
+
+    def tend_these(keys: Sequence[AccountKey]) -> _Done:
+        return _tend(cursor, {key: wanted[key] for key in keys}, tools)
+
+    done = attempt_together(cursor, tend_these, list(wanted), _TENDED)
+    tell(done.book)
+    return Progress(done.changed, position, done.stored)
+
+
+class _Done(NamedTuple):
+    """What was changed in the transaction."""
+
+    changed: int
+    book: Book
+    stored: Stored | None
+
+
+def _tend(cursor: Any, wanted: dict[AccountKey, set[AccountKey]], tools: Tools) -> _Done:
+    """Lock the accounts and those that go with them, and do whatever is due."""
+    bench = tools.bench
+    book = _gather(cursor, set().union(*wanted.values()), tools)
     changed = sum(tend(book, key, tools.periods) for key in wanted)
-    stored = store(cursor, book, bench.infos, bench.publisher_key)
-    DEBT_FORGIVEN.inc(book.debts_forgiven)
-    PRINCIPAL_OVERFLOW.inc(book.overflows)
-    for alarm in book.alarms:
-        _logger.error("ALARM: %s", alarm, extra=about_account(alarm.account))
-    return Progress(changed, position, stored)
+    return _Done(changed, book, store(cursor, book, bench.infos, bench.publisher_key))
 
 
 def _try_out(
     cursor: Any, accounts: dict[AccountKey, Account], tools: Tools
-) -> tuple[list[AccountKey], set[AccountKey]]:
-    """Which accounts seem to need something, and which have to be locked for it."""
+) -> dict[AccountKey, set[AccountKey]]:
+    """Which accounts seem to need something, each with those that have to be locked for it."""
     bench = tools.bench
     now, owns = bench.clock(), bench.policy.realm.owns
     currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts})
-    wanted: list[AccountKey] = []
-    touched: set[AccountKey] = set()
+    wanted: dict[AccountKey, set[AccountKey]] = {}
     for key, account in accounts.items():
         if not owns(*key):
             continue
@@ -74,12 +87,11 @@ def _try_out(
         currency = {key[0]: currencies[key[0]]} if key[0] in currencies else {}
         facts = Facts(now=now, policy=bench.policy, accounts={key: account}, currencies=currency)
         book = Book(facts, settings_of)
-        if attempt(partial(tend, book, key, tools.periods), key, "tended", otherwise=False):
-            wanted.append(key)
-            touched.add(key)
+        if attempt(partial(tend, book, key, tools.periods), key, _TENDED, otherwise=False):
+            wanted[key] = {key}
             if book.entries:  # The other party of all payments.
-                touched.add((key[0], ROOT_CREDITOR_ID))
-    return wanted, touched
+                wanted[key].add((key[0], ROOT_CREDITOR_ID))
+    return wanted
 
 
 def _gather(cursor: Any, touched: set[AccountKey], tools: Tools) -> Book:
@@ -92,11 +104,8 @@ def _gather(cursor: Any, touched: set[AccountKey], tools: Tools) -> Book:
     accounts = lock_accounts(cursor, touched, bench.infos)
     currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in touched})
     now = bench.clock()
-    leaving = [
-        account
-        for account in accounts.values()
-        if is_deletable(account, now, tools.periods) or is_purgeable(account, now, tools.periods)
-    ]
+    # Not only those that can leave now: a payment of this step may be what the root account waits for.
+    leaving = [a for a in accounts.values() if a.is_deleted or a.is_scheduled_for_deletion]
     incoming: set[AccountKey] = set()
     if leaving:
         keys = [(account.debtor_id, account.creditor_id) for account in leaving]

@@ -292,7 +292,7 @@ def test_a_failing_batch_leaves_no_dead_letters(stand):
 
 def test_bodies_are_kept_up_to_a_limit(stand):
     """While too many dead letters are open, further ones lose their body but not their reason."""
-    stand.replace(dead_letter_max_open=2)
+    stand.replace(dead_letter_max_open=1)
     bad = [delivered(Malformed("bad_json", ""), body=b"%d" % number) for number in range(4)]
     applied = stand.apply(*bad[:3])
     assert [str(alarm) for alarm in applied.alarms] == [

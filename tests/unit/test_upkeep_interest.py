@@ -290,6 +290,10 @@ def test_a_payment_to_a_root_account_elsewhere_travels_as_a_message():
         (-MAX_INT64 + 3, -1e18, -3),
         (0, 2.0**63, MAX_INT64),
         (0, -(2.0**63), -MAX_INT64),
+        # From one end of the range to the other is more than an amount can be.
+        (-1, 2.0**63, MAX_INT64),
+        (1, -(2.0**63), -MAX_INT64),
+        (-MAX_INT64, 2.0**63, MAX_INT64),
     ],
 )
 def test_the_server_pays_no_more_than_fits(principal, interest, paid):

@@ -110,6 +110,15 @@ def test_the_journal_remembers_what_the_registry_has_forgotten(stand, order):
     assert stand.account(BOB).principal == 100
 
 
+@pytest.mark.parametrize("delta", [100, -40])
+def test_a_transfer_the_other_way_may_have_the_same_number(stand, order, delta):
+    """Each account numbers its own transfers, so that two which pay each other use the same numbers."""
+    stand.apply(credit(ALICE, -delta, committed_at=NOW, other_creditor_id=BOB, change_id=7))
+    number = refuse(stand, credit(ALICE, delta, committed_at=OLD, other_creditor_id=BOB, change_id=8))
+    stand.execute("UPDATE journal SET transfer_id = 8 WHERE transfer_id = 7")
+    assert apply(stand, order, number).principal == 1000
+
+
 def test_only_credits_that_passed_the_check_of_their_sender_are_applied(stand, order):
     """A forged credit cannot be applied by an order, nor can a message of another type."""
     number = refuse(stand, credit(BOB, 100, committed_at=OLD))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +88,17 @@ def test_a_message_that_is_not_mandatory_never_counts_as_returned():
     """Among equals only the mandatory one can have come back."""
     book = Book([envelope(7, mandatory=False), envelope(7)])
     book.confirms.returned(returned(envelope(7)))
+    book.answer(2, multiple=True)
+    assert book.unsettled() == [(1, "returned")]
+
+
+def test_what_an_operator_puts_back_is_known_without_its_type():
+    """Its properties are those of its sender, who may have given it no type, or another one."""
+    malformed = msgspec.structs.replace(envelope(1), type="Malformed", properties=b"\x80\x00\x04text")
+    book = Book([envelope(0), malformed])
+    book.confirms.returned(
+        Delivery(0, malformed.exchange, malformed.routing_key, False, b"\x80\x00\x04text", b'{"n":1}', 7)
+    )
     book.answer(2, multiple=True)
     assert book.unsettled() == [(1, "returned")]
 
