@@ -149,6 +149,20 @@ def test_a_put_off_rate_is_applied_by_the_next_pass_after_its_time(stand, keeper
     assert only(told(stand, AccountUpdate, ALICE)).interest_rate == 6.0
 
 
+def test_settings_that_were_read_days_ago_are_not_applied(stand, keeper):
+    """A process that has read them before reads them again in each step, and so never late (behaviour 56)."""
+    stand.apply(configure(ROOT, config_data='{"info":{"iri":"old"}}'), configure(ALICE))
+    keeper.do("propagate settings", TEND)
+    assert stand.account(ALICE).debtor_info.iri == "old"
+    stand.execute("""UPDATE root_configuration SET config_data = '{"info":{"iri":"new"}}'""")
+    keeper.now += 2 * DAY
+    stand.replace(clock=keeper.clock)
+    stand.apply(configure(BOB, ts=keeper.now))
+    assert stand.account(BOB).debtor_info.iri == "new"
+    assert keeper.do(TEND) == 1
+    assert stand.account(ALICE).debtor_info.iri == "new"
+
+
 def test_interest_of_one_account_does_not_hide_the_rate_of_the_next(stand, keeper):
     """Also when the page of a pass starts behind the root account that pays."""
     stand.apply(*issue(ALICE, 1000), configure(BOB), configure(ROOT, config_data='{"rate":5}', seqnum=8))

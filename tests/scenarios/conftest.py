@@ -91,6 +91,8 @@ def _short_deployment(postgres: Postgres, rabbitmq: Rabbitmq) -> Iterator[Deploy
         ACCOUNT_UPDATE_MIN_INTERVAL="2",
         MAX_PREPARED_TRANSFERS="2",
         TRANSFER_NOTE_MAX_BYTES="150",
+        ACCOUNTS_SCAN_INTERVAL="0.5",
+        CREDIT_SAFE_AGE="100000000",
     ) as running:
         yield running
 
@@ -103,7 +105,7 @@ def _short_agent(_short_deployment: Deployment, _kept_properties: None) -> Itera
 
 @pytest.fixture
 def short_currency(_short_agent: Agent) -> Currency:
-    """A currency on a server of two workers with short intervals and low limits."""
+    """A currency on a server of two workers: short intervals, low limits, and late credits are welcome."""
     return Currency(_short_agent, next(_debtors))
 
 

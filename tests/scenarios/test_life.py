@@ -148,7 +148,7 @@ def test_rates_wait_for_their_time(currency):
 
 
 def test_an_account_from_its_opening_to_its_purge_and_beyond(currency, is_reachable, turn_back):
-    """The rest is paid with a reason, silence follows, and the name is free again (48, 50, 69 and 104)."""
+    """The rest is paid, silence follows, and the name is free (behaviours 42, 48, 50, 69 and 104)."""
     currency.rich(ALICE, 2)
     scheduled = currency.open(ALICE, config_flags=1, negligible_amount=2.0)
     assert not is_reachable(currency, ALICE)

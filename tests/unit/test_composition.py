@@ -13,7 +13,11 @@ NOWHERE = {"POSTGRES_URL": "postgresql://u@127.0.0.1:1/d", "FETCH_API_URL": "htt
 @pytest.mark.parametrize("prepare", [prepare_database, configure.run])
 @pytest.mark.parametrize("key", ["0.#", "1.0.1.#"])
 def test_a_shard_of_several_is_refused(prepare, key):
-    """As long as credits can not leave for other shards, no role that moves money starts as one of them."""
+    """As long as credits can not leave for other shards, no role that moves money starts as one of them.
+
+    So nobody waits for the HTTP interface of another shard, and a split leaves no foreign rows: what
+    behaviours 61 and 70 say about that can not happen yet.
+    """
     settings = load(NOWHERE | {"PROTOCOL_BROKER_QUEUE_ROUTING_KEY": key})
     with pytest.raises(OperatorError) as refusal:
         prepare(settings)

@@ -91,7 +91,10 @@ def with_rate(rate: float) -> CurrencySettings:
     ],
 )
 def test_a_rate_changes_by_the_ladder(before: Account, target: float, rate: float | None):
-    """Each rule from R1 to R7 decides at its boundary (behaviours 54, 56 and 91)."""
+    """Each rule decides at its boundary (behaviours 54 and 91).
+
+    R2 is about settings that were kept for a while, and here they are read in the step that applies them.
+    """
     book, did = settled(before, with_rate(target))
     assert did is (rate is not None)
     after = owner(book, before.creditor_id)
