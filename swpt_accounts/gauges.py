@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from . import metrics
 from .errors import first_line
+from .lateness import NOTED_SECONDS, TOLERANCE_SECONDS, lag_seconds
 from .moments import MICROSECONDS, Moment
 
 TOP_DEBTORS: Final = 20
@@ -61,8 +62,10 @@ GAUGES: Final = {
         f"Dead letters that nobody has settled, at most {MOST_ROWS} in all.", "reason"
     ),
     "chore_lag_seconds": Gauge(
-        "How long after its time a chore has not started, or its pass is not finished."
-        " Chores with a short period write themselves down twice a minute, which is allowed for.",
+        "How long after its time a chore has not started, or its pass is not finished;"
+        f" 0 up to {TOLERANCE_SECONDS:g} seconds."
+        f" Chores with a short period write themselves down every {NOTED_SECONDS:g} seconds,"
+        " which is allowed for.",
         "chore",
     ),
     "chore_finished_seconds": Gauge("The time since a chore was last finished.", "chore"),
@@ -98,9 +101,6 @@ Values: TypeAlias = dict[str, float | Mapping[Any, Any]]
 
 _BUDGET_SECONDS: Final = 5.0
 _STATEMENT_MILLISECONDS: Final = 2000
-
-# Chores with a short period write themselves down twice a minute.
-_NOTED_SECONDS: Final = 60.0
 
 _logger: Final = getLogger(__name__)
 
@@ -246,7 +246,7 @@ def _chores(cursor: Any, now: Moment) -> Values:
     finished = {name: _age(at, now) for name, _, _, at, _ in rows if at is not None}
     return {
         "chore_lag_seconds": {
-            name: max(0.0, _age(started_at, now) - max(period_seconds, _NOTED_SECONDS))
+            name: lag_seconds(started_at, period_seconds, now)
             for name, period_seconds, started_at, _, _ in rows
             if started_at is not None
         },

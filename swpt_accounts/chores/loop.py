@@ -25,6 +25,7 @@ from swpt_accounts.composition import (
 from swpt_accounts.debtor_infos import DebtorInfos
 from swpt_accounts.errors import WrongUsage, first_line
 from swpt_accounts.faults import Fault, fault_of
+from swpt_accounts.lateness import NOTED_SECONDS
 from swpt_accounts.moments import Moment
 from swpt_accounts.outbox import Outbox
 from swpt_accounts.settings import Settings
@@ -51,9 +52,6 @@ _ROWS: Final = 200
 
 # Where processors are scarce, those who answer messages come first.
 _NICENESS: Final = 10
-
-# Errands come too often to write down each of them.
-_NOTE_SECONDS: Final = 30.0
 
 # How often a pass asks whether its period is over; it may be a fraction of a second in tests.
 _LONGEST_LOOK_SECONDS: Final = 5.0
@@ -227,7 +225,8 @@ class Chores:
         seconds = monotonic() - started
         if (is_done or errand.deadline is not None) and monotonic() >= self._note_at[errand.name]:
             note_errand(self._tools(errand), errand, started_at, self._rows[errand.name])
-            self._note_at[errand.name] = monotonic() + _NOTE_SECONDS
+            # Errands come too often to write down each of them.
+            self._note_at[errand.name] = monotonic() + NOTED_SECONDS
             self._rows[errand.name] = 0
         if is_done:
             return errand.period_seconds(self._settings)

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
-from swpt_accounts.moments import MICROSECONDS, Moment
+from swpt_accounts import lateness
+from swpt_accounts.moments import Moment
 
 _LIST: Final = """
 SELECT name, period_seconds, pass_started_at, pass_rows, pass_seconds, last_started_at, last_finished_at,
@@ -28,14 +29,9 @@ class ChoreState(msgspec.Struct, frozen=True):
     requested_at: Moment | None
 
     def lag_seconds(self, now: Moment) -> float:
-        """How long ago the chore was to be finished again; 0 if it is in time.
-
-        An errand is written down at most every half a minute, however often it is done.
-        """
-        if self.last_finished_at is None:
-            started = self.pass_started_at
-            return 0.0 if started is None else max(0.0, (now - started) / MICROSECONDS - self.period_seconds)
-        return max(0.0, (now - self.last_finished_at) / MICROSECONDS - max(self.period_seconds, 30.0))
+        """How late the chore is (see `lateness`); 0 if it is in time."""
+        started_at = self.last_started_at if self.pass_started_at is None else self.pass_started_at
+        return lateness.lag_seconds(started_at, self.period_seconds, now)
 
 
 def list_chores(connection: Any) -> list[ChoreState]:

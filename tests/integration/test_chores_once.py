@@ -70,7 +70,7 @@ def test_only_some_chores_are_done(server):
 def test_a_late_chore_is_told(server):
     """The table says by how many seconds a chore had missed its time."""
     assert once(server)[0] == 0
-    server.execute("UPDATE chore SET last_finished_at = last_finished_at - 10 * 86400000000")
+    server.execute("UPDATE chore SET last_started_at = last_started_at - 10 * 86400000000")
     code, table, _ = once(server, "--only", "tend accounts")
     [row] = [line.split("│") for line in table.splitlines() if "tend accounts" in line]
     assert code == 0

@@ -135,7 +135,7 @@ def test_open_dead_letters_are_counted_by_reason(stand, look):
         (3600, 9000, 4000, 400),
         (3600, 9000, 100, 0),
         (0.5, 45, None, 0),
-        (0.5, 160, None, 100),
+        (0.5, 160, None, 130),
     ],
 )
 def test_a_chore_is_late_by_what_exceeds_its_period(stand, look, period, started, pass_started, lag):

@@ -22,7 +22,7 @@ class ChoreSchema(Schema):
 
     name = fields.String()
     period_seconds = fields.Float()
-    lag_seconds = fields.Float(metadata={"description": "How late it is; 0 if it is in time."})
+    lag_seconds = fields.Float(metadata={"description": "How late it is; 0 up to half a minute."})
     pass_started_at = Moment(allow_none=True)
     pass_rows = Int64()
     pass_seconds = fields.Float()

@@ -15,7 +15,6 @@ Numbers: TypeAlias = Mapping[str, Mapping[str, float]]
 """Gauges by name, each by the value of its label, which is empty if it has none."""
 
 _MOST_CLOCK_SECONDS: Final = 1.0
-_LATE_SECONDS: Final = 60.0
 _OLD_SUMMARIES_SECONDS: Final = 2 * 86400.0
 
 
@@ -83,7 +82,7 @@ def _waiting(numbers: Numbers, *, has_overdue: bool) -> Iterable[Notice]:
 
 def _late(numbers: Numbers) -> Iterable[Notice]:
     for name, lag in numbers.get("chore_lag_seconds", {}).items():
-        if lag > _LATE_SECONDS:
+        if lag:
             yield Notice(False, f"The chore “{name}” is late by {lasting(lag)}.", "console.chores")
     difference = _one(numbers, "clock_difference_seconds")
     if abs(difference) > _MOST_CLOCK_SECONDS:
