@@ -39,7 +39,7 @@ _REFUSALS: Final = _COUNT.format(table="refusal", column="refused_at")
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """How many things happened in the minute that begins at `at`."""
+    """How many things happened in the minute that begins at `at`; up to now, if it is the current one."""
 
     at: Moment
     number: int
@@ -68,11 +68,14 @@ def _rates(connection: Any, query: str, now: Moment) -> list[Rate]:
     minutes = [this_minute - number * _MINUTE for number in range(MINUTES)]
     with connection, connection.cursor() as cursor:
         cursor.execute(query, {"minutes": int_array(minutes)})
-        return [_rate(at, number, last) for at, number, last in cursor.fetchall()]
+        return [estimate(at, number, last, now) for at, number, last in cursor.fetchall()]
 
 
-def _rate(at: Moment, number: int, last: Moment | None) -> Rate:
+def estimate(at: Moment, number: int, last: Moment | None, now: Moment) -> Rate:
+    """The rate of the minute at `at`, from the number of its first rows and the moment of their last one."""
     # All rows in the first instant would tell nothing about the rest of the minute.
     if last is None or number < MOST_COUNTED or last <= at:
         return Rate(at, number, number >= MOST_COUNTED)
-    return Rate(at, round(number * _MINUTE / (last - at)), True)
+    # Of the current minute nobody knows the rest; the clock of those who wrote may be ahead of ours.
+    passed = max(last - at, min(now - at, _MINUTE))
+    return Rate(at, round(number * passed / (last - at)), True)
