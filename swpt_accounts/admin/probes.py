@@ -25,8 +25,12 @@ _KEPT_SECONDS: Final = 5.0
 
 _VERSIONS: Final = "SELECT version_num FROM alembic_version"
 
-# Rows that were tried wait for their agent; a row that nobody has tried waits for us.
-_OLDEST_UNTRIED: Final = "SELECT created_at FROM outbox WHERE attempts = 0 ORDER BY outbox_id LIMIT 1"
+# Rows that were tried wait for their agent, and those that were set aside for an operator; a row that
+# nobody has tried waits for us.
+_OLDEST_UNTRIED: Final = """
+SELECT created_at FROM outbox WHERE attempts = 0 AND last_failure IS DISTINCT FROM 'unreadable'
+ORDER BY outbox_id LIMIT 1
+"""
 
 _STATE: Final = "swpt_accounts probes"
 

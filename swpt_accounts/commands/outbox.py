@@ -10,7 +10,8 @@ from .display import moment, show_rows
 def outbox_commands() -> None:
     """Messages that the broker has not confirmed yet.
 
-    They are tried again for ever, with growing pauses, and delay nothing else.
+    They are tried again for ever, with growing pauses, and delay nothing else; but for those that are
+    unreadable, which wait for an operator in the console or the admin API.
     """
 
 
@@ -23,7 +24,7 @@ def list_(is_all: bool, limit: int, after: int, as_json: bool) -> None:
     """List rows that could not be published.
 
     returned: no queue wants the message.  nacked: the broker refused it.  unanswered: the broker did
-    not confirm it within PUBLISH_CONFIRM_TIMEOUT.
+    not confirm it within PUBLISH_CONFIRM_TIMEOUT.  unreadable: the row was set aside, with an alarm.
     """
     from swpt_accounts import clock
     from swpt_accounts.operations.outbox_rows import list_outbox

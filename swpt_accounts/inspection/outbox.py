@@ -10,9 +10,9 @@ _MOST_COUNTED: Final = 10_000
 
 # Rows come and go in millions: nobody needs the exact number of many.
 _COUNT: Final = f"""
-SELECT count(*), count(*) FILTER (WHERE attempts > 0),
+SELECT count(*), count(*) FILTER (WHERE last_failure IS NOT NULL),
     count(*) FILTER (WHERE publisher_key IS NULL AND next_attempt_at IS NULL), min(created_at)
-FROM (SELECT attempts, publisher_key, next_attempt_at, created_at FROM outbox
+FROM (SELECT last_failure, publisher_key, next_attempt_at, created_at FROM outbox
       ORDER BY outbox_id LIMIT {_MOST_COUNTED}) AS oldest
 """  # noqa: S608 - constants only
 

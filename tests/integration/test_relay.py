@@ -11,6 +11,8 @@ from swpt_accounts.chores.chore import Errand
 from swpt_accounts.chores.loop import Chores
 from swpt_accounts.chores.relay import relay_outbox
 from swpt_accounts.composition import make_broker, make_outbox
+from swpt_accounts.operations.orders import Order
+from swpt_accounts.operations.outbox_rows import settle_unreadable
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.proxy import TO_SERVER, Proxy
 from tests.backstage.server import Server, kill, locking
@@ -174,6 +176,24 @@ def test_a_row_that_cannot_be_read_is_set_aside(server, writer, relay, mailbox, 
     relay.turn()
     assert server.rows(ROWS) == [(None, 0, None, "unreadable", {"AccountUpdate": 1})]
     assert "ALARM" not in caplog.text
+
+
+def test_a_row_that_is_released_is_read_again(server, writer, relay, mailbox, caplog):
+    """What a newer version can read is published; what is still rubbish is set aside once more."""
+    writer.apply(configure(1, ts=clock.utcnow()))
+    [(payload,)] = writer.rows("SELECT payload FROM outbox")
+    writer.execute("UPDATE outbox SET payload = 'rubbish'")
+    relay.turn()
+    [(outbox_id,)] = writer.rows("SELECT outbox_id FROM outbox WHERE last_failure = 'unreadable'")
+    order = Order("a test", "the tests", clock.utcnow)
+    for content in (b"more rubbish", bytes(payload)):
+        writer.execute("UPDATE outbox SET payload = %s", content)
+        caplog.clear()
+        settle_unreadable(writer.connection, [outbox_id], "release", "", order=order)
+        relay.turn()
+        assert ("ALARM: the row" in caplog.text) is (content == b"more rubbish")
+    mailbox.wait_for("AccountUpdate", creditor_id=1)
+    wait_until(lambda: empty(server), "an empty outbox")
 
 
 def test_two_relays_share_the_work(server, writer, relay, mailbox):

@@ -2,12 +2,12 @@
 
 from typing import Any, Final
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 from werkzeug.exceptions import UnprocessableEntity
 
 from swpt_accounts.admin.access import order
 from swpt_accounts.admin.desk import desk
-from swpt_accounts.admin.fields import Int64, Moment, Text
+from swpt_accounts.admin.fields import Int64, JsonInteger, Moment, Text, WrittenInteger
 from swpt_accounts.admin.pages import PageQuery, answer_page, page_of
 from swpt_accounts.broker.errors import QueueMissing
 from swpt_accounts.broker.topology import DEAD_SUFFIX
@@ -15,7 +15,7 @@ from swpt_accounts.inspection.keyset import Cut, Page
 from swpt_accounts.inspection.outbox import outbox_state
 from swpt_accounts.limits import MAX_INT64
 from swpt_accounts.operations.agents import EXCHANGES, Agent, Handled, handle_events, list_agents
-from swpt_accounts.operations.outbox_rows import list_outbox
+from swpt_accounts.operations.outbox_rows import list_outbox, settle_unreadable
 
 from .doors import AdminBlueprint
 
@@ -23,6 +23,7 @@ outbox = AdminBlueprint("outbox", __name__, description="Queues and outbox")
 
 LONGEST_NOTE: Final = 500
 _MOST_ACCOUNTS: Final = 100
+_MOST_IDS: Final = 100
 _ROW_MEMBERS: Final = (
     "outbox_id",
     "created_at",
@@ -66,7 +67,10 @@ class AccountKeySchema(Schema):
 
 
 class OutboxRowSchema(Schema):
-    """Events that could not be published: returned (no queue wants them), nacked or unanswered."""
+    """Events that could not be published.
+
+    They were returned (no queue wants them), nacked or unanswered; or the row is unreadable and set aside.
+    """
 
     outbox_id = Int64()
     created_at = Moment()
@@ -98,31 +102,66 @@ class WaitingEventsSchema(Schema):
     types = fields.Dict(keys=fields.String(), values=fields.Integer())
 
 
+class AgentsQuery(Schema):
+    """From which row on to look."""
+
+    after = WrittenInteger(least=0, most=MAX_INT64, load_default=0)
+
+
 class AgentsSchema(Schema):
-    """Agents that no queue is there for; `is_complete` says whether all rows were looked at."""
+    """Agents that no queue is there for, by the rows that could be looked at in a second.
+
+    Unless that is complete, `next_after` is the `after` of the next question.
+    """
 
     agents = fields.List(fields.Nested(WaitingEventsSchema))
     is_complete = fields.Boolean()
+    next_after = Int64(allow_none=True)
 
 
-class NoteSchema(Schema):
-    """Why; kept in the audit."""
+class OrderSchema(Schema):
+    """From which row on to look, and why; the note is kept in the audit."""
 
+    after = JsonInteger(least=0, most=MAX_INT64, load_default=0)
     note = Text(most=LONGEST_NOTE, load_default="")
 
 
-class RequiredNoteSchema(Schema):
-    """Why; kept in the audit."""
+class DiscardSchema(OrderSchema):
+    """From which row on to look, and why; the note is kept in the audit."""
 
     note = Text(least=1, most=LONGEST_NOTE, required=True)
 
 
 class HandledSchema(Schema):
-    """What an order has done; there may be more rows unless it is complete."""
+    """What an order has done; unless it is complete, it goes on with `next_after` as its `after`."""
 
     rows = fields.Integer()
     types = fields.Dict(keys=fields.String(), values=fields.Integer())
     is_complete = fields.Boolean()
+    next_after = Int64(allow_none=True)
+
+
+class RowsSchema(Schema):
+    """Which unreadable rows, and a note that is kept in the audit."""
+
+    ids = fields.List(
+        JsonInteger(least=1, most=MAX_INT64),
+        required=True,
+        validate=validate.Length(1, _MOST_IDS, error=f"must be 1 to {_MOST_IDS} ids of rows"),
+    )
+    note = Text(most=LONGEST_NOTE, load_default="")
+
+
+class DiscardedRowsSchema(RowsSchema):
+    """Which unreadable rows, and why."""
+
+    note = Text(least=1, most=LONGEST_NOTE, required=True)
+
+
+class RowIdsSchema(Schema):
+    """The rows that were settled."""
+
+    ids = fields.List(Int64())
 
 
 @outbox.get("/queues")
@@ -148,37 +187,54 @@ def rows(args: dict[str, Any]) -> dict[str, Any]:
     return answer_page(args, read_rows)
 
 
+@outbox.post("/outbox/rows/release")
+@outbox.arguments(RowsSchema)
+@outbox.response(200, RowIdsSchema)
+def release_rows(args: dict[str, Any]) -> dict[str, Any]:
+    """Try unreadable rows again, for example with a newer version; all of them or none."""
+    return {"ids": settle_rows(args["ids"], "release", args["note"])}
+
+
+@outbox.post("/outbox/rows/discard")
+@outbox.arguments(DiscardedRowsSchema)
+@outbox.response(200, RowIdsSchema)
+def discard_rows(args: dict[str, Any]) -> dict[str, Any]:
+    """Delete unreadable rows; all of them or none.  Their events are lost; balances are not touched."""
+    return {"ids": settle_rows(args["ids"], "discard", args["note"])}
+
+
 @outbox.get("/outbox/agents")
+@outbox.arguments(AgentsQuery, location="query")
 @outbox.response(200, AgentsSchema)
-def agents() -> dict[str, Any]:
+def agents(args: dict[str, Any]) -> dict[str, Any]:
     """List agents whose events no queue wanted."""
     with desk().reading() as connection:
-        found, is_complete = list_agents(connection)
-    return {"agents": found, "is_complete": is_complete}
+        found, next_after = list_agents(connection, args["after"])
+    return {"agents": found, "is_complete": next_after is None, "next_after": next_after}
 
 
 @outbox.post("/outbox/agents/<exchange>/<subnet:subnet>/park")
-@outbox.arguments(NoteSchema)
+@outbox.arguments(OrderSchema)
 @outbox.response(200, HandledSchema)
 def park(args: dict[str, Any], exchange: str, subnet: str) -> Handled:
     """Stop trying to publish the events of an agent, until they are released."""
-    return handle(exchange, subnet, "park", args["note"])
+    return handle(exchange, subnet, "park", args["note"], args["after"])
 
 
 @outbox.post("/outbox/agents/<exchange>/<subnet:subnet>/release")
-@outbox.arguments(NoteSchema)
+@outbox.arguments(OrderSchema)
 @outbox.response(200, HandledSchema)
 def release(args: dict[str, Any], exchange: str, subnet: str) -> Handled:
     """Publish the parked events of an agent."""
-    return handle(exchange, subnet, "release", args["note"])
+    return handle(exchange, subnet, "release", args["note"], args["after"])
 
 
 @outbox.post("/outbox/agents/<exchange>/<subnet:subnet>/discard")
-@outbox.arguments(RequiredNoteSchema)
+@outbox.arguments(DiscardSchema)
 @outbox.response(200, HandledSchema)
 def discard(args: dict[str, Any], exchange: str, subnet: str) -> Handled:
     """Delete the events of an agent that is gone.  They are lost; balances are not touched."""
-    return handle(exchange, subnet, "discard", args["note"])
+    return handle(exchange, subnet, "discard", args["note"], args["after"])
 
 
 def told_queues() -> list[dict[str, Any]]:
@@ -209,9 +265,16 @@ def _told_row(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _ROW_MEMBERS} | {"accounts": keys, "is_parked": is_parked}
 
 
-def handle(exchange: str, subnet: str, action: str, note: str) -> Handled:
+def handle(exchange: str, subnet: str, action: str, note: str, after: int) -> Handled:
     """Park, release or discard the events of an agent, as this request's order."""
     if exchange not in EXCHANGES:
         raise UnprocessableEntity(f"{exchange[:50]!r} must be one of {', '.join(EXCHANGES)}.")
     with desk().writing() as connection:
-        return handle_events(connection, Agent(exchange, subnet), action, note, order=order())
+        return handle_events(connection, Agent(exchange, subnet), action, note, order=order(), after=after)
+
+
+def settle_rows(ids: list[int], action: str, note: str) -> list[int]:
+    """Release or discard unreadable rows, as this request's order; their ids."""
+    with desk().writing() as connection:
+        settle_unreadable(connection, ids, action, note, order=order())
+    return sorted(set(ids))

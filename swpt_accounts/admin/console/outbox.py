@@ -3,46 +3,73 @@
 from typing import Any, Final
 
 from flask import render_template, url_for
-from marshmallow import Schema
+from marshmallow import Schema, fields, validate
 from werkzeug.exceptions import UnprocessableEntity
 from werkzeug.wrappers import Response
 
-from swpt_accounts.admin.api.outbox import LONGEST_NOTE, handle, read_rows, told_queues
+from swpt_accounts.admin.api.outbox import (
+    LONGEST_NOTE,
+    AgentsQuery,
+    handle,
+    read_rows,
+    settle_rows,
+    told_queues,
+)
 from swpt_accounts.admin.desk import desk
-from swpt_accounts.admin.fields import Text
-from swpt_accounts.admin.pages import PageQuery, answer_page
+from swpt_accounts.admin.fields import Text, WrittenInteger
+from swpt_accounts.admin.pages import MOST_ITEMS, PageQuery, answer_page
 from swpt_accounts.broker.errors import BrokerProblem
 from swpt_accounts.errors import first_line
 from swpt_accounts.inspection.outbox import outbox_state
-from swpt_accounts.operations.agents import ACTIONS, MOST_LISTED, list_agents
+from swpt_accounts.limits import MAX_INT64
+from swpt_accounts.operations.agents import ACTIONS, list_agents
 from swpt_accounts.urls import mask_url
 
 from .doors import asked, console, done, filled
 
 _DONE: Final = {"park": "Parked", "release": "Released", "discard": "Discarded"}
+_ROWS_DONE: Final = {"release": "Will be tried again", "discard": "Discarded"}
 
 
-class NoteForm(Schema):
-    """Why; kept in the audit."""
+class OutboxQuery(PageQuery, AgentsQuery):
+    """Which page of the rows, and from which row on to look for agents."""
 
+
+class AgentForm(Schema):
+    """From which row on to look, and why; the note is kept in the audit."""
+
+    after = WrittenInteger(least=0, most=MAX_INT64, load_default=0)
+    note = Text(most=LONGEST_NOTE, load_default="")
+
+
+class RowsForm(Schema):
+    """Which unreadable rows, and why; the note is kept in the audit."""
+
+    ids = fields.List(
+        WrittenInteger(least=1, most=MAX_INT64),
+        required=True,
+        validate=validate.Length(1, MOST_ITEMS, error="choose one row or more"),
+        error_messages={"required": "choose one row or more"},
+    )
     note = Text(most=LONGEST_NOTE, load_default="")
 
 
 @console.get("/outbox")
 def outbox() -> str:
     """Queues, the outbox, agents that are away, and rows that could not be published."""
-    page = answer_page(asked(PageQuery), read_rows)
+    args = asked(OutboxQuery)
+    page = answer_page(args, read_rows)
     with desk().reading() as connection:
         state = outbox_state(connection)
-        agents, is_complete = list_agents(connection)
+        agents, next_after = list_agents(connection, args["after"])
     queues, broker_problem = queues_or_problem()
     return render_template(
         "admin/outbox.html",
         page=page,
         state=state,
         agents=agents,
-        is_complete=is_complete,
-        most_listed=MOST_LISTED,
+        after=args["after"],
+        next_after=next_after,
         queues=queues,
         broker_problem=broker_problem,
     )
@@ -53,10 +80,24 @@ def handle_agent(exchange: str, subnet: str, action: str) -> Response:
     """Park, release or discard the events of an agent."""
     if action not in ACTIONS:
         raise UnprocessableEntity(f"{action[:50]!r} must be one of {', '.join(ACTIONS)}.")
-    handled = handle(exchange, subnet, action, filled(NoteForm)["note"])
+    form = filled(AgentForm)
+    handled = handle(exchange, subnet, action, form["note"], form["after"])
     noun = "event" if handled.rows == 1 else "events"
     sentence = f"{_DONE[action]}: {handled.rows:,} {noun} for {subnet} at {exchange}."
-    return done(sentence, url_for("console.outbox"))
+    if not handled.is_complete:
+        sentence += " There may be more of them: look again."
+    return done(sentence, url_for("console.outbox", after=form["after"] or None))
+
+
+@console.post("/outbox/rows/<action>")
+def handle_rows(action: str) -> Response:
+    """Try unreadable rows again, or discard them."""
+    if action not in _ROWS_DONE:
+        raise UnprocessableEntity(f"{action[:50]!r} must be one of {', '.join(_ROWS_DONE)}.")
+    form = filled(RowsForm)
+    ids = settle_rows(form["ids"], action, form["note"])
+    rows = f"row {ids[0]}" if len(ids) == 1 else f"{len(ids)} rows"
+    return done(f"{_ROWS_DONE[action]}: {rows}.", url_for("console.outbox"))
 
 
 def queues_or_problem() -> tuple[list[dict[str, Any]], str]:

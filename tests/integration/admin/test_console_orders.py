@@ -1,6 +1,7 @@
 """What operators do in the console, who may not, and texts from outside that must stay texts."""
 
 import re
+from html.parser import HTMLParser
 
 import msgspec
 import pytest
@@ -30,6 +31,7 @@ ORDERS = {
     "/admin/dead-letters/discard": {"ids": "1", "note": "junk"},
     "/admin/chores/tend accounts/run": {},
     "/admin/outbox/agents/to_creditors/00.00.00/park": {},
+    "/admin/outbox/rows/discard": {"ids": "1", "note": "junk"},
 }
 
 
@@ -133,6 +135,91 @@ def test_events_of_an_agent_are_parked_and_discarded(desk):
     assert "say in a note why" in send(browser, agent + "/discard", {"note": ""}, 409)
     assert "Discarded: 2 events" in send(browser, agent + "/discard", {"note": "bankrupt"})
     assert [row[2] for row in desk.audit()] == ["outbox park", "outbox discard"]
+
+
+def test_agents_are_looked_for_further_on(desk, monkeypatch):
+    """A page that could not look at all rows says so, and leads on; its orders begin where it begins."""
+    wait_for_agent(desk.stand, ALICE, BOB, 0x0000010000000005)
+    for name, value in {"_STEP": 2, "_LIST_SECONDS": -1.0, "_ORDER_SECONDS": -1.0}.items():
+        monkeypatch.setattr(f"swpt_accounts.operations.agents.{name}", value)
+    browser = log_in(desk, "operator")
+    page = browser.get("/admin/outbox").text
+    assert "00.00.01" not in page
+    [further] = re.findall(r'<a href="([^"]+)">Look at newer rows</a>', page)
+    page = browser.get(further).text
+    assert "to the newest were looked at" in " ".join(page.split())
+    [agent] = re.findall(r'formaction="([^"]+)/park"', page)
+    [after] = re.findall(r'name="after" value="([^"]+)"', page)
+    assert further.endswith(f"after={after}")
+    assert "Parked: 1 event for 00.00.01" in send(browser, agent + "/park", {"after": after})
+    told = send(browser, "/admin/outbox/agents/to_creditors/00.00.00/park", {})
+    assert "Parked: 2 events for 00.00.00 at to_creditors. There may be more of them: look again." in told
+
+
+def test_unreadable_rows_have_buttons_of_their_own(desk):
+    """Other rows have none; what cannot be taken back needs a note."""
+    wait_for_agent(desk.stand, ALICE, BOB, 1003)
+    [first, second, third] = [one for (one,) in desk.stand.rows("SELECT outbox_id FROM outbox ORDER BY 1")]
+    desk.stand.execute(
+        "UPDATE outbox SET last_failure = 'unreadable', next_attempt_at = NULL WHERE outbox_id <> %s", third
+    )
+    assert "formaction" not in log_in(desk, "viewer").get("/admin/outbox").text
+    browser = log_in(desk, "operator")
+    page = browser.get("/admin/outbox").text
+    assert "Some rows cannot be read" in page
+    assert re.findall(r'aria-label="Discard row (\d+)"', page) == [str(first), str(second)]
+    assert f"Will be tried again: row {first}." in send(
+        browser, "/admin/outbox/rows/release", {"ids": str(first)}
+    )
+    rows = {"ids": [str(first), str(second)]}
+    assert "say in a note why" in send(browser, "/admin/outbox/rows/discard", rows | {"note": ""}, 409)
+    assert "Discarded: 2 rows." in send(browser, "/admin/outbox/rows/discard", rows | {"note": "lost"})
+    assert "Some rows cannot be read" not in browser.get("/admin/outbox").text
+    assert "one of release, discard" in send(browser, "/admin/outbox/rows/park", rows, 422)
+
+
+class Forms(HTMLParser):
+    """The forms of a page that change something: with a text field, and which button is the first."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.texts = set()
+        self.first = {}
+        self._open = None
+        self.feed(page)
+
+    def handle_starttag(self, tag, pairs):
+        attributes = dict(pairs)
+        if tag == "form":
+            self._open = attributes.get("id", self.getpos()) if attributes.get("method") == "post" else None
+        owner = attributes.get("form", self._open)
+        if owner is None:
+            return
+        if tag == "button":
+            self.first.setdefault(owner, attributes)
+        if tag == "input" and attributes.get("type", "text") in ("text", "checkbox"):
+            self.texts.add(owner)
+
+    def handle_endtag(self, tag):
+        if tag == "form":
+            self._open = None
+
+
+def test_enter_in_a_note_gives_no_order(desk):
+    """Enter presses the first button of a form: where somebody types or chooses, that one does nothing."""
+    wait_for_agent(desk.stand, ALICE, BOB)
+    desk.stand.execute(
+        "UPDATE outbox SET last_failure = 'unreadable' WHERE outbox_id = (SELECT min(outbox_id) FROM outbox)"
+    )
+    letter = put_aside(desk.stand)
+    browser = log_in(desk, "operator")
+    found = 0
+    for path in ("outbox", "dead-letters", f"dead-letters/{letter}", "chores", "audit", ""):
+        forms = Forms(browser.get(f"/admin/{path}").text)
+        for owner in forms.texts:
+            assert "disabled" in forms.first[owner], (path, owner)
+            found += 1
+    assert found == 4
 
 
 def test_odd_orders_about_agents_are_explained(desk):

@@ -125,7 +125,7 @@ def test_parked_events_wait_until_they_are_released(desk):
     """They are not tried again, by any relay, until somebody releases them."""
     wait_for_agent(desk.stand, ALICE, BOB, 0x0000010000000005)
     done = desk.post(AGENT + "/park", {"note": "moving"})
-    assert done == {"rows": 2, "types": {"AccountUpdate": 2}, "is_complete": True}
+    assert done == {"rows": 2, "types": {"AccountUpdate": 2}, "is_complete": True, "next_after": None}
     assert [is_parked for _, is_parked in waiting(desk.stand)] == [True, True, False]
     assert [one["parked"] for one in desk.get("/outbox/agents")["agents"]] == [2, 0]
     assert "nothing to park" in desk.post(AGENT + "/park", status=409)["detail"]
@@ -155,6 +155,88 @@ def test_what_may_still_arrive_is_not_touched(desk, failure, key):
     desk.post(AGENT + "/discard", {"note": "x"}, status=409)
     assert desk.stand.count("outbox") == 1
     assert desk.audit() == []
+
+
+def few_rows_at_once(monkeypatch, *, rows=2, seconds=-1.0):
+    """Let lists and orders read so few rows at once, and stop after one step unless they have time."""
+    monkeypatch.setattr("swpt_accounts.operations.agents._STEP", rows)
+    monkeypatch.setattr("swpt_accounts.operations.agents._LIST_SECONDS", seconds)
+    monkeypatch.setattr("swpt_accounts.operations.agents._ORDER_SECONDS", seconds)
+
+
+OTHER = 0x0000010000000005
+OTHER_AGENT = "/outbox/agents/to_creditors/00.00.01"
+
+
+def test_an_agent_behind_many_rows_of_another_is_found(desk, monkeypatch):
+    """However many rows one agent has, the list and the orders come to the next one, step by step."""
+    wait_for_agent(desk.stand, *range(2001, 2006), OTHER)
+    few_rows_at_once(monkeypatch, seconds=60.0)
+    listed = desk.get("/outbox/agents")
+    assert [(one["agent"]["subnet"], one["rows"]) for one in listed["agents"]] == [
+        ("00.00.00", 5),
+        ("00.00.01", 1),
+    ]
+    assert (listed["is_complete"], listed["next_after"]) == (True, None)
+    assert desk.post(OTHER_AGENT + "/park")["rows"] == 1
+
+
+def test_a_list_that_takes_too_long_says_where_to_go_on(desk, monkeypatch):
+    """So does an order, also if it has found nothing so far."""
+    wait_for_agent(desk.stand, *range(2001, 2006), OTHER)
+    few_rows_at_once(monkeypatch)
+    after, seen = "0", []
+    while after is not None:
+        listed = desk.get("/outbox/agents", after=after)
+        assert listed["is_complete"] is (listed["next_after"] is None)
+        seen.append([(one["agent"]["subnet"], one["rows"]) for one in listed["agents"]])
+        after = listed["next_after"]
+    assert seen == [[("00.00.00", 2)], [("00.00.00", 2)], [("00.00.00", 1), ("00.00.01", 1)], []]
+    told = desk.post(OTHER_AGENT + "/park", status=409)["detail"]
+    after = int(told.rpartition("=")[2])
+    assert told.endswith(f"up to row {after} of the outbox: go on behind it, with after={after}")
+    after = int(desk.post(AGENT + "/park", {"after": after})["next_after"])
+    assert desk.post(OTHER_AGENT + "/park", {"after": after})["rows"] == 1
+    assert [is_parked for _, is_parked in waiting(desk.stand)] == [False, False, True, True, False, True]
+
+
+def test_an_order_ends_when_it_has_enough(desk, monkeypatch):
+    """It says that there may be more, and the next one goes on from there, or from the beginning."""
+    wait_for_agent(desk.stand, *range(2001, 2006))
+    few_rows_at_once(monkeypatch, seconds=60.0)
+    monkeypatch.setattr("swpt_accounts.operations.agents.ENOUGH_ROWS", 3)
+    done = desk.post(AGENT + "/park")
+    assert (done["rows"], done["is_complete"]) == (4, False)
+    done = desk.post(AGENT + "/park")
+    assert (done["rows"], done["is_complete"], done["next_after"]) == (1, True, None)
+
+
+def test_a_returned_row_that_cannot_be_read_hides_nothing(desk):
+    """It belongs to no agent, and the others are told."""
+    wait_for_agent(desk.stand, ALICE, OTHER)
+    desk.stand.execute(
+        "UPDATE outbox SET payload = 'rubbish' WHERE outbox_id = (SELECT min(outbox_id) FROM outbox)"
+    )
+    assert [one["agent"]["subnet"] for one in desk.get("/outbox/agents")["agents"]] == ["00.00.01"]
+
+
+def test_unreadable_rows_are_told_and_settled(desk):
+    """They stand in the list with the reason, can be tried again, or discarded with a note."""
+    wait_for_agent(desk.stand, ALICE, BOB, failure="unreadable")
+    desk.stand.execute("UPDATE outbox SET attempts = 0, next_attempt_at = NULL, payload = 'rubbish'")
+    listed = desk.get("/outbox/rows")["items"]
+    assert [(one["last_failure"], one["is_parked"]) for one in listed] == [("unreadable", True)] * 2
+    first, second = (one["outbox_id"] for one in listed)
+    assert desk.get("/outbox")["failed_rows"] == 2
+    assert desk.post("/outbox/rows/release", {"ids": [int(first)]}) == {"ids": [first]}
+    desk.post("/outbox/rows/discard", {"ids": [int(second)]}, status=422)
+    assert desk.post("/outbox/rows/discard", {"ids": [int(second)], "note": "lost"}) == {"ids": [second]}
+    assert "set aside as unreadable" in desk.post("/outbox/rows/release", {"ids": [1]}, status=409)["detail"]
+    assert [row["outbox_id"] for row in desk.get("/outbox/rows")["items"]] == [first]
+    assert [row[2:4] for row in desk.audit()] == [
+        ("outbox release", f"row {first}"),
+        ("outbox discard", f"row {second}"),
+    ]
 
 
 def test_odd_agents_are_refused(desk):

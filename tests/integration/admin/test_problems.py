@@ -229,6 +229,18 @@ def test_events_that_wait_for_their_agent_do_not_make_a_server_unready(desk):
     assert desk.client().get("/readyz").status_code == 200
 
 
+def test_a_row_that_was_set_aside_does_not_make_a_server_unready(desk):
+    """It waits for an operator; what nobody has tried behind it still counts."""
+    insert = (
+        "INSERT INTO outbox (created_at, type_counts, accounts, payload, last_failure)"
+        " VALUES (%s, '{}', '', '', %s)"
+    )
+    desk.stand.execute(insert, 0, "unreadable")
+    assert desk.client().get("/readyz").status_code == 200
+    desk.stand.execute(insert, 0, None)
+    assert desk.client().get("/readyz").status_code == 503
+
+
 def test_the_broker_is_not_asked_too_often(desk):
     """However many machines ask, the broker hears of it once in some seconds."""
     asked = []

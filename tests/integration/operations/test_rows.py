@@ -7,7 +7,7 @@ from swpt_accounts.errors import OperatorError
 from swpt_accounts.events import AccountUpdate
 from swpt_accounts.limits import MAX_INT64
 from swpt_accounts.operations.accounts import set_back_config, show_account
-from swpt_accounts.operations.outbox_rows import list_outbox
+from swpt_accounts.operations.outbox_rows import list_outbox, settle_unreadable
 from swpt_accounts.operations.shard_check import check_shard
 from swpt_accounts.routing import Realm
 from tests.backstage.stories import clear_outbox, seed
@@ -99,6 +99,56 @@ def test_rows_that_failed_are_listed_with_their_reasons(stand):
     assert (row.attempts, row.last_failure, row.next_attempt_at) == (3, "returned", NOW + MINUTE)
     assert not row.is_in_hand
     assert list_outbox(stand.connection, is_all=True, after=row.outbox_id) == []
+
+
+def set_aside(stand, *messages):
+    """Rows with these messages, as the relay leaves those that it cannot read; their ids."""
+    for message in messages:
+        stand.apply(message)
+    stand.execute("UPDATE outbox SET publisher_key = NULL, last_failure = 'unreadable', payload = 'rubbish'")
+    return [outbox_id for (outbox_id,) in stand.rows("SELECT outbox_id FROM outbox ORDER BY 1")]
+
+
+def test_a_row_that_was_set_aside_is_listed(stand):
+    """It was never tried, but it waits for an operator: it stands among those that failed."""
+    [outbox_id] = set_aside(stand, request(ALICE, BOB))
+    [row] = list_outbox(stand.connection, is_all=False)
+    assert (row.outbox_id, row.last_failure, row.attempts) == (outbox_id, "unreadable", 0)
+    assert (row.next_attempt_at, row.is_in_hand) == (None, False)
+
+
+def test_a_row_that_was_set_aside_is_tried_again_or_discarded(stand, order, audit):
+    """Released, it is the relay's again; discarded, it is gone.  Each leaves a row of the audit."""
+    first, second = set_aside(stand, request(ALICE, BOB), configure(BOB, ts=NOW + 1))
+    settle_unreadable(stand.connection, [first], "release", "", order=order)
+    settle_unreadable(stand.connection, [second, second], "discard", "a bad disk", order=order)
+    assert stand.rows("SELECT outbox_id, next_attempt_at FROM outbox") == [(first, NOW)]
+    assert audit() == [
+        ("outbox release", f"row {first}", "1 PreparedTransfer, unreadable, 7 bytes"),
+        ("outbox discard", f"row {second}", "1 AccountUpdate, unreadable, 7 bytes: a bad disk"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "action", "note", "told"),
+    [
+        ("", "discard", " ", "say in a note why"),
+        # what may still arrive is left alone
+        ("last_failure = 'returned'", "discard", "x", "is none that is set aside as unreadable"),
+        ("last_failure = NULL", "release", "", "is none that is set aside as unreadable"),
+        ("publisher_key = 5", "discard", "x", "is in hand just now"),
+    ],
+)
+def test_only_what_was_set_aside_is_settled(stand, order, audit, change, action, note, told):
+    """All rows of an order, or none."""
+    rows = set_aside(stand, request(ALICE, BOB), configure(BOB, ts=NOW + 1))
+    if change:
+        stand.execute(f"UPDATE outbox SET {change} WHERE outbox_id = %s", rows[0])
+    with pytest.raises(OperatorError, match=told):
+        settle_unreadable(stand.connection, rows, action, note, order=order)
+    assert stand.count("outbox") == 2
+    assert stand.rows("SELECT next_attempt_at FROM outbox") == [(None,), (None,)]
+    assert audit() == []
 
 
 # -- accounts ----------------------------------------------------------------------------------
