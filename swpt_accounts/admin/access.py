@@ -2,6 +2,9 @@
 
 Reading needs the role viewer and everything else the role operator; a view is open to everybody only if
 it says so itself.
+
+Every refusal is in the log, with the address.  What somebody may have guessed, or goes on with although it
+is over, counts against the address; no token at all does not, because every visit begins so.
 """
 
 from collections.abc import Callable
@@ -18,7 +21,7 @@ from swpt_accounts.operations.orders import Order
 from swpt_accounts.operations.tokens import OPERATOR, ApiToken, find_token
 
 from .desk import desk
-from .sessions import find_session
+from .sessions import Ended, find_session
 from .throttle import RETRY_AFTER_SECONDS, Throttle
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -80,18 +83,12 @@ def check_forgery() -> None:
 
 def log_in(token: str) -> ApiToken:
     """The valid token that this text is; raises Unauthorized, or TooManyRequests after many failures."""
-    at, throttle = desk(), _throttle()
-    address = f"address {request.remote_addr}"
-    if throttle.is_exhausted(address):
-        _logger.warning("Too many wrong tokens from %s: refused without a look.", request.remote_addr)
-        raise TooManyRequests(
-            "There were too many wrong tokens from your address: try again in a minute.",
-            retry_after=RETRY_AFTER_SECONDS,
-        )
+    at = desk()
+    _check_patience()
     with at.reading() as connection:
         found = find_token(connection, token, at.now())
     if found is None:
-        throttle.note(address, token)
+        _throttle().note(_address(), token)
         _logger.warning("A token from %s is not valid: refused %s.", request.remote_addr, _told_request())
         raise Unauthorized("The token is not valid: it is unknown, expired or revoked.")
     return found
@@ -105,10 +102,12 @@ def _guard() -> AnyResponse | None:
     if authorization is not None:
         token, is_in_session = log_in(_bearer(authorization)), False
     else:
-        session_token = find_session(desk())
-        if session_token is None:
+        found = find_session(desk())
+        if isinstance(found, Ended):
+            _note_ended(found)
+        if not isinstance(found, ApiToken):
             return _send_to_login()
-        token, is_in_session = session_token, True
+        token, is_in_session = found, True
     # Known before anything is refused: the page that says so leads back to the console.
     g.visitor = Visitor(token.name, token.role, is_in_session)
     if request.method not in _SAFE:
@@ -133,11 +132,42 @@ def _check_role(token: ApiToken) -> None:
     raise Forbidden("This needs a token with the role operator; yours has the role viewer.")
 
 
+def _check_patience() -> None:
+    """Raise TooManyRequests if too much from this address was wrong within a minute."""
+    if _throttle().is_exhausted(_address()):
+        _logger.warning(
+            "Too many wrong tokens or ended sessions from %s: refused %s without a look.",
+            request.remote_addr,
+            _told_request(),
+        )
+        raise TooManyRequests(
+            "There were too many wrong tokens or ended sessions from your address: try again in a minute.",
+            retry_after=RETRY_AFTER_SECONDS,
+        )
+
+
 def _bearer(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
+        _check_patience()
+        _throttle().note(_address(), authorization)
+        _logger.warning("What %s sends is no bearer token: refused %s.", request.remote_addr, _told_request())
         raise Unauthorized("Send the token as `Authorization: Bearer TOKEN`.")
     return token.strip()
+
+
+def _note_ended(ended: Ended) -> None:
+    """Write down that somebody goes on with a session that is over; all its requests count once a minute."""
+    _check_patience()
+    _throttle().note(_address(), ended.key)
+    whose = "somebody" if ended.name is None else repr(ended.name)
+    _logger.warning(
+        "The session of %s from %s is over (%s): refused %s.",
+        whose,
+        request.remote_addr,
+        ended.why,
+        _told_request(),
+    )
 
 
 def _send_to_login() -> AnyResponse:
@@ -147,6 +177,7 @@ def _send_to_login() -> AnyResponse:
         response = redirect(url_for("entrance.login", next=target), 303)
         response.headers["Cache-Control"] = "no-store"
         return response
+    _logger.warning("A request from %s has no token: refused %s.", request.remote_addr, _told_request())
     raise Unauthorized("This needs a token: send it as `Authorization: Bearer TOKEN`.")
 
 
@@ -157,6 +188,10 @@ def is_page() -> bool:
 
 def _told_request() -> str:
     return f"{request.method} {request.path}"
+
+
+def _address() -> str:
+    return f"address {request.remote_addr}"
 
 
 def _throttle() -> Throttle:

@@ -4,12 +4,13 @@ import hashlib
 import secrets
 from typing import Any, Final
 
+import msgspec
 import psycopg2
 from flask import Flask, Request, session
 from flask.sessions import NullSession, SecureCookieSession, SecureCookieSessionInterface
 from sqlalchemy.exc import SQLAlchemyError
 
-from swpt_accounts.moments import seconds
+from swpt_accounts.moments import Moment, seconds
 from swpt_accounts.operations.tokens import ApiToken
 
 from .desk import Desk
@@ -23,9 +24,10 @@ VALUES (%(digest)s, %(api_token_id)s, %(now)s, %(now)s)
 """
 
 _FIND: Final = """
-SELECT s.seen_at, t.api_token_id, t.name, t.role, t.prefix, t.created_at, t.expires_at, t.revoked_at
+SELECT s.created_at, s.seen_at,
+    t.api_token_id, t.name, t.role, t.prefix, t.created_at, t.expires_at, t.revoked_at
 FROM admin_session s JOIN api_token t USING (api_token_id)
-WHERE s.session_sha256 = %(digest)s AND s.created_at > %(born_after)s AND s.seen_at > %(seen_after)s
+WHERE s.session_sha256 = %(digest)s
 """
 
 _TOUCH: Final = "UPDATE admin_session SET seen_at = %(now)s WHERE session_sha256 = %(digest)s"
@@ -33,6 +35,14 @@ _END: Final = "DELETE FROM admin_session WHERE session_sha256 = %(digest)s"
 
 # A session is written down as seen this often; each request would be a write too many.
 _TOUCHES_PER_IDLE_TIME: Final = 20
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A session that we have begun, and that is over: whose it was, if anybody knows, and why it is over."""
+
+    key: str
+    name: str | None
+    why: str
 
 
 class Sessions(SecureCookieSessionInterface):
@@ -74,29 +84,39 @@ def begin_session(desk: Desk, token: ApiToken) -> None:
     session[_KEY] = key
 
 
-def find_session(desk: Desk) -> ApiToken | None:
-    """The token with which the session of this request began; None if there is no session any more."""
+def find_session(desk: Desk) -> ApiToken | Ended | None:
+    """The token with which the session of this request began, or why it is over; None if there was none."""
     key = session.get(_KEY)
     if not isinstance(key, str):
         return None
     now = desk.now()
-    idle = seconds(desk.settings.admin_session_idle)
-    values: dict[str, Any] = {
-        "digest": _digest(key),
-        "born_after": now - seconds(desk.settings.admin_session_length),
-        "seen_after": now - idle,
-        "now": now,
-    }
+    values: dict[str, Any] = {"digest": _digest(key), "now": now}
     with desk.reading() as connection, connection, connection.cursor() as cursor:
         cursor.execute(_FIND, values)
         row = cursor.fetchone()
-    if row is None or (token := ApiToken(*row[1:])).state(now) != "valid":
+    if row is None:
         session.clear()
-        return None
-    if now - row[0] >= idle // _TOUCHES_PER_IDLE_TIME:
+        return Ended(key, None, "logged out, revoked or forgotten")
+    created_at, seen_at, *columns = row
+    token = ApiToken(*columns)
+    if (why := _why_over(desk, token, created_at, seen_at, now)) is not None:
+        session.clear()
+        return Ended(key, token.name, why)
+    if now - seen_at >= seconds(desk.settings.admin_session_idle) // _TOUCHES_PER_IDLE_TIME:
         with desk.writing() as connection, connection, connection.cursor() as cursor:
             cursor.execute(_TOUCH, values)
     return token
+
+
+def _why_over(desk: Desk, token: ApiToken, created_at: Moment, seen_at: Moment, now: Moment) -> str | None:
+    state = token.state(now)
+    if state != "valid":
+        return f"its token is {state}"
+    if created_at <= now - seconds(desk.settings.admin_session_length):
+        return "it was long enough"
+    if seen_at <= now - seconds(desk.settings.admin_session_idle):
+        return "idle for too long"
+    return None
 
 
 def end_session(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from swpt_accounts.admin.app import create_admin_app
 from swpt_accounts.broker.errors import QueueMissing
 from swpt_accounts.moments import Moment
 from swpt_accounts.operations.orders import Order
-from swpt_accounts.operations.tokens import OPERATOR, VIEWER, create_token
+from swpt_accounts.operations.tokens import OPERATOR, VIEWER, create_token, list_tokens, revoke_token
 from swpt_accounts.settings import load
 from tests.builders import NOW
 
@@ -53,6 +53,12 @@ class FrontDesk:
         return create_token(connection, name or f"the {role}", role, expires_days=expires_days, order=order)[
             1
         ]
+
+    def revoke(self, name: str) -> None:
+        """Revoke the token of this name."""
+        connection = self.stand.connection
+        [token] = [one for one in list_tokens(connection) if one.name == name]
+        revoke_token(connection, token.api_token_id, order=Order("a test", "the tests", lambda: self.now))
 
     def client(self) -> FlaskClient:
         """A browser without cookies."""
