@@ -1,7 +1,7 @@
 """The web server process: waitress around the two applications, with a clean stop.
 
-The HTTP interface for other services and the admin listener have a port, an application and threads
-each; what one serves is unknown to the other.
+The HTTP interface for other services and the admin listener have a port, an application, threads and
+a limit of connections each; what one serves is unknown to the other, and neither can crowd it out.
 """
 
 import errno
@@ -15,6 +15,7 @@ import waitress
 from waitress import wasyncore
 
 from .admin.app import create_admin_app
+from .admin.unreadable import explain_unreadable
 from .api import MAX_BODY_BYTES
 from .app import create_app
 from .errors import OperatorError
@@ -22,7 +23,9 @@ from .settings import Settings
 
 STOP_TIMEOUT_SECONDS: Final = 5.0
 
-_MAX_CONNECTIONS: Final = 1000
+# Together less than the 1,024 open files that many systems grant to a process.
+_MOST_FETCH_CONNECTIONS: Final = 800
+_MOST_ADMIN_CONNECTIONS: Final = 100
 _BACKLOG: Final = 1024
 _MOST_ADMIN_BYTES: Final = 1_048_576
 # How long a signal can go unnoticed; the price is two wake-ups per second.
@@ -63,15 +66,18 @@ def serve(
 
     `count_messages` asks the broker how many messages wait in a queue, if that is not RabbitMQ.
     """
-    sockets: dict[int, Any] = {}
-    common = {"map": sockets, "connection_limit": _MAX_CONNECTIONS, "asyncore_use_poll": True}
+    # A limit counts the sockets of its map: with one map for both, a flood at one port would lock the other.
+    fetch_sockets: dict[int, Any] = {}
+    admin_sockets: dict[int, Any] = {}
     fetch = waitress.create_server(
         create_app(settings),
         sockets=listeners.fetch,
         threads=settings.webserver_threads,
         max_request_body_size=MAX_BODY_BYTES,
         ident="swpt_accounts",
-        **common,
+        map=fetch_sockets,
+        connection_limit=_MOST_FETCH_CONNECTIONS,
+        asyncore_use_poll=True,
     )
     admin = waitress.create_server(
         create_admin_app(settings, count_messages=count_messages),
@@ -80,15 +86,18 @@ def serve(
         # The application itself refuses smaller ones already, in its own words.
         max_request_body_size=_MOST_ADMIN_BYTES,
         ident=None,
+        map=admin_sockets,
+        connection_limit=_MOST_ADMIN_CONNECTIONS,
+        asyncore_use_poll=True,
         **_proxy(settings),
-        **common,
     )
+    explain_unreadable(admin_sockets, is_https=settings.admin_https)
     _logger.info("Serving HTTP at %s, port %d.", settings.webserver_bind, settings.webserver_port)
     _logger.info("Serving the admin API at %s, port %d.", settings.admin_bind, settings.admin_port)
     while not is_stop_wanted():
-        wasyncore.loop(_LOOK_AROUND_SECONDS, use_poll=True, map=sockets, count=1)
+        _turn(fetch_sockets | admin_sockets, _LOOK_AROUND_SECONDS)
     _logger.info("Stopping: finishing the requests that run, taking no more.")
-    _drain(sockets)
+    _drain(fetch_sockets, admin_sockets)
     for server in (fetch, admin):
         server.task_dispatcher.shutdown(timeout=1)
 
@@ -160,13 +169,18 @@ def _why_not(error: OSError, name: str, host: str, port: int) -> OperatorError:
     return OperatorError(f"{name}_PORT={port}: cannot listen at {host}: {error.strerror}.")
 
 
-def _drain(sockets: dict[int, Any]) -> None:
+def _turn(sockets: dict[int, Any], most_seconds: float) -> None:
+    """Wait until there is something to do for some sockets, and do it."""
+    wasyncore.loop(most_seconds, use_poll=True, map=sockets, count=1)
+
+
+def _drain(fetch_sockets: dict[int, Any], admin_sockets: dict[int, Any]) -> None:
     """Go on until every request that has arrived is answered, but not for long."""
-    for dispatcher in sockets.values():
+    for dispatcher in (fetch_sockets | admin_sockets).values():
         dispatcher.accepting = False
     rounds = int(STOP_TIMEOUT_SECONDS / 0.1)
-    while rounds and any(_is_busy(dispatcher) for dispatcher in sockets.values()):
-        wasyncore.loop(0.1, use_poll=True, map=sockets, count=1)
+    while rounds and any(_is_busy(dispatcher) for dispatcher in (fetch_sockets | admin_sockets).values()):
+        _turn(fetch_sockets | admin_sockets, 0.1)
         rounds -= 1
 
 

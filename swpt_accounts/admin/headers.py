@@ -24,14 +24,18 @@ _HEADERS: Final = {
 _ONE_YEAR: Final = "max-age=31536000"
 
 
+def protective_headers(*, is_https: bool) -> dict[str, str]:
+    """The headers of every answer."""
+    return _HEADERS | ({"Strict-Transport-Security": _ONE_YEAR} if is_https else {})
+
+
 def set_up(app: Flask, *, is_https: bool) -> None:
     """Add the headers to every response."""
+    headers = protective_headers(is_https=is_https)
 
     @app.after_request
     def protect(response: Response) -> Response:
-        response.headers.update(_HEADERS)
-        if is_https:
-            response.headers["Strict-Transport-Security"] = _ONE_YEAR
+        response.headers.update(headers)
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"
         return response

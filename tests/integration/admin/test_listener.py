@@ -1,10 +1,13 @@
-"""The two ports of the web server: neither serves what belongs to the other, and whose word is taken."""
+"""The two ports of the web server: apart from each other, and careful with those who knock."""
 
 import http.client
 import json
+import socket
+from contextlib import ExitStack
 
 import pytest
 
+from swpt_accounts import web as web_server
 from tests.backstage.stand import standing
 from tests.commands import SERVER, running
 from tests.services.ports import free_port
@@ -62,3 +65,49 @@ def test_only_the_trusted_proxy_is_believed(database, ports, proxy, address):
         assert ask(ports[1], "/admin/api/v1/debtors", **headers)[0] == 401
         web.wait_for(f"A token from {address} is not valid: refused GET /admin/api/v1/debtors")
         assert not any(WRONG in line for line in web.lines)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "told"),
+    [
+        (b"rubbish\r\n\r\n", 400, "The request cannot be read: "),
+        (b"GET /livez HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, "The request cannot be read: "),
+        (b"POST /livez HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n", 413, "exceeds max_body of 1048576"),
+        (b"GET /livez HTTP/1.1\r\nX: " + b"x" * 300_000 + b"\r\n\r\n", 431, "exceeds max_header"),
+    ],
+)
+def test_what_is_no_request_gets_a_problem_document(database, ports, sent, status, told):
+    """With the headers of all answers, although the application never hears of it."""
+    with running((*SERVER, "web"), environ(database, ports)) as server:
+        server.wait_for("Serving the admin API")
+        with socket.create_connection(("127.0.0.1", ports[1]), timeout=10) as connection:
+            connection.sendall(sent)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            problem = json.loads(answer.read())
+    assert (answer.status, problem["status"]) == (status, status)
+    assert told in problem["detail"]
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("flooded", "path", "limit"),
+    [
+        (0, "/accounts/healthz", web_server._MOST_FETCH_CONNECTIONS),
+        (1, "/livez", web_server._MOST_ADMIN_CONNECTIONS),
+    ],
+)
+def test_a_flood_at_one_port_leaves_the_other_alone(database, ports, flooded, path, limit):
+    """Each port has its own limit of connections, so that operators get in when they are needed."""
+    other = {0: (1, "/livez"), 1: (0, "/accounts/healthz")}[flooded]
+    with running((*SERVER, "web"), environ(database, ports)) as server, ExitStack() as stack:
+        server.wait_for("Serving the admin API")
+        # The listener and what wakes it up count as well.  Whoever was answered is connected, and stays so.
+        for _ in range(limit - 2):
+            connection = http.client.HTTPConnection("127.0.0.1", ports[flooded], timeout=10)
+            stack.callback(connection.close)
+            connection.request("GET", path)
+            assert connection.getresponse().read()
+        assert ask(ports[other[0]], other[1])[0] == 200
