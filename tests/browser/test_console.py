@@ -1,5 +1,7 @@
 """The short story of the console in a browser: an operator's minute, a viewer's limits, readability."""
 
+from collections import Counter
+
 import pytest
 
 from tests.builders import ALICE, BOB, DEBTOR
@@ -69,6 +71,20 @@ def test_an_operator_returns_a_dead_letter(desk, scene, visit):
     assert desk.audit()[-1][0] == "the operator"
 
 
+def test_enter_in_a_note_gives_no_order(desk, scene, visit):
+    """Whoever ends a note by Enter has not chosen yet what to do with the letter."""
+    operator = visit()
+    operator.log_in(desk.tokens["operator"])
+    for path in ("dead-letters", f"dead-letters/{scene.returnable}"):
+        operator.go(path)
+        operator.page.get_by_label("Note").fill("a thought")
+        operator.page.get_by_label("Note").press("Enter")
+        assert operator.page.url.endswith(path)
+    operator.click("Discard", "button")
+    operator.page.get_by_role("status").wait_for()
+    assert [row[2:4] for row in desk.audit()] == [("dead-letters discard", f"dead letter {scene.returnable}")]
+
+
 def test_without_the_role_there_are_no_buttons_and_no_way_around(desk, scene, visit):
     """A viewer sees no forms, and a form that is made up is refused with a page that says why."""
     viewer = visit()
@@ -117,6 +133,49 @@ def test_the_keyboard_skips_to_the_content(desk, scene, visit):
     visitor.page.keyboard.press("Tab")
     outline = "getComputedStyle(document.activeElement).outlineStyle"
     assert visitor.page.evaluate(outline) == "solid"
+
+
+def test_numbers_in_a_table_are_copied_by_keyboard(desk, scene, visit):
+    """The buttons of a table are one stop, which can be seen; the arrow keys go along rows and columns."""
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    visitor.page.add_init_script("window.setTimeout = () => 0")
+    visitor.log_in(desk.tokens["viewer"])
+    visitor.go(f"debtors/{DEBTOR}/accounts/{ALICE}")
+    table = visitor.page.locator("table.rows").first
+    buttons = table.locator(".copy")
+    assert buttons.count() > 4
+    assert table.locator(".copy:not([tabindex='-1'])").count() == 1
+    buttons.first.focus()
+    assert buttons.first.evaluate("button => button.matches(':focus-visible')")
+
+    def pressed(key):
+        visitor.page.keyboard.press(key)
+        assert table.locator(".copy:not([tabindex='-1'])").count() == 1
+        where = "b => [b.closest('tr').rowIndex, b.closest('td').dataset.label]"
+        return visitor.page.evaluate(f"({where})(document.activeElement)")
+
+    assert pressed("ArrowRight") == [1, "Principal after"]
+    assert pressed("ArrowDown") == [2, "Principal after"]
+    assert pressed("ArrowLeft") == [2, "Amount"]
+    assert pressed("ArrowUp") == [1, "Amount"]
+    assert pressed("ArrowUp") == [1, "Amount"]
+    visitor.page.keyboard.press("Enter")
+    visitor.page.get_by_role("button", name="Copied").wait_for(state="attached")
+    assert visitor.page.evaluate("navigator.clipboard.readText()") == "-300"
+
+
+def test_a_table_stays_a_table_on_a_phone(desk, scene, visit):
+    """For those who hear the page: rows and cells, although each row looks like a card of its own."""
+    phone = visit(viewport=PHONE)
+    phone.log_in(desk.tokens["viewer"])
+    phone.go(f"debtors/{DEBTOR}/accounts/{ALICE}")
+    told = phone.page.context.new_cdp_session(phone.page).send("Accessibility.getFullAXTree")
+    roles = Counter(node["role"]["value"] for node in told["nodes"] if not node["ignored"])
+    assert roles["table"] >= 1
+    assert roles["row"] >= 3
+    assert roles["columnheader"] >= 7
+    assert roles["cell"] >= 14
+    assert phone.page.locator("td:not([role=cell]), tr:not([role=row])").count() == 0
 
 
 def test_a_faint_text_would_be_noticed(visit):
