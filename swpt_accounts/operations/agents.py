@@ -32,7 +32,7 @@ ENOUGH_ROWS: Final = 10_000
 
 # How many rows are read at once, and for how long the walk goes on; an answer has to come soon.
 _STEP: Final = 3_000
-_LIST_SECONDS: Final = 1.0
+_LIST_SECONDS: Final = 0.5
 _ORDER_SECONDS: Final = 3.0
 
 _SUBNET_LENGTH: Final = len("00.00.00")

@@ -109,7 +109,7 @@ class AgentsQuery(Schema):
 
 
 class AgentsSchema(Schema):
-    """Agents that no queue is there for, by the rows that could be looked at in a second.
+    """Agents that no queue is there for, by the rows that could be looked at in half a second.
 
     Unless that is complete, `next_after` is the `after` of the next question.
     """
