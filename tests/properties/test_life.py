@@ -1,12 +1,19 @@
 """The race of deletion: whatever comes late, twice or not at all, no money that matters is lost."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from swpt_accounts.accounts import balance_at
 from swpt_accounts.limits import MAX_DELAY, u64
@@ -20,12 +27,16 @@ DEBTORS = [1, 2]
 CREDITORS = [0, 1001, 1002, -7, AGENT_ALICE, AGENT_BOB]
 RATES = ["", '{"rate":100}', '{"rate":-50}', '{"rate":7.5,"info":{"iri":"x"}}']
 JUMPS = [HOUR, DAY, 3 * DAY, 8 * DAY, 15 * DAY, 40 * DAY, 92 * DAY, 110 * DAY, -HOUR]
+TURNS = ("deletions", "revivals", "purges", "interest_payments")
 DUSTY = msgspec.structs.replace(PERIODS, deletion_dust_amount=2)
 
 debtors = st.sampled_from(DEBTORS)
 creditors = st.sampled_from(CREDITORS)
 picks = st.lists(st.integers(0, 10**6), min_size=1, max_size=12)
 copies = st.integers(1, 2)
+
+PROGRAMS: Counter[str] = Counter()
+"""In how many programs each turn of fate has happened."""
 
 
 class Lives(RuleBasedStateMachine):
@@ -237,21 +248,50 @@ class Lives(RuleBasedStateMachine):
             self._settle()
             self.life.tend(PERIODS)
 
-    def teardown(self) -> None:
-        """After a quiet year the books balance, and every commit has moved its money once."""
+    def end(self) -> Counter[str]:
+        """After a quiet year the books balance, and every commit has moved its money once; what happened."""
         for days in (8, 20, 110, 230):
             self.life.move_clock(days * DAY)
             self.life.tend(PERIODS)
         self.life.quiesce()
         self.life.audit()
-        for what in ("deletions", "revivals", "purges", "interest_payments"):
-            if any(getattr(shard, what) for shard in self.life.living):
-                event(what)
+        return Counter({what: sum(getattr(shard, what) for shard in self.life.living) for what in TURNS})
+
+    def teardown(self) -> None:
+        """The end of a program."""
+        for what in +self.end():
+            event(what)
+            PROGRAMS[what] += 1
 
 
-TestLives = pytest.mark.timeout(300)(Lives.TestCase)  # it takes time to find a simple failure
-# A program is quick, and much has to come together before something is lost.
-TestLives.settings = settings(stateful_step_count=40, max_examples=max(200, settings().max_examples))
+@pytest.mark.timeout(300)  # it takes time to find a simple failure
+def test_no_life_loses_money_that_matters():
+    """Whatever happens in a program, the books are right; and in many of them accounts end and come back."""
+    PROGRAMS.clear()
+    # A program is quick, and much has to come together before something is lost.
+    most = max(200, settings().max_examples)
+    run_state_machine_as_test(Lives, settings=settings(stateful_step_count=40, max_examples=most))
+    assert min(PROGRAMS[what] for what in TURNS) > most // 10, PROGRAMS
+
+
+@pytest.mark.parametrize("debtor_id", DEBTORS)
+def test_an_account_can_be_deleted_revived_and_purged(debtor_id):
+    """The rules are enough for a whole life: deleted with money on it, revived, deleted again and purged."""
+    lives = Lives()
+    lives.issue(data='{"rate":100}', fortune=1000, doomed=set())
+    lives.move_clock(jump=HOUR)
+    alice = {"debtor_id": debtor_id, "creditor_id": 1001}
+    lives.abandon(**alice, what="anything", waiting=8 * DAY, is_purged=False)
+    assert sum(shard.deletions for shard in lives.life.living) == 1
+    lives.configure(**alice, negligible_amount=0.0, flags=0, age=0, times=2)
+    lives.settle()
+    assert sum(shard.revivals for shard in lives.life.living) == 1
+    lives.move_clock(jump=HOUR)
+    lives.abandon(**alice, what="nothing", waiting=20 * DAY, is_purged=True)
+    assert sum(shard.purges for shard in lives.life.living) == 1
+    happened = lives.end()
+    assert happened >= Counter(deletions=2, revivals=1, purges=1, interest_payments=1)
+    assert (debtor_id, 1001) not in {key for shard in lives.life.living for key in shard.accounts}
 
 
 @pytest.mark.parametrize("shards", [DEBTORS])
