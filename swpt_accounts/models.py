@@ -127,6 +127,8 @@ class SettingsPropagation(db.Model):  # type: ignore[name-defined,misc]
     is_final_pass = Column(db.Boolean, nullable=False, server_default=text("false"))
     next_creditor_id = Column(BigInteger, comment="where the pass goes on; none before it starts")
 
+    __table_args__ = (Index("settings_propagation_order", "requested_at", "debtor_id"),)
+
 
 class PreparedTransfer(db.Model):  # type: ignore[name-defined,misc]
     """A prepared transfer waits for its finalization (accounting.md section 3.2)."""

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from swpt_accounts.moments import Moment
 from swpt_accounts.outbox import Outbox
 from swpt_accounts.procedures import Bench
 from swpt_accounts.settings import Settings
@@ -22,6 +23,13 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     rows: int
     """How many rows a step with a pace looks at."""
+
+    until: Moment
+    """An errand does what was due at this moment.
+
+    It is the moment of the step; but who waits for the end of an errand has to find one, however much
+    becomes due meanwhile, and so stays with the moment at which he began.
+    """
 
 
 Position: TypeAlias = Any

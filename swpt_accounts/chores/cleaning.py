@@ -68,7 +68,7 @@ def clean_registry(cursor: Any, position: Position, tools: Tools) -> Progress:
 
 def remove_dead_letters(tools: Tools) -> int:
     """Remove settled dead letters after DEAD_LETTER_RETENTION, and attempts that nobody needs."""
-    now = tools.bench.clock()
+    now = tools.until
     before = now - seconds(tools.settings.dead_letter_retention)
     with tools.connection, tools.connection.cursor() as cursor:
         cursor.execute(_REMOVE_ATTEMPTS, [now - _ATTEMPTS_KEPT])
@@ -78,7 +78,7 @@ def remove_dead_letters(tools: Tools) -> int:
 
 def remove_refusals(tools: Tools) -> int:
     """Forget refusals that are old or too many, and sessions of the console that have ended by time."""
-    now, settings = tools.bench.clock(), tools.settings
+    now, settings = tools.until, tools.settings
     ends = {
         "seen_before": now - seconds(settings.admin_session_idle),
         "born_before": now - seconds(settings.admin_session_length),

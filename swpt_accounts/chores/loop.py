@@ -156,7 +156,7 @@ class Chores:
         rows, is_over, started_at = 0, False, self._clock()
         while not (is_over or stop.is_set()):
             try:
-                handled, is_over = self._do_more(chore, stop)
+                handled, is_over = self._do_more(chore, stop, started_at)
             except Exception as error:
                 if fault_of(error) is not Fault.CONFLICT:
                     raise
@@ -166,10 +166,10 @@ class Chores:
             note_errand(self._tools(), chore, started_at, rows)
         return rows
 
-    def _do_more(self, chore: Chore, stop: Event) -> tuple[int, bool]:
+    def _do_more(self, chore: Chore, stop: Event, started_at: Moment) -> tuple[int, bool]:
         """Do a step of a chore now; how many rows it handled, and whether it was the last one."""
         if isinstance(chore, Errand):
-            handled = chore.step(self._tools())
+            handled = chore.step(msgspec.structs.replace(self._tools(), until=started_at))
             return handled, not handled
         progress = take_step(chore, self._tools(), chore.period_seconds(self._settings), is_forced=True)
         if progress is None:  # Another process has the pass in hand, and may be about to end it.
@@ -250,6 +250,7 @@ class Chores:
             outbox=self._outbox,
             settings=self._settings,
             rows=_ROWS if chore is None else self._paces[chore.name].rows,
+            until=self._clock(),
         )
 
     def _back_off(self, error: Exception) -> float:

@@ -9,6 +9,7 @@ So the first visit of the job notes the next transaction id as its barrier; when
 the barrier runs any more, all such creators are committed, and a pass that starts then is the last.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -25,10 +26,17 @@ from swpt_accounts.upkeep import apply_settings
 from .chore import Tools
 from .isolation import attempt
 
-# The oldest job that no other process has in hand.
+# Issuers may change their settings all at once: a step must not read all their jobs.
+_PAGE: Final = 20
+
+# The next ones, the oldest first.  Those that wait for their last pass are left out as long as they have to.
 _FIND_JOBS: Final = """
 SELECT debtor_id, requested_at, barrier, is_final_pass, next_creditor_id
-FROM settings_propagation ORDER BY requested_at
+FROM settings_propagation
+WHERE (requested_at, debtor_id) > (%(requested_at)s, %(debtor_id)s)
+  AND (next_creditor_id IS NOT NULL OR barrier IS NULL
+       OR barrier <= pg_snapshot_xmin(pg_current_snapshot())::text::int8)
+ORDER BY requested_at, debtor_id LIMIT %(limit)s
 """
 
 _FIND_OLDEST: Final = "SELECT min(requested_at) FROM settings_propagation"
@@ -73,11 +81,8 @@ def propagate_settings(tools: Tools) -> int:
 
     A job that fails keeps no other from going on; its error comes out when there is nothing else to do.
     """
-    with tools.connection, tools.connection.cursor() as cursor:
-        cursor.execute(_FIND_JOBS)
-        jobs = [_Job(*row) for row in cursor.fetchall()]
     failure = None
-    for job in jobs:
+    for job in _jobs(tools):
         try:
             handled = _do_job(job, tools)
         except Exception as error:
@@ -90,6 +95,19 @@ def propagate_settings(tools: Tools) -> int:
     if failure is not None:
         raise failure
     return 0
+
+
+def _jobs(tools: Tools) -> Iterator[_Job]:
+    """The jobs that may go on, the oldest first; few are read at once, because the first one mostly does."""
+    after = {"requested_at": MIN_INT64, "debtor_id": MIN_INT64}
+    jobs = None
+    while jobs is None or len(jobs) == _PAGE:
+        with tools.connection, tools.connection.cursor() as cursor:
+            cursor.execute(_FIND_JOBS, {**after, "limit": _PAGE})
+            jobs = [_Job(*row) for row in cursor.fetchall()]
+        yield from jobs
+        if jobs:
+            after = {"requested_at": jobs[-1].requested_at, "debtor_id": jobs[-1].debtor_id}
 
 
 def oldest_job_seconds(tools: Tools) -> float:

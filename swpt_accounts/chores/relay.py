@@ -31,7 +31,7 @@ RETURNING outbox_id, payload, attempts
 _TRY_AGAIN: Final = """
 UPDATE outbox SET publisher_key = %(own)s
 WHERE outbox_id IN (
-    SELECT outbox_id FROM outbox WHERE publisher_key IS NULL AND next_attempt_at <= %(now)s
+    SELECT outbox_id FROM outbox WHERE publisher_key IS NULL AND next_attempt_at <= %(until)s
     ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING outbox_id, payload, attempts
 """
@@ -53,8 +53,7 @@ def relay_outbox(tools: Tools) -> int:
     own = tools.bench.publisher_key
     with tools.connection, tools.connection.cursor() as cursor:
         rows = _take_over(cursor, own)
-        now = tools.bench.clock()
-        cursor.execute(_TRY_AGAIN, {"own": own, "now": now, "limit": _STEP})
+        cursor.execute(_TRY_AGAIN, {"own": own, "until": tools.until, "limit": _STEP})
         rows += cursor.fetchall()
     unreadable = []
     for outbox_id, payload, attempts in sorted(rows):

@@ -43,7 +43,7 @@ def announce_updates(tools: Tools) -> int:
         cursor.execute(_TAKE_TURN)
         if not cursor.fetchone()[0]:
             return 0
-        cursor.execute(_FIND_DUE, [bench.clock(), _STEP])
+        cursor.execute(_FIND_DUE, [tools.until, _STEP])
         keys = sorted(cursor.fetchall())
         if not keys:
             return 0

@@ -4,15 +4,18 @@ import logging
 import threading
 from contextlib import ExitStack
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
 import pytest
 
 from swpt_accounts.broker import MemoryPublisher, MemoryTransport
 from swpt_accounts.chores.chore import Chore, Errand, Pass, Progress, Tools
 from swpt_accounts.chores.loop import CHORES
 from swpt_accounts.events import AccountTransfer, AccountUpdate, PreparedTransfer
+from swpt_accounts.moments import Moment
 from tests.backstage.audit import find_violations
 from tests.backstage.housekeeper import Housekeeper, housekeeping
 from tests.backstage.server import locking
@@ -248,6 +251,91 @@ def test_a_spoilt_root_configuration_stops_no_messages(stand, garbage):
     stand.apply(issuing, configure(1003))
     assert stand.count("prepared_transfer") == 2
     assert stand.account(1003).interest_rate == 7.0
+
+
+# -- much at once ------------------------------------------------------------------------------
+
+
+class CountingCursor(psycopg2.extensions.cursor):
+    """Remembers how many rows were read at once."""
+
+    sizes: ClassVar[list[int]] = []
+
+    def fetchall(self) -> list[Any]:
+        """Read them."""
+        rows: list[Any] = super().fetchall()
+        self.sizes.append(len(rows))
+        return rows
+
+
+def ask_for_new_settings(stand: Stand, issuers: int) -> None:
+    """Jobs of debtors without accounts, always ten at the same moment."""
+    stand.execute(
+        "INSERT INTO settings_propagation (debtor_id, requested_at)"
+        " SELECT n, %s + n / 10 FROM generate_series(1, %s) AS n",
+        NOW,
+        issuers,
+    )
+
+
+def test_many_issuers_at_once_are_served_one_after_another(stand):
+    """The first of them first, and no step reads the jobs of all."""
+    ask_for_new_settings(stand, 100)
+    CountingCursor.sizes.clear()
+    with housekeeping(stand.postgres_url, chores=only("propagate settings")) as keeper:
+        keeper.chores.enroll()
+        keeper.chores._connection.cursor_factory = CountingCursor
+        keeper.chores.turn(Event())
+        assert stand.rows("SELECT min(debtor_id) FROM settings_propagation WHERE barrier IS NULL") == [(2,)]
+        wait_until(lambda: keeper.do("propagate settings") == 0 == stand.count("settings_propagation"))
+    assert max(CountingCursor.sizes) == 20
+
+
+def test_issuers_that_have_to_wait_keep_no_other_waiting(stand, keeper):
+    """Jobs that wait for old transactions, or fail, are passed over, however many there are."""
+    ask_for_new_settings(stand, 100)
+    stand.execute("UPDATE settings_propagation SET barrier = 2::int8 ^ 60 WHERE debtor_id <= 50")
+    stand.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'a bug'; END $$;"
+        "CREATE TRIGGER refuse BEFORE UPDATE OR DELETE ON settings_propagation FOR EACH ROW"
+        " WHEN (OLD.debtor_id BETWEEN 51 AND 99) EXECUTE FUNCTION refuse()"
+    )
+
+    def is_served() -> bool:
+        with pytest.raises(psycopg2.errors.RaiseException):
+            keeper.do("propagate settings")
+        return not stand.rows("SELECT * FROM settings_propagation WHERE debtor_id = 100")
+
+    try:
+        wait_until(is_served)
+        assert stand.count("settings_propagation") == 99
+    finally:
+        stand.execute("DROP FUNCTION refuse CASCADE")
+
+
+def test_who_waits_for_the_end_finds_one(stand):
+    """However fast more becomes due: what was due when he began is done, and not what came later."""
+
+    class Hurried(Housekeeper):
+        """Finds a second gone by whenever he looks at the clock."""
+
+        def clock(self) -> Moment:
+            """The next second."""
+            self.now += SECOND
+            return self.now
+
+    stand.execute(
+        "INSERT INTO account_update_due SELECT 1, n, %s + n * %s FROM generate_series(1, 1000) AS n",
+        NOW,
+        SECOND,
+    )
+    keeper = Hurried(stand.postgres_url)
+    try:
+        handled = keeper.do("announce updates")
+    finally:
+        keeper.close()
+    assert 0 < handled < 10
+    assert stand.count("account_update_due") == 1000 - handled
 
 
 # -- side by side ------------------------------------------------------------------------------
