@@ -91,9 +91,9 @@ def test_a_chore_that_fails_is_told_and_the_others_are_done(server):
     server.execute(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE 'a bug' USING ERRCODE = 'raise_exception'; END $$;"
-        "CREATE TRIGGER refuse BEFORE INSERT ON journal FOR EACH ROW EXECUTE FUNCTION refuse()"
+        "CREATE TRIGGER refuse BEFORE INSERT ON debtor_summary FOR EACH ROW EXECUTE FUNCTION refuse()"
     )
     code, table, complaint = once(server)
     rows = rows_of(table)
-    assert (code, rows["tend accounts"], rows["clean registry"]) == (1, "failed", "0")
-    assert "ALARM: the chore 'tend accounts' fails; the others go on" in complaint
+    assert (code, rows["summarize debtors"], rows["tend accounts"]) == (1, "failed", "1")
+    assert "ALARM: the chore 'summarize debtors' fails; the others go on" in complaint
