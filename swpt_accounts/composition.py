@@ -92,7 +92,9 @@ def make_broker(
         "decode": make_admission(settings.realm(), settings.internal_user),
         "prefetch_count": settings.protocol_broker_prefetch_count,
         "limits": BatchLimits(
-            batch_messages=settings.worker_batch_max_messages, batch_bytes=settings.worker_batch_max_bytes
+            # More than the broker gives us at once never waits together.
+            batch_messages=min(settings.worker_batch_max_messages, settings.protocol_broker_prefetch_count),
+            batch_bytes=settings.worker_batch_max_bytes,
         ),
         "is_open": gate.is_open if gate is not None else lambda: True,
     }

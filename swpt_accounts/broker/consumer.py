@@ -3,6 +3,9 @@
 One batch is out at a time.  While it is worked on, the next one is read and decoded; it
 leaves as soon as the previous one has come back, with whatever has arrived by then.  So
 an idle server answers one message at once, and under load batches grow by themselves.
+
+In between, when messages come one after the other, batches would be small and many, and each
+has a price of its own.  So after a batch of several messages the next one waits a moment.
 """
 
 from collections import deque
@@ -53,6 +56,10 @@ class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
     batch_bytes: int = 4 << 20
     """A batch ends with the message whose body makes it reach this size."""
 
+    several_messages: int = 8
+    apart_seconds: float = 0.015
+    """After a batch of several messages, the next one leaves so much later, or as soon as it is full."""
+
     waiting_bytes: int = 16 << 20
     """When the bodies that wait reach this size, no more are read: TCP holds the rest back."""
 
@@ -87,6 +94,8 @@ class BatchConsumer(dramatiq.Consumer):
         self._waiting: deque[tuple[Delivered, float]] = deque()
         self._waiting_bytes = 0
         self._in_flight: Batch | None = None
+        self._left_at = 0.0
+        self._apart_until = 0.0
         self._not_before = 0.0
         self._retry_at = 0.0
         self._pauses = Pauses()
@@ -141,7 +150,7 @@ class BatchConsumer(dramatiq.Consumer):
     # -- batches ------------------------------------------------------------------
 
     def _next_batch(self) -> Batch | None:
-        if self._in_flight is not None or not self._waiting or monotonic() < self._not_before:
+        if self._in_flight is not None or not self._waiting or monotonic() < self._leaves_at():
             return None
         items: list[Delivered] = []
         size = 0
@@ -152,7 +161,14 @@ class BatchConsumer(dramatiq.Consumer):
             items.append(item)
         self._waiting_bytes -= size
         self._in_flight = batch = Batch(items, self._source, received_at)
+        self._left_at = monotonic()
         return batch
+
+    def _leaves_at(self) -> float:
+        """The moment before which what waits is no batch yet."""
+        limits = self._limits
+        is_full = len(self._waiting) >= limits.batch_messages or self._waiting_bytes >= limits.batch_bytes
+        return self._not_before if is_full else max(self._not_before, self._apart_until)
 
     def _finish(self, batch: Batch) -> None:
         """Answer the broker for a batch, on the source that delivered it and on no other.
@@ -170,6 +186,8 @@ class BatchConsumer(dramatiq.Consumer):
                 source.requeue(batch.last_tag)
         except BrokerProblem as problem:
             _logger.debug("%r could not be answered (%s); it will be delivered again.", batch, problem)
+        is_one_of_many = len(batch) >= self._limits.several_messages
+        self._apart_until = self._left_at + self._limits.apart_seconds if is_one_of_many else 0.0
         if batch.settled:
             self._pauses.reset()
         else:
@@ -193,7 +211,7 @@ class BatchConsumer(dramatiq.Consumer):
             self._read(self._source, left)
 
     def _read(self, source: Source, left: float) -> None:
-        pause = self._not_before - monotonic()
+        pause = self._leaves_at() - monotonic()
         if self._waiting and self._in_flight is None and pause > 0:
             left = min(left, pause)
         try:

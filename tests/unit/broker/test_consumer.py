@@ -116,6 +116,56 @@ def test_one_batch_is_out_at_a_time(transport):
     assert [len(batch) for batch in server.batches] == [1, 2]
 
 
+def numbered(*numbers: int) -> list[bytes]:
+    """Bodies that can be told from each other."""
+    return [b"%d" % number for number in numbers]
+
+
+def test_after_several_messages_the_next_batch_waits_for_company(transport):
+    """It leaves when it is full, although its time would be much later."""
+    server = Server(transport, limits=BatchLimits(batch_messages=10, apart_seconds=3600.0))
+    send(transport, *numbered(*range(8)))
+    with server.running():
+        server.wait(8)
+        for number in range(8, 18):
+            send(transport, b"%d" % number)
+        assert server.wait(18) == numbered(*range(18))
+    assert [len(batch) for batch in server.batches] == [8, 10]
+
+
+def test_a_full_batch_in_bytes_waits_for_nothing(transport):
+    """What reaches the limit of a batch in bytes is full as well."""
+    server = Server(transport, limits=BatchLimits(batch_bytes=100, apart_seconds=3600.0))
+    send(transport, *numbered(*range(8)))
+    with server.running():
+        server.wait(8)
+        send(transport, b"a" * 60)
+        send(transport, b"b" * 60)
+        server.wait(10)
+    assert [len(batch) for batch in server.batches] == [8, 2]
+
+
+def test_the_wait_for_company_has_an_end(transport):
+    """Nothing else comes, and the message leaves alone."""
+    server = Server(transport, limits=BatchLimits(apart_seconds=0.05))
+    send(transport, *numbered(*range(8)))
+    with server.running():
+        server.wait(8)
+        send(transport, b"8")
+        server.wait(9)
+    assert [len(batch) for batch in server.batches] == [8, 1]
+
+
+def test_single_messages_wait_for_nobody(transport):
+    """After a small batch the next one leaves at once: a quiet server answers without delay."""
+    server = Server(transport, limits=BatchLimits(apart_seconds=3600.0))
+    with server.running():
+        for number in range(3):
+            send(transport, b"%d" % number)
+            server.wait(number + 1)
+    assert [len(batch) for batch in server.batches] == [1, 1, 1]
+
+
 def test_what_is_not_settled_comes_again(transport):
     """An actor that fails, or forgets to settle, loses nothing; the pause before is short."""
     server = Server(transport)
