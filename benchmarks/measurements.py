@@ -90,7 +90,9 @@ class Lab:
         return [self._ratio("two workers, verified as ever", "two workers", "one worker", None, "one")]
 
     def _ratio(self, what: str, name: str, other: str, least: float | None, whose: str) -> Row:
-        ratio = self.rate(name) / self.rate(other)
+        """Compares the runs of each round with each other: what comes later may meet another machine."""
+        rounds = zip(self.runs[name], self.runs[other], strict=True)
+        ratio = median(one.rate / another.rate for one, another in rounds)
         return Row(
             what=what,
             target="" if least is None else f">= {least:.2f} x {whose}",

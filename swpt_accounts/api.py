@@ -8,7 +8,7 @@ from typing import Final
 
 from flask import Blueprint, Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter
 
 from . import queries
@@ -60,6 +60,7 @@ def register(app: Flask, settings: Settings) -> None:
     # Anything but the canonical path is unknown; a redirect would be an answer of its own.
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.before_request(_refuse_extra_slashes)
     app.before_request(_refuse_large_bodies)
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(SQLAlchemyError, _say_database_is_away)
@@ -107,6 +108,12 @@ def _absent() -> Response:
 def _say_wrong_shard() -> Response:
     # Not a 404: the account may exist, and the caller has to try again.
     return Response("The account belongs to another shard.\n", 500, _NO_STORE, content_type=_PLAIN)
+
+
+def _refuse_extra_slashes() -> None:
+    # The server in front of the application makes one slash of several at the beginning.
+    if request.environ.get("REQUEST_URI", "").startswith("//"):
+        raise NotFound
 
 
 def _refuse_large_bodies() -> None:

@@ -47,8 +47,11 @@ def make_policy(settings: Settings) -> Policy:
     )
 
 
-def make_periods(settings: Settings) -> Periods:
-    """The part of the settings that the periodic work decides by, in the units of the pure core."""
+def make_periods(settings: Settings, policy: Policy) -> Periods:
+    """The part of the settings that the periodic work decides by, in the units of the pure core.
+
+    `policy` knows the commit period that the database has promised, which may be longer than the one set.
+    """
     return Periods(
         heartbeat_interval=seconds(settings.heartbeat_interval),
         reminder_interval=seconds(settings.reminder_interval),
@@ -58,7 +61,9 @@ def make_periods(settings: Settings) -> Periods:
         deletion_quiet_time=seconds(settings.max_config_delay),
         deletion_retry_interval=seconds(settings.deletion_retry_interval),
         deletion_dust_amount=settings.deletion_dust_amount,
-        purge_delay=seconds(settings.purge_delay),
+        purge_delay=seconds(
+            settings.internal_max_delay + policy.commit_period_seconds + settings.purge_extra_delay
+        ),
         purge_min_age=seconds(settings.purge_min_age),
     )
 

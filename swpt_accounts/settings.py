@@ -264,11 +264,6 @@ class Settings:
         return self.message_max_delay + self.rate_change_extra_delay
 
     @property
-    def purge_delay(self) -> float:
-        """Seconds from the deletion of an account to its purge (rule G2)."""
-        return self.internal_max_delay + self.commit_period + self.purge_extra_delay
-
-    @property
     def unsafe(self) -> tuple[str, ...]:
         """What the protocol does not allow, one line each; not empty only if ALLOW_UNSAFE_SETTINGS is on."""
         return tuple(_unsafe(vars(self)))

@@ -73,7 +73,8 @@ def serve(
         create_app(settings),
         sockets=listeners.fetch,
         threads=settings.webserver_threads,
-        max_request_body_size=MAX_BODY_BYTES,
+        # It refuses bodies of just this size; the application does it to the byte.
+        max_request_body_size=MAX_BODY_BYTES + 1,
         ident="swpt_accounts",
         map=fetch_sockets,
         connection_limit=_MOST_FETCH_CONNECTIONS,

@@ -1,7 +1,5 @@
-"""The process of the chores: each when its period is over, none disturbed by another."""
+"""The loop of the chores: each when its period is over, none disturbed by another."""
 
-import os
-import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from logging import getLogger
@@ -12,16 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from swpt_accounts import clock, db, metrics, procedures
-from swpt_accounts.broker import SmpBroker
-from swpt_accounts.composition import (
-    STOP_TIMEOUT_SECONDS,
-    make_bench,
-    make_broker,
-    make_outbox,
-    make_periods,
-    make_policy,
-    prepare_database,
-)
+from swpt_accounts.composition import make_bench, make_periods, make_policy
 from swpt_accounts.debtor_infos import DebtorInfos
 from swpt_accounts.errors import WrongUsage, first_line
 from swpt_accounts.faults import Fault, fault_of
@@ -49,9 +38,6 @@ _UNHURRIED_SHARE: Final = 0.5
 
 # What a step looks at if somebody waits for its end, as with `chores --once`.
 _ROWS: Final = 200
-
-# Where processors are scarce, those who answer messages come first.
-_NICENESS: Final = 10
 
 # How often a pass asks whether its period is over; it may be a fraction of a second in tests.
 _LONGEST_LOOK_SECONDS: Final = 5.0
@@ -92,7 +78,10 @@ CHORES: Final[tuple[Chore, ...]] = (
 
 
 class Chores:
-    """Does chores on one connection; `turn` may be called by a loop, or by a test."""
+    """Does chores on one connection; `turn` may be called by a loop, or by a test.
+
+    Only one of those that share an outbox may do chores that publish (`publishes`).
+    """
 
     def __init__(
         self,
@@ -100,8 +89,11 @@ class Chores:
         outbox: Outbox,
         chores: tuple[Chore, ...] = CHORES,
         now: Callable[[], Moment] = clock.utcnow,
+        *,
+        publishes: bool = True,
     ) -> None:
         self._settings = settings
+        self._publishes = publishes
         self._outbox = outbox
         self._chores = chores
         self._clock = now
@@ -111,7 +103,6 @@ class Chores:
         self._paces = {chore.name: Pace() for chore in chores}
         self._make_bench = partial(make_bench, settings, outbox, DebtorInfos())
         self._policy = make_policy(settings)
-        self._periods = make_periods(settings)
         self._hear_at = 0.0
         self._connection: Any = None
         self._is_enrolled = False
@@ -241,12 +232,13 @@ class Chores:
             self._connection = db.connect(
                 self._settings.postgres_url, "swpt_accounts chores", key_lookups_only=True
             )
-            self._outbox.sign_in(self._connection)
+            if self._publishes:
+                self._outbox.sign_in(self._connection)
         bench = self._make_bench(procedures.load_policy(self._connection, self._policy))
         return Tools(
             connection=self._connection,
             bench=msgspec.structs.replace(bench, clock=self._clock),
-            periods=self._periods,
+            periods=make_periods(self._settings, bench.policy),
             outbox=self._outbox,
             settings=self._settings,
             rows=_ROWS if chore is None else self._paces[chore.name].rows,
@@ -272,35 +264,3 @@ def chosen(only: Sequence[str]) -> tuple[Chore, ...]:
         if name not in names:
             raise WrongUsage(f"there is no chore {name!r}; there are: {', '.join(names)}")
     return tuple(chore for chore in CHORES if not only or chore.name in only)
-
-
-def run(settings: Settings, only: Sequence[str] = ()) -> int:
-    """Do the chores until SIGTERM or SIGINT; the step at hand is finished."""
-    chores = chosen(only)
-    os.nice(_NICENESS)
-    stop = Event()
-
-    def on_signal(number: int, frame: Any) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    prepare_database(settings)
-    broker = make_broker(settings)
-    broker.count_messages(settings.protocol_broker_queue)  # A wrong address is told at once.
-    work(settings, broker, stop, chores)
-    return 0
-
-
-def work(settings: Settings, broker: SmpBroker, stop: Event, chores: tuple[Chore, ...] = CHORES) -> None:
-    """Turn after turn until `stop` is set; for the process, and for a thread of the demonstration."""
-    outbox = make_outbox(settings, broker)
-    outbox.start()
-    worker = Chores(settings, outbox, chores)
-    try:
-        while not stop.is_set():
-            stop.wait(worker.turn(stop))
-    finally:
-        worker.close()
-        outbox.stop(STOP_TIMEOUT_SECONDS)
-        broker.close()

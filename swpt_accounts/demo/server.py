@@ -14,7 +14,7 @@ import dramatiq
 from swpt_accounts import clock, configure, db, logs, worker
 from swpt_accounts.broker import MemoryTransport
 from swpt_accounts.broker.topology import DEAD_SUFFIX
-from swpt_accounts.chores import loop
+from swpt_accounts.chores import process
 from swpt_accounts.composition import make_broker, make_worker_broker
 from swpt_accounts.embedded import EmbeddedPostgres
 from swpt_accounts.operations.orders import Order
@@ -56,7 +56,7 @@ class Server:
         configure.configure_broker(settings, broker)
         self._worker = worker.start(settings, make_worker_broker(settings, transport))
         self._chores = Thread(
-            target=loop.work, args=(settings, broker, self._stop_chores), name="chores", daemon=True
+            target=process.work, args=(settings, broker, self._stop_chores), name="chores", daemon=True
         )
         self._chores.start()
 

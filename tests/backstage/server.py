@@ -12,7 +12,7 @@ import dramatiq
 import pika
 
 from swpt_accounts import clock, db
-from swpt_accounts.chores.loop import work
+from swpt_accounts.chores.process import work
 from swpt_accounts.composition import make_broker, make_worker_broker
 from swpt_accounts.partitions import make_partitions
 from swpt_accounts.server_record import keep_promises

@@ -120,6 +120,13 @@ def test_http_by_the_letter(environ):
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("Content-Length"), answer.read()) == (204, None, b"")
         assert answer.getheader("Content-Type") == "text/plain; charset=utf-8"
+        for path in ("//accounts/healthz", "///accounts/1/0/reachable"):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (404, b"Not Found.\n")
+        connection.request("POST", "/accounts/healthz", b"x" * 20480)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (405, b"Method Not Allowed.\n")
         for body in (b"x" * 20481, iter([b"x" * 20000, b"x" * 481])):
             large = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             large.request("POST", "/accounts/healthz", body)

@@ -43,7 +43,6 @@ def test_a_missing_database_is_told():
         ("max_config_delay", 604800.0),
         ("account_update_ttl", 604800),
         ("rate_change_min_interval", 691200.0),
-        ("purge_delay", 106 * 86400.0),
     ],
 )
 def test_derived_values_have_the_defaults_of_the_spec(name, value):

@@ -1,0 +1,86 @@
+"""The process of the chores: its lanes, each on a connection and a thread of its own, until a signal.
+
+A changed balance has to be announced within two seconds of its time (accounting.md section 12.1), and to
+count a large currency, or to sweep a large table, is one statement that may take longer.  So what publishes
+nothing, and nobody waits for, goes in a lane aside.
+"""
+
+import os
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any, Final
+
+from swpt_accounts.broker import SmpBroker
+from swpt_accounts.composition import STOP_TIMEOUT_SECONDS, make_broker, make_outbox, prepare_database
+from swpt_accounts.outbox import Outbox
+from swpt_accounts.settings import Settings
+
+from .chore import Chore
+from .loop import CHORES, Chores, chosen
+
+# Where processors are scarce, those who answer messages come first.
+_NICENESS: Final = 10
+
+ASIDE: Final = frozenset(
+    {
+        "make partitions",
+        "remove dead letters",
+        "remove refusals",
+        "clean registry",
+        "summarize debtors",
+    }
+)
+"""Chores that publish nothing, and that nobody waits for."""
+
+
+def run(settings: Settings, only: Sequence[str] = ()) -> int:
+    """Do the chores until SIGTERM or SIGINT; the steps at hand are finished."""
+    chores = chosen(only)
+    os.nice(_NICENESS)
+    stop = Event()
+
+    def on_signal(number: int, frame: Any) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    prepare_database(settings)
+    broker = make_broker(settings)
+    broker.count_messages(settings.protocol_broker_queue)  # A wrong address is told at once.
+    work(settings, broker, stop, chores)
+    return 0
+
+
+def work(settings: Settings, broker: SmpBroker, stop: Event, chores: tuple[Chore, ...] = CHORES) -> None:
+    """Turn after turn until `stop` is set; for the process, and for a thread of the demonstration.
+
+    If a lane fails in a way that it should not, all of them end, and its error comes out.
+    """
+    outbox = make_outbox(settings, broker)
+    outbox.start()
+    lanes = _lanes(settings, outbox, chores)
+    try:
+        with ThreadPoolExecutor(len(lanes), thread_name_prefix="chores") as pool:
+            for future in [pool.submit(_turn_after_turn, lane, stop) for lane in lanes]:
+                future.result()
+    finally:
+        outbox.stop(STOP_TIMEOUT_SECONDS)
+        broker.close()
+
+
+def _lanes(settings: Settings, outbox: Outbox, chores: tuple[Chore, ...]) -> list[Chores]:
+    prompt = tuple(chore for chore in chores if chore.name not in ASIDE)
+    aside = tuple(chore for chore in chores if chore.name in ASIDE)
+    lanes = [Chores(settings, outbox, prompt)] if prompt else []
+    return [*lanes, Chores(settings, outbox, aside, publishes=False)] if aside else lanes
+
+
+def _turn_after_turn(lane: Chores, stop: Event) -> None:
+    try:
+        while not stop.is_set():
+            stop.wait(lane.turn(stop))
+    finally:
+        lane.close()
+        stop.set()
