@@ -25,7 +25,8 @@ SELECT %(now)s, r.* FROM json_to_recordset(%(refusals)s) AS r (
 
 # The first one that is too many, counted from the newest: a walk along the primary key.
 _FIND_EXCESS: Final = """
-SELECT refused_at FROM refusal ORDER BY refused_at DESC, refusal_id DESC LIMIT 1 OFFSET %s
+SELECT refused_at FROM refusal WHERE refused_at <= %s
+ORDER BY refused_at DESC, refusal_id DESC LIMIT 1 OFFSET %s
 """
 
 _FORGET: Final = """
@@ -60,13 +61,14 @@ def store_refusals(cursor: Any, events: Iterable[Event], now: Moment) -> list[st
     return [refusal.code for refusal in refusals]
 
 
-def forget_refusals(cursor: Any, before: Moment, *, most_kept: int, limit: int) -> int:
+def forget_refusals(cursor: Any, before: Moment, *, until: Moment, most_kept: int, limit: int) -> int:
     """Forget the oldest refusals: those from before a moment, and those beyond the `most_kept` newest.
 
     At most `limit` are forgotten at once; returns how many.  An agent that asks for the impossible all
-    the time so pushes out older refusals, but fills no disk.
+    the time so pushes out older refusals, but fills no disk.  What comes later than `until` is counted
+    the next time, so that there is an end.
     """
-    cursor.execute(_FIND_EXCESS, [most_kept])
+    cursor.execute(_FIND_EXCESS, [until, most_kept])
     excess = cursor.fetchone()
     if excess is not None:
         # Those of one instant go together.

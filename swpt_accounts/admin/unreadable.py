@@ -25,7 +25,10 @@ def explain_unreadable(sockets: dict[int, Any], *, is_https: bool) -> None:
             """Answer, and close the connection: what comes next on it is anybody's guess."""
             error = self.request.error
             problem = {"type": "about:blank", "title": error.reason, "status": error.code}
-            body = json.dumps(problem | {"detail": f"The request cannot be read: {error.body}."}).encode()
+            why = (
+                f"The request cannot be read: {error.body}." if error.code < 500 else "It is not your fault."
+            )
+            body = json.dumps(problem | {"detail": why}).encode()
             self.status = f"{error.code} {error.reason}"
             self.response_headers.extend(headers.items())
             self.set_close_on_finish()

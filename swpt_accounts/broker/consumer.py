@@ -211,9 +211,9 @@ class BatchConsumer(dramatiq.Consumer):
             self._read(self._source, left)
 
     def _read(self, source: Source, left: float) -> None:
-        pause = self._leaves_at() - monotonic()
-        if self._waiting and self._in_flight is None and pause > 0:
-            left = min(left, pause)
+        if self._waiting and self._in_flight is None:
+            # Its time may have come since it was looked at; then nothing else would wake us.
+            left = min(left, max(0.0, self._leaves_at() - monotonic()))
         try:
             if self._waiting_bytes >= self._limits.waiting_bytes:
                 source.beat()

@@ -86,7 +86,9 @@ def remove_refusals(tools: Tools) -> int:
     with tools.connection, tools.connection.cursor() as cursor:
         cursor.execute(_REMOVE_SESSIONS, ends)
         before = now - seconds(settings.refusal_retention)
-        return forget_refusals(cursor, before, most_kept=settings.refusal_max_rows, limit=_REMOVE_MANY)
+        return forget_refusals(
+            cursor, before, until=now, most_kept=settings.refusal_max_rows, limit=_REMOVE_MANY
+        )
 
 
 def make_journal_partitions(tools: Tools) -> int:

@@ -12,6 +12,9 @@ from swpt_accounts.log_fields import about_account
 _T = TypeVar("_T")
 _Other = TypeVar("_Other")
 
+# As many accounts of a step may always fail for a reason of their own.
+_FEW: Final = 3
+
 _logger: Final = getLogger(__name__)
 
 
@@ -29,9 +32,10 @@ def attempt_together(
 ) -> _T:
     """Do the step for all these accounts; if it can not be, for those for which it can.
 
-    What the tables refuse shows only when it is stored, and then nothing of the step is stored.  So each
-    account is tried alone, which is taken back, and who fails gets an alarm and is left out.  Errors that
-    are no account's fault come out.
+    What the tables refuse shows only when it is stored, and then nothing of the step is stored.  So those
+    to blame are looked for by bisection, with trials that are taken back; they get an alarm each and are
+    left out.  Errors that are no account's fault come out, and so does the last one if so many accounts
+    fail that the fault must be ours (wire.md section 6 says it of messages).
     """
     try:
         with _taken_back_if_it_fails(cursor):
@@ -39,23 +43,31 @@ def attempt_together(
     except Exception as error:
         if fault_of(error) is not Fault.MESSAGE:
             raise
-    return step([key for key in keys if _goes_alone(cursor, step, key, done)])
+    culprits = _find_culprits(cursor, step, keys)
+    if len(culprits) > max(_FEW, len(keys) // 10):
+        raise next(reversed(culprits.values()))
+    for key, why in culprits.items():
+        _alarm(why, key, done)
+    return step([key for key in keys if key not in culprits])
 
 
-def _goes_alone(
-    cursor: Any, step: Callable[[Sequence[AccountKey]], object], key: AccountKey, done: str
-) -> bool:
+def _find_culprits(
+    cursor: Any, step: Callable[[Sequence[AccountKey]], object], keys: Sequence[AccountKey]
+) -> dict[AccountKey, Exception]:
+    """Those accounts for which the step fails, each with its error; nothing of it stays in the tables."""
     try:
         with _taken_back_if_it_fails(cursor):
-            step([key])
+            step(keys)
             raise _TakeBack
     except _TakeBack:
-        return True
+        return {}
     except Exception as error:
         if fault_of(error) is not Fault.MESSAGE:
             raise
-        _alarm(error, key, done)
-        return False
+        if len(keys) == 1:
+            return {keys[0]: error}
+    middle = len(keys) // 2
+    return _find_culprits(cursor, step, keys[:middle]) | _find_culprits(cursor, step, keys[middle:])
 
 
 class _TakeBack(Exception):
@@ -70,7 +82,7 @@ def _taken_back_if_it_fails(cursor: Any) -> Iterator[None]:
         yield
     except Exception as error:
         if fault_of(error) is Fault.MESSAGE:
-            cursor.execute("ROLLBACK TO SAVEPOINT part")
+            cursor.execute("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
         raise
     cursor.execute("RELEASE SAVEPOINT part")
 

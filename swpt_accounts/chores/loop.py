@@ -1,6 +1,7 @@
 """The loop of the chores: each when its period is over, none disturbed by another."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from logging import getLogger
 from threading import Event
@@ -8,6 +9,7 @@ from time import monotonic
 from typing import Any, Final
 
 import msgspec
+import psycopg2
 
 from swpt_accounts import clock, db, metrics, procedures
 from swpt_accounts.composition import make_bench, make_periods, make_policy
@@ -126,6 +128,9 @@ class Chores:
                 self.enroll()
                 rest = self._do(chore, stop)
             except Exception as error:
+                if fault_of(error) is Fault.OUTAGE and stop.is_set():
+                    self.close()
+                    return 0.0
                 if fault_of(error) is Fault.OUTAGE:
                     # Perhaps only this chore suffers: when we are back, the others have their turn.
                     self._look_at[chore.name] = monotonic() + 2 * self._pause
@@ -139,7 +144,7 @@ class Chores:
                     _logger.exception("ALARM: the chore %r fails; the others go on", chore.name)
             self._look_at[chore.name] = monotonic() + rest
         self._pause = 0.5
-        return max(0.0, min(self._look_at.values()) - monotonic())
+        return max(0.0, min([self._hear_at, *self._look_at.values()]) - monotonic())
 
     def do_all(self, chore: Chore, stop: Event) -> int:
         """Do a chore to its end, whether its period is over or not; returns the rows handled."""
@@ -186,6 +191,13 @@ class Chores:
             self._look_at[name] = self._note_at[name] = 0.0
         self._hear_at = monotonic() + _LONGEST_LOOK_SECONDS
 
+    def interrupt(self) -> None:
+        """Let the database give up the statement at hand; from another thread."""
+        connection = self._connection
+        if connection is not None:
+            with suppress(psycopg2.Error):
+                connection.cancel()
+
     def close(self) -> None:
         """Close the connection to the database."""
         if self._connection is not None:
@@ -208,7 +220,7 @@ class Chores:
         started_at, started = self._clock(), monotonic()
         is_done = False
         while not stop.is_set() and not is_done:
-            handled = errand.step(self._tools(errand))
+            handled = errand.step(msgspec.structs.replace(self._tools(errand), until=started_at))
             self._rows[errand.name] += handled
             is_done = not handled
             if errand.deadline is not None or monotonic() >= started + _TURN_SECONDS:

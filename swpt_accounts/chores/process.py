@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from logging import getLogger
 from threading import Event
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from swpt_accounts.settings import Settings
 
 from .chore import Chore
 from .loop import CHORES, Chores, chosen
+
+_logger: Final = getLogger(__name__)
 
 # Where processors are scarce, those who answer messages come first.
 _NICENESS: Final = 10
@@ -60,27 +63,33 @@ def work(settings: Settings, broker: SmpBroker, stop: Event, chores: tuple[Chore
     """
     outbox = make_outbox(settings, broker)
     outbox.start()
-    lanes = _lanes(settings, outbox, chores)
+    prompt, aside = _lanes(settings, outbox, chores)
     try:
-        with ThreadPoolExecutor(len(lanes), thread_name_prefix="chores") as pool:
-            for future in [pool.submit(_turn_after_turn, lane, stop) for lane in lanes]:
-                future.result()
+        with ThreadPoolExecutor(2, thread_name_prefix="chores") as pool:
+            turns = [pool.submit(_turn_after_turn, lane, stop) for lane in (prompt, aside)]
+            stop.wait()
+            # What it counts or removes can be done again; nobody waits for minutes at the end.
+            aside.interrupt()
+            for turn in turns:
+                turn.result()
     finally:
         outbox.stop(STOP_TIMEOUT_SECONDS)
         broker.close()
 
 
-def _lanes(settings: Settings, outbox: Outbox, chores: tuple[Chore, ...]) -> list[Chores]:
+def _lanes(settings: Settings, outbox: Outbox, chores: tuple[Chore, ...]) -> tuple[Chores, Chores]:
     prompt = tuple(chore for chore in chores if chore.name not in ASIDE)
     aside = tuple(chore for chore in chores if chore.name in ASIDE)
-    lanes = [Chores(settings, outbox, prompt)] if prompt else []
-    return [*lanes, Chores(settings, outbox, aside, publishes=False)] if aside else lanes
+    return Chores(settings, outbox, prompt), Chores(settings, outbox, aside, publishes=False)
 
 
 def _turn_after_turn(lane: Chores, stop: Event) -> None:
     try:
         while not stop.is_set():
             stop.wait(lane.turn(stop))
+    except Exception:
+        _logger.exception("ALARM: the chores fail in a way they should not, and end")
+        raise
     finally:
-        lane.close()
         stop.set()
+        lane.close()

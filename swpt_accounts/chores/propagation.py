@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from swpt_accounts.book import Book
 from swpt_accounts.currency import CurrencySettings
-from swpt_accounts.facts import Facts
+from swpt_accounts.facts import AccountKey, Facts
 from swpt_accounts.faults import Fault, fault_of
 from swpt_accounts.gathering import load_currencies, lock_accounts, settings_of
 from swpt_accounts.limits import MAX_INT64, MIN_INT64
@@ -25,6 +25,7 @@ from swpt_accounts.upkeep import apply_settings
 
 from .chore import Tools
 from .isolation import attempt
+from .telling import tell
 
 # Issuers may change their settings all at once: a step must not read all their jobs.
 _PAGE: Final = 20
@@ -47,13 +48,24 @@ _GET_RUNNING: Final = """
 SELECT pg_snapshot_xmin(s)::text::int8, pg_snapshot_xmax(s)::text::int8 FROM pg_current_snapshot() AS s
 """
 
+# To read an account costs a small part of changing it.  But a root account may be configured often and
+# without a change for anybody, and a step must not read all accounts of a currency then.
+_READ_FOR_ONE: Final = 20
+
 _FIND_ACCOUNTS: Final = """
-SELECT a.debtor_id, a.creditor_id
-FROM account a LEFT JOIN debtor_info i USING (debtor_info_id)
-WHERE a.debtor_id = %(debtor_id)s AND a.creditor_id >= %(first)s AND a.creditor_id <> 0 AND NOT a.deleted
-  AND (a.interest_rate <> %(rate)s OR coalesce(i.iri, '') <> %(iri)s
-       OR coalesce(i.content_type, '') <> %(content_type)s OR coalesce(i.sha256, '') <> %(sha256)s)
-ORDER BY a.debtor_id, a.creditor_id LIMIT %(limit)s
+WITH seen AS MATERIALIZED (
+    SELECT creditor_id, deleted, interest_rate, debtor_info_id FROM account
+    WHERE debtor_id = %(debtor_id)s AND creditor_id >= %(first)s
+    ORDER BY debtor_id, creditor_id LIMIT %(read)s
+), behind AS (
+    SELECT creditor_id FROM seen LEFT JOIN debtor_info i USING (debtor_info_id)
+    WHERE creditor_id <> 0 AND NOT deleted
+      AND (interest_rate <> %(rate)s OR coalesce(i.iri, '') <> %(iri)s
+           OR coalesce(i.content_type, '') <> %(content_type)s OR coalesce(i.sha256, '') <> %(sha256)s)
+    ORDER BY creditor_id LIMIT %(limit)s
+)
+SELECT (SELECT array_agg(creditor_id ORDER BY creditor_id) FROM behind),
+    (SELECT max(creditor_id) FROM seen), (SELECT count(*) FROM seen)
 """
 
 # Not if the job has been requested anew meanwhile: then it has started over already.
@@ -76,8 +88,15 @@ class _Job(NamedTuple):
     next_creditor_id: int | None
 
 
+class _Found(NamedTuple):
+    """Accounts that are behind the settings, and where to go on; None: the pass is over."""
+
+    keys: list[AccountKey]
+    next_creditor_id: int | None
+
+
 def propagate_settings(tools: Tools) -> int:
-    """Do the next step of the oldest job that can go on; counts accounts, and ends of passes.
+    """Do the next step of the oldest job that can go on; counts accounts, and steps that find none.
 
     A job that fails keeps no other from going on; its error comes out when there is nothing else to do.
     """
@@ -134,15 +153,12 @@ def _step(cursor: Any, job: _Job, tools: Tools) -> tuple[int, Stored | None]:
         job = _begin_pass(cursor, job)
         if job.next_creditor_id is None:
             return 0, None
-    keys = _find_accounts(cursor, job, tools.rows)
-    if not keys:
-        return _end_pass(cursor, job), None
-    stored = _apply(cursor, keys, tools)
-    last = keys[-1][1]
-    if last == MAX_INT64:
-        return _end_pass(cursor, job), stored
-    _go_on(cursor, job._replace(next_creditor_id=last + 1))
-    return len(keys), stored
+    found = _find_accounts(cursor, job, tools.rows)
+    stored = _apply(cursor, found.keys, tools) if found.keys else None
+    if found.next_creditor_id is None:
+        return len(found.keys) + _end_pass(cursor, job), stored
+    _go_on(cursor, job._replace(next_creditor_id=found.next_creditor_id))
+    return max(1, len(found.keys)), stored
 
 
 def _begin_pass(cursor: Any, job: _Job) -> _Job:
@@ -174,12 +190,12 @@ def _settings(cursor: Any, debtor_id: int) -> CurrencySettings | None:
     return None if currency is None else currency.settings
 
 
-def _find_accounts(cursor: Any, job: _Job, limit: int) -> list[tuple[int, int]]:
+def _find_accounts(cursor: Any, job: _Job, limit: int) -> _Found:
     """The next accounts whose rate or info differs; without settings there are none."""
     settings = _settings(cursor, job.debtor_id)
     if settings is None:
-        return []
-    info = settings.debtor_info
+        return _Found([], None)
+    info, read = settings.debtor_info, _READ_FOR_ONE * limit
     cursor.execute(
         _FIND_ACCOUNTS,
         {
@@ -189,13 +205,20 @@ def _find_accounts(cursor: Any, job: _Job, limit: int) -> list[tuple[int, int]]:
             "iri": info.iri,
             "content_type": info.content_type,
             "sha256": info.sha256,
+            "read": read,
             "limit": limit,
         },
     )
-    return [(debtor_id, creditor_id) for debtor_id, creditor_id in cursor.fetchall()]
+    behind, last, count = cursor.fetchone()
+    keys = [(job.debtor_id, creditor_id) for creditor_id in behind or ()]
+    if len(keys) == limit:
+        last = keys[-1][1]
+    elif count < read:
+        return _Found(keys, None)
+    return _Found(keys, None if last == MAX_INT64 else last + 1)
 
 
-def _apply(cursor: Any, keys: list[tuple[int, int]], tools: Tools) -> Stored | None:
+def _apply(cursor: Any, keys: list[AccountKey], tools: Tools) -> Stored | None:
     bench = tools.bench
     accounts = lock_accounts(cursor, keys, bench.infos)
     currencies = load_currencies(cursor, [keys[0][0]])
@@ -208,4 +231,6 @@ def _apply(cursor: Any, keys: list[tuple[int, int]], tools: Tools) -> Stored | N
             "brought to the settings of its currency",
             otherwise=False,
         )
-    return store(cursor, book, bench.infos, bench.publisher_key)
+    stored = store(cursor, book, bench.infos, bench.publisher_key)
+    tell(book)
+    return stored

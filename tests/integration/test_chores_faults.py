@@ -3,6 +3,7 @@
 import logging
 import threading
 from contextlib import ExitStack
+from itertools import pairwise
 from threading import Event
 from typing import Any, ClassVar
 
@@ -289,6 +290,25 @@ def test_many_issuers_at_once_are_served_one_after_another(stand):
         assert stand.rows("SELECT min(debtor_id) FROM settings_propagation WHERE barrier IS NULL") == [(2,)]
         wait_until(lambda: keeper.do("propagate settings") == 0 == stand.count("settings_propagation"))
     assert max(CountingCursor.sizes) == 20
+
+
+def test_settings_that_change_nothing_are_no_long_step(stand):
+    """However many accounts have the settings already, a step reads some of them, and the next goes on."""
+    populate(stand, 5000, interest=0.0)
+    stand.execute("UPDATE account SET interest_rate = 5 WHERE creditor_id >= 10000 AND creditor_id <> 14000")
+    stand.apply(configure(ROOT, config_data='{"rate":5}', negligible_amount=1e30, seqnum=8))
+    with housekeeping(stand.postgres_url, chores=only("propagate settings")) as keeper:
+        positions: list[Any] = [None]
+        while positions[-1] != 0:
+            keeper.chores.turn(Event())
+            keeper.chores._look_at["propagate settings"] = 0.0
+            positions.append(
+                stand.value("SELECT coalesce(max(next_creditor_id), 0) FROM settings_propagation")
+            )
+    assert stand.value("SELECT count(*) FROM account WHERE interest_rate = 5") == 5002 - 1
+    steps = [later - one for one, later in pairwise(positions[1:]) if one > 10000 and later]
+    assert len(steps) >= 1
+    assert max(steps) <= 20 * 500
 
 
 def test_issuers_that_have_to_wait_keep_no_other_waiting(stand, keeper):

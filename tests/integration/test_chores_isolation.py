@@ -2,6 +2,7 @@
 
 import logging
 
+import psycopg2
 import pytest
 
 from swpt_accounts.limits import MAX_INT64
@@ -100,3 +101,26 @@ def test_a_root_account_waits_also_for_those_who_left_before_it(stand, keeper):
     keeper.do(TEND)
     assert stand.account(ROOT).is_deleted
     assert [found for found in find_violations(stand.postgres_url) if found[0] != "nothing waits"] == []
+
+
+def test_a_fault_of_ours_is_no_accounts_fault(stand, keeper):
+    """When so many accounts of a step fail, the chore fails, loudly, and blames none of them."""
+    stand.apply(*issue(ALICE, 1000), *(configure(creditor_id) for creditor_id in range(2000, 2010)))
+    stand.execute(
+        "UPDATE account SET interest = 5.5, last_transfer_number = %s WHERE creditor_id <> 0", MAX_INT64
+    )
+    keeper.now += DAY
+    with pytest.raises(psycopg2.errors.NumericValueOutOfRange):
+        keeper.do(TEND)
+    assert stand.value("SELECT count(*) FROM journal WHERE coordinator_type = 'interest'") == 0
+
+
+def test_many_accounts_have_few_to_blame(stand, keeper, caplog):
+    """Two of two hundred are found, and the others are paid in the same step."""
+    stand.apply(*issue(ALICE, 1000), *(configure(creditor_id) for creditor_id in range(2000, 2190)))
+    stand.execute("UPDATE account SET interest = 5.5 WHERE creditor_id <> 0")
+    stand.execute("UPDATE account SET last_transfer_number = %s WHERE creditor_id IN (2003, 2150)", MAX_INT64)
+    keeper.now += DAY
+    assert keeper.do(TEND) == 191 - 2
+    assert [alarm.split()[2] for alarm in alarms(caplog)] == ["2003", "2150"]
+    assert stand.value("SELECT count(*) FROM journal WHERE coordinator_type = 'interest'") == 191 - 2

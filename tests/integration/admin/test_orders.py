@@ -70,7 +70,9 @@ def test_dead_letters_are_returned_and_discarded(desk):
         ("return", {"ids": [999]}, 409),
         ("return", {"ids": []}, 422),
         ("return", {"ids": [0]}, 422),
-        ("return", {"ids": ["1"]}, 422),
+        ("return", {"ids": ["999"]}, 409),
+        ("return", {"ids": ["01"]}, 422),
+        ("return", {"ids": ["-1"]}, 422),
         ("return", {"ids": [1.0]}, 422),
         ("return", {"ids": [True]}, 422),
         ("return", {"ids": [2**63]}, 422),
@@ -195,7 +197,7 @@ def test_a_list_that_takes_too_long_says_where_to_go_on(desk, monkeypatch):
     told = desk.post(OTHER_AGENT + "/park", status=409)["detail"]
     after = int(told.rpartition("=")[2])
     assert told.endswith(f"up to row {after} of the outbox: go on behind it, with after={after}")
-    after = int(desk.post(AGENT + "/park", {"after": after})["next_after"])
+    after = desk.post(AGENT + "/park", {"after": after})["next_after"]
     assert desk.post(OTHER_AGENT + "/park", {"after": after})["rows"] == 1
     assert [is_parked for _, is_parked in waiting(desk.stand)] == [False, False, True, True, False, True]
 
@@ -228,8 +230,8 @@ def test_unreadable_rows_are_told_and_settled(desk):
     assert [(one["last_failure"], one["is_parked"]) for one in listed] == [("unreadable", True)] * 2
     first, second = (one["outbox_id"] for one in listed)
     assert desk.get("/outbox")["failed_rows"] == 2
-    assert desk.post("/outbox/rows/release", {"ids": [int(first)]}) == {"ids": [first]}
-    desk.post("/outbox/rows/discard", {"ids": [int(second)]}, status=422)
+    assert desk.post("/outbox/rows/release", {"ids": [first]}) == {"ids": [first]}
+    desk.post("/outbox/rows/discard", {"ids": [second]}, status=422)
     assert desk.post("/outbox/rows/discard", {"ids": [int(second)], "note": "lost"}) == {"ids": [second]}
     assert "set aside as unreadable" in desk.post("/outbox/rows/release", {"ids": [1]}, status=409)["detail"]
     assert [row["outbox_id"] for row in desk.get("/outbox/rows")["items"]] == [first]

@@ -76,12 +76,18 @@ def test_old_refusals_and_sessions_are_forgotten(desk, keeper):
 
 
 def test_too_many_refusals_push_out_the_oldest(desk):
-    """Whoever asks for the impossible all the time fills no disk: REFUSAL_MAX_ROWS are kept."""
+    """Whoever asks for the impossible all the time fills no disk: REFUSAL_MAX_ROWS are kept.
+
+    What comes while they are counted waits for the next time.
+    """
     for serial in range(8):
         desk.stand.replace(clock=lambda at=NOW + serial: at)
         desk.stand.apply(request(coordinator_request_id=serial))
     with housekeeping(desk.stand.postgres_url, REFUSAL_MAX_ROWS="3") as keeper:
-        assert keeper.do("remove refusals") == 5
+        keeper.now = NOW + 6
+        assert keeper.do("remove refusals") == 4
+        keeper.now = NOW + 7
+        assert keeper.do("remove refusals") == 1
         assert keeper.do("remove refusals") == 0
     rows = desk.stand.rows("SELECT coordinator_request_id FROM refusal ORDER BY 1")
     assert rows == [(5,), (6,), (7,)]

@@ -156,6 +156,43 @@ def test_the_wait_for_company_has_an_end(transport):
     assert [len(batch) for batch in server.batches] == [8, 1]
 
 
+class Recorder:
+    """A source from which nothing comes, and which knows for how long it was asked."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def receive(self, timeout: float) -> list[Delivery]:
+        """Nothing."""
+        self.waits.append(timeout)
+        return []
+
+    def beat(self) -> None:
+        """Nobody listens."""
+
+    def ack(self, tag: int) -> None:
+        """Nothing was delivered."""
+
+    requeue = ack
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def test_what_may_leave_now_is_not_slept_over(transport):
+    """Its time can come between two looks at the clock; then nobody else would wake the consumer."""
+    server = Server(transport, limits=BatchLimits(apart_seconds=0.0))
+    consumer = server.broker.consume(QUEUE, timeout=60_000)
+    send(transport, b"0")
+    consumer._turn(1.0)
+    consumer._turn(1.0)
+    assert consumer._waiting
+    consumer._source = source = Recorder()
+    consumer._turn(60.0)
+    assert source.waits == [0.0]
+    consumer.close()
+
+
 def test_single_messages_wait_for_nobody(transport):
     """After a small batch the next one leaves at once: a quiet server answers without delay."""
     server = Server(transport, limits=BatchLimits(apart_seconds=3600.0))
