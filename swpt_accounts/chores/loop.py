@@ -1,7 +1,6 @@
 """The loop of the chores: each when its period is over, none disturbed by another."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from logging import getLogger
 from threading import Event
@@ -9,7 +8,6 @@ from time import monotonic
 from typing import Any, Final
 
 import msgspec
-import psycopg2
 
 from swpt_accounts import clock, db, metrics, procedures
 from swpt_accounts.composition import make_bench, make_periods, make_policy
@@ -128,9 +126,6 @@ class Chores:
                 self.enroll()
                 rest = self._do(chore, stop)
             except Exception as error:
-                if fault_of(error) is Fault.OUTAGE and stop.is_set():
-                    self.close()
-                    return 0.0
                 if fault_of(error) is Fault.OUTAGE:
                     # Perhaps only this chore suffers: when we are back, the others have their turn.
                     self._look_at[chore.name] = monotonic() + 2 * self._pause
@@ -190,13 +185,6 @@ class Chores:
         for name in find_requested(self._tools().connection) & self._look_at.keys():
             self._look_at[name] = self._note_at[name] = 0.0
         self._hear_at = monotonic() + _LONGEST_LOOK_SECONDS
-
-    def interrupt(self) -> None:
-        """Let the database give up the statement at hand; from another thread."""
-        connection = self._connection
-        if connection is not None:
-            with suppress(psycopg2.Error):
-                connection.cancel()
 
     def close(self) -> None:
         """Close the connection to the database."""

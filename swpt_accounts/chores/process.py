@@ -8,9 +8,8 @@ nothing, and nobody waits for, goes in a lane aside.
 import os
 import signal
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from logging import getLogger
-from threading import Event
+from threading import Event, Thread
 from typing import Any, Final
 
 from swpt_accounts.broker import SmpBroker
@@ -25,6 +24,9 @@ _logger: Final = getLogger(__name__)
 
 # Where processors are scarce, those who answer messages come first.
 _NICENESS: Final = 10
+
+# How long the end waits for a statement aside.
+_ASIDE_SECONDS: Final = 2.0
 
 ASIDE: Final = frozenset(
     {
@@ -63,15 +65,20 @@ def work(settings: Settings, broker: SmpBroker, stop: Event, chores: tuple[Chore
     """
     outbox = make_outbox(settings, broker)
     outbox.start()
-    prompt, aside = _lanes(settings, outbox, chores)
+    failures: list[Exception] = []
+    prompt, aside = (
+        Thread(target=_turn_after_turn, args=(lane, stop, failures), name="chores", daemon=True)
+        for lane in _lanes(settings, outbox, chores)
+    )
     try:
-        with ThreadPoolExecutor(2, thread_name_prefix="chores") as pool:
-            turns = [pool.submit(_turn_after_turn, lane, stop) for lane in (prompt, aside)]
-            stop.wait()
-            # What it counts or removes can be done again; nobody waits for minutes at the end.
-            aside.interrupt()
-            for turn in turns:
-                turn.result()
+        prompt.start()
+        aside.start()
+        stop.wait()
+        prompt.join()
+        # What it counts or removes can be done again: the end of the process ends it.
+        aside.join(_ASIDE_SECONDS)
+        if failures:
+            raise failures[0]
     finally:
         outbox.stop(STOP_TIMEOUT_SECONDS)
         broker.close()
@@ -83,13 +90,13 @@ def _lanes(settings: Settings, outbox: Outbox, chores: tuple[Chore, ...]) -> tup
     return Chores(settings, outbox, prompt), Chores(settings, outbox, aside, publishes=False)
 
 
-def _turn_after_turn(lane: Chores, stop: Event) -> None:
+def _turn_after_turn(lane: Chores, stop: Event, failures: list[Exception]) -> None:
     try:
         while not stop.is_set():
             stop.wait(lane.turn(stop))
-    except Exception:
+    except Exception as error:
         _logger.exception("ALARM: the chores fail in a way they should not, and end")
-        raise
+        failures.append(error)
     finally:
         stop.set()
         lane.close()

@@ -25,6 +25,11 @@ SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%%debtor_summary%%'
 """
 
+CONNECTED = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'swpt_accounts chores'
+"""
+
 
 @pytest.fixture
 def settings(stand) -> Settings:
@@ -68,6 +73,13 @@ def test_a_count_that_takes_long_delays_no_announcement(stand, settings):
         assert stand.value(WAITING) == 1
         lock.rollback()
         wait_until(lambda: stand.count("debtor_summary") == 1)
+
+
+def test_the_end_does_not_wait_for_a_count(stand, settings):
+    """What is done aside can be done again; its connection ends with the statement or the process."""
+    with locking(stand.postgres_url, "LOCK TABLE debtor_summary IN ACCESS EXCLUSIVE MODE"), working(settings):
+        wait_until(lambda: stand.value(WAITING) == 1)
+    wait_until(lambda: stand.value(CONNECTED) == 0)
 
 
 def test_a_lane_that_fails_badly_ends_all(stand, settings):
