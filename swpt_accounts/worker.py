@@ -1,14 +1,13 @@
 """The worker process: Dramatiq's worker on our broker, until SIGTERM or SIGINT."""
 
-import signal
-from threading import Event
-from typing import Any, Final
+from typing import Final
 
 import dramatiq
 
 from .broker import SmpBroker
 from .composition import make_worker_broker, prepare_database
 from .settings import Settings
+from .stopping import stop_on_signals
 
 # One batch is out at a time, so a second thread would find nothing to do.
 _THREADS: Final = 1
@@ -21,13 +20,7 @@ def run(settings: Settings) -> int:
 
     Raises OperatorError, psycopg2.OperationalError or BrokerProblem if the start fails.
     """
-    stop = Event()
-
-    def on_signal(number: int, frame: Any) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    stop = stop_on_signals()
     worker = start(settings, make_worker_broker(settings))
     stop.wait()
     # If the broker takes nothing, a thread may wait with a batch that is committed: what is left

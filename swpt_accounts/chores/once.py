@@ -1,11 +1,10 @@
 """All chores once, now, with a table at the end: for operators and for tests."""
 
-import signal
 import time
 from collections.abc import Sequence
 from logging import getLogger
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +16,7 @@ from swpt_accounts.inspection.chores import ChoreState, list_chores
 from swpt_accounts.moments import MICROSECONDS, render_timestamp
 from swpt_accounts.outbox import Outbox
 from swpt_accounts.settings import Settings
+from swpt_accounts.stopping import stop_on_signals
 
 from .chore import Chore
 from .loop import Chores, chosen
@@ -30,13 +30,7 @@ _logger: Final = getLogger(__name__)
 def run_once(settings: Settings, only: Sequence[str]) -> int:
     """Do the chores to their end, whether their periods are over or not, and print how they went."""
     chores = chosen(only)
-    stop = Event()
-
-    def on_signal(number: int, frame: Any) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    stop = stop_on_signals()
     prepare_database(settings)
     broker = make_broker(settings)
     broker.count_messages(settings.protocol_broker_queue)

@@ -6,16 +6,16 @@ nothing, and nobody waits for, goes in a lane aside.
 """
 
 import os
-import signal
 from collections.abc import Sequence
 from logging import getLogger
 from threading import Event, Thread
-from typing import Any, Final
+from typing import Final
 
 from swpt_accounts.broker import SmpBroker
 from swpt_accounts.composition import STOP_TIMEOUT_SECONDS, make_broker, make_outbox, prepare_database
 from swpt_accounts.outbox import Outbox
 from swpt_accounts.settings import Settings
+from swpt_accounts.stopping import stop_on_signals
 
 from .chore import Chore
 from .loop import CHORES, Chores, chosen
@@ -44,13 +44,7 @@ def run(settings: Settings, only: Sequence[str] = ()) -> int:
     """Do the chores until SIGTERM or SIGINT; the steps at hand are finished."""
     chores = chosen(only)
     os.nice(_NICENESS)
-    stop = Event()
-
-    def on_signal(number: int, frame: Any) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    stop = stop_on_signals()
     prepare_database(settings)
     broker = make_broker(settings)
     broker.count_messages(settings.protocol_broker_queue)  # A wrong address is told at once.

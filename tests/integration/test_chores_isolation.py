@@ -103,6 +103,20 @@ def test_a_root_account_waits_also_for_those_who_left_before_it(stand, keeper):
     assert [found for found in find_violations(stand.postgres_url) if found[0] != "nothing waits"] == []
 
 
+def test_the_only_account_of_a_step_is_left_out_too(stand, keeper, caplog):
+    """Nothing is left to do then, and the pass ends."""
+    stand.apply(*issue(ALICE, 1000))
+    stand.execute(
+        "UPDATE account SET interest = 5.5, last_transfer_number = %s WHERE creditor_id <> 0", MAX_INT64
+    )
+    clear_outbox(stand)
+    keeper.now += DAY
+    assert keeper.do(TEND) == 0
+    assert principals(stand) == {ROOT: -1000, ALICE: 1000}
+    assert stand.count("outbox") == 0
+    assert len(alarms(caplog)) == 1
+
+
 def test_a_fault_of_ours_is_no_accounts_fault(stand, keeper):
     """When so many accounts of a step fail, the chore fails, loudly, and blames none of them."""
     stand.apply(*issue(ALICE, 1000), *(configure(creditor_id) for creditor_id in range(2000, 2010)))
