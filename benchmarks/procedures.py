@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from swpt_accounts import clock, db
+from swpt_accounts.account_memory import AccountMemory
 from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.broker.settlement import OnSettled, Settlement
@@ -95,7 +96,9 @@ class Workbench:
         self._outbox.start()
         self.connection = db.connect(postgres_url, "benchmark", key_lookups_only=True)
         self._outbox.sign_in(self.connection)
-        self._bench: Bench = make_bench(settings, self._outbox, DebtorInfos(), make_policy(settings))
+        self._bench: Bench = make_bench(
+            settings, self._outbox, DebtorInfos(), AccountMemory(), make_policy(settings)
+        )
 
     def apply(self, items: Sequence[Delivered]) -> Applied:
         """Commit a batch, and publish its events."""

@@ -93,6 +93,8 @@ class Book:
 
     def created_accounts(self) -> list[Account]:
         """The accounts that did not exist before, in the order in which they have to be inserted."""
+        if len(self.accounts) == len(self.originals):  # nearly always: `originals` are among them
+            return []
         return [self.accounts[key] for key in sorted(self.accounts.keys() - self.originals.keys())]
 
     def changed_accounts(self) -> list[tuple[Account, Account]]:
@@ -107,9 +109,11 @@ class Book:
     def interest_alarms(self) -> list[Alarm]:
         """One for each account whose interest had to be cut (accounting.md section 2)."""
         return [
-            Alarm("interest out of bounds", (new.debtor_id, new.creditor_id))
-            for old, new in self.changed_accounts()
-            if abs(new.interest) >= INTEREST_BOUND > abs(old.interest)
+            Alarm("interest out of bounds", key)
+            for key, new in self.accounts.items()
+            if abs(new.interest) >= INTEREST_BOUND
+            and (old := self.originals.get(key)) is not None
+            and abs(old.interest) < INTEREST_BOUND
         ]
 
     # -- changes -------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import dramatiq
 import psycopg2
 
 from . import clock, db
+from .account_memory import AccountMemory
 from .actors import declare_actors
 from .admission import make_admission
 from .broker import BatchLimits, MemorySmpBroker, MemoryTransport, RabbitmqSmpBroker, SmpBroker
@@ -68,11 +69,14 @@ def make_periods(settings: Settings, policy: Policy) -> Periods:
     )
 
 
-def make_bench(settings: Settings, outbox: Outbox, infos: DebtorInfos, policy: Policy) -> Bench:
+def make_bench(
+    settings: Settings, outbox: Outbox, infos: DebtorInfos, memory: AccountMemory, policy: Policy
+) -> Bench:
     """What transactions of this process work with."""
     return Bench(
         policy=policy,
         infos=infos,
+        memory=memory,
         publisher_key=outbox.publisher_key,
         queue=settings.protocol_broker_queue,
         dead_letter_max_open=settings.dead_letter_max_open,
@@ -176,7 +180,7 @@ def equip_worker(settings: Settings, broker: SmpBroker, gate: Gate) -> Processor
         make_policy(settings),
         outbox,
         gate,
-        partial(make_bench, settings, outbox, infos),
+        partial(make_bench, settings, outbox, infos, AccountMemory()),
         settings.max_delivery_attempts,
     )
     broker.add_middleware(WorkerLifecycle(settings, processor, outbox))

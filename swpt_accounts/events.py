@@ -206,12 +206,13 @@ def envelop(event: Event, body: bytes | None = None) -> Envelope:
     if body is None:
         body = _encoder.encode(event)
     debtor_id, creditor_id = event.debtor_id, event.creditor_id
-    if isinstance(event, CoordinatorEvent):
+    kind = type(event).__name__
+    if isinstance(event, (PreparedTransfer, FinalizedTransfer, RejectedTransfer)):
         coordinator_id = event.coordinator_id
         return Envelope(
             TO_COORDINATORS,
             hex_key(coordinator_id),
-            type(event).__name__,
+            kind,
             debtor_id,
             creditor_id,
             event.coordinator_type,
@@ -230,4 +231,4 @@ def envelop(event: Event, body: bytes | None = None) -> Envelope:
         mandatory = not (
             isinstance(event, AccountUpdate) and event.config_flags & limits.SCHEDULED_FOR_DELETION_FLAG
         )
-    return Envelope(exchange, key, type(event).__name__, debtor_id, creditor_id, None, None, mandatory, body)
+    return Envelope(exchange, key, kind, debtor_id, creditor_id, None, None, mandatory, body)

@@ -1,15 +1,18 @@
 """Gathers the facts of a batch: locks its accounts in key order, then loads what the rules ask for."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import lru_cache
 from logging import getLogger
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
+
+import msgspec
 
 from . import statements as sql
+from .account_memory import UNKNOWN, AccountMemory
 from .accounts import Account
 from .currency import DebtorInfo
 from .debtor_infos import DebtorInfos
-from .facts import AccountKey, Credit, CreditKey, Currency, Facts, TransferKey
+from .facts import AccountKey, Credit, CreditKey, Currency, Facts, TransferKey, request_key
 from .faults import BatchConflictError
 from .limits import ROOT_CREDITOR_ID
 from .messages import ConfigureAccount, FinalizeTransfer, Message, PendingBalanceChange, PrepareTransfer
@@ -23,36 +26,48 @@ _logger: Final = getLogger(__name__)
 
 _INFO: Final = sql.ACCOUNT_COLUMNS.index("debtor_info_id")
 
+# A row of `sql.ACCOUNT_ROW`: the fields of an account, but with the number of the info, and the version.
+_ROW_TYPES: Final = tuple(
+    int if kind is DebtorInfo else kind for kind in (*get_type_hints(Account).values(), int)
+)
+_read_rows: Final = msgspec.json.Decoder(list[tuple[_ROW_TYPES]]).decode  # type: ignore[valid-type]
+
 settings_of = lru_cache(maxsize=4096)(parse_root_config)
 """`schemas.parse_root_config`, remembered: a root configuration is parsed once, not once a batch."""
 
 
 def gather(
-    cursor: Any, messages: Sequence[Message], policy: Policy, infos: DebtorInfos, clock: Callable[[], Moment]
+    cursor: Any,
+    messages: Sequence[Message],
+    policy: Policy,
+    infos: DebtorInfos,
+    memory: AccountMemory,
+    clock: Callable[[], Moment],
 ) -> Facts:
     """Lock and load everything that the messages can touch, then read the moment.
 
-    Raises BatchConflictError if another worker changed the picture in between: the transaction
-    has to be tried again.
+    The transfers that are finalized are read before the locks, because they tell whom to lock.  If one
+    of them has ended in between, that is noticed here or when it is deleted: then BatchConflictError
+    is raised, and the transaction has to be tried again.
     """
     prepares = [m for m in messages if isinstance(m, PrepareTransfer)]
     finalizes = [m for m in messages if isinstance(m, FinalizeTransfer)]
     balance_changes = [m for m in messages if isinstance(m, PendingBalanceChange)]
     configures = [m for m in messages if isinstance(m, ConfigureAccount)]
 
-    recipients = _find_recipients(cursor, finalizes)
+    prepared = _load_transfers(cursor, finalizes)
     touched = {(m.debtor_id, m.creditor_id) for m in configures}
     touched.update((m.debtor_id, m.creditor_id) for m in prepares)
     touched.update((m.debtor_id, m.creditor_id) for m in balance_changes)
-    for (debtor_id, creditor_id, _), recipient_id in recipients.items():
+    for (debtor_id, creditor_id, _), transfer in prepared.items():
         touched.add((debtor_id, creditor_id))
-        touched.add((debtor_id, recipient_id))
+        touched.add((debtor_id, transfer.recipient_creditor_id))
     if finalizes and prepares:
         touched.update(_recipients_within(prepares, finalizes))
 
-    accounts = lock_accounts(cursor, touched, infos)
-    prepared = _load_transfers(cursor, finalizes, prepares)
-    _check_recipients(recipients, prepared, accounts.keys() | touched, finalizes)
+    accounts = lock_accounts(cursor, touched, infos, memory)
+    _check_senders(prepared, accounts)
+    _load_repeated(cursor, prepares, prepared)
     reachable = _find_reachable(cursor, prepares, touched)
     debtor_ids, creates_accounts = _debtors_to_load(touched, accounts)
     currencies = load_currencies(cursor, debtor_ids, creates_accounts=creates_accounts)
@@ -68,25 +83,42 @@ def gather(
     )
 
 
-def lock_accounts(cursor: Any, keys: Iterable[AccountKey], infos: DebtorInfos) -> dict[AccountKey, Account]:
-    """Lock the existing ones of these accounts in key order, and load them."""
+def lock_accounts(
+    cursor: Any, keys: Iterable[AccountKey], infos: DebtorInfos, memory: AccountMemory | None = None
+) -> dict[AccountKey, Account]:
+    """Lock the existing ones of these accounts in key order, and load those that `memory` does not know."""
     ordered = sorted(keys)
     if not ordered:
         return {}
-    sql.LOCK_ACCOUNTS.run(cursor, arrays(("debtor_id", "creditor_id"), ordered))
-    return accounts_of(cursor, cursor.fetchall(), infos)
+    known = {} if memory is None else memory.recall(cursor.connection, ordered)
+    rows = [(*key, known[key][0] if key in known else UNKNOWN) for key in ordered]
+    sql.LOCK_ACCOUNTS.run(cursor, arrays(("debtor_id", "creditor_id", "version"), rows))
+    found: dict[AccountKey, str | None] = {(row[0], row[1]): row[2] for row in cursor.fetchall()}
+    fresh = _read_accounts(cursor, [text for text in found.values() if text is not None], infos, memory)
+    return {key: known[key][1] if text is None else fresh[key] for key, text in found.items()}
 
 
 def accounts_of(cursor: Any, rows: Sequence[Any], infos: DebtorInfos) -> dict[AccountKey, Account]:
-    """Rows of the table `account` as accounts, in the order of the rows."""
+    """Rows that hold `statements.ACCOUNT_ROW` alone as accounts, in the order of the rows."""
+    return _read_accounts(cursor, [text for (text,) in rows], infos, None)
+
+
+def _read_accounts(
+    cursor: Any, texts: Sequence[str], infos: DebtorInfos, memory: AccountMemory | None
+) -> dict[AccountKey, Account]:
+    if not texts:
+        return {}
+    # PostgreSQL writes -0.0 as an integer, which has no sign in JSON.
+    text = f"[{','.join(texts)}]".replace("-0,", "-0.0,")
+    rows: list[Any] = _read_rows(text)
     known = infos.load(cursor, {row[_INFO] for row in rows})
-    return {(row[0], row[1]): _account(row, known) for row in rows}
-
-
-def _account(row: Any, known: dict[int, DebtorInfo]) -> Account:
-    values = list(row)
-    values[_INFO] = known[values[_INFO]]
-    return Account(*values)
+    accounts = {}
+    for row in rows:
+        account = Account(*row[:_INFO], known[row[_INFO]], *row[_INFO + 1 : -1])  # type: ignore[call-arg]
+        accounts[row[0], row[1]] = account
+        if memory is not None:
+            memory.keep(row[-1], [account])
+    return accounts
 
 
 def _debtors_to_load(
@@ -128,18 +160,6 @@ def _currency(debtor_id: int, config_data: str) -> Currency:
     return Currency(config_data, settings)
 
 
-def _transfer_keys(finalizes: Sequence[FinalizeTransfer]) -> list[TransferKey]:
-    return sorted({(m.debtor_id, m.creditor_id, m.transfer_id) for m in finalizes})
-
-
-def _find_recipients(cursor: Any, finalizes: Sequence[FinalizeTransfer]) -> dict[TransferKey, int]:
-    keys = _transfer_keys(finalizes)
-    if not keys:
-        return {}
-    sql.FIND_RECIPIENTS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
-    return {(row[0], row[1], row[2]): row[3] for row in cursor.fetchall()}
-
-
 def _recipients_within(
     prepares: Sequence[PrepareTransfer], finalizes: Sequence[FinalizeTransfer]
 ) -> set[AccountKey]:
@@ -159,39 +179,38 @@ def _recipients_within(
 
 
 def _load_transfers(
-    cursor: Any, finalizes: Sequence[FinalizeTransfer], prepares: Sequence[PrepareTransfer]
+    cursor: Any, finalizes: Sequence[FinalizeTransfer]
 ) -> dict[TransferKey, PreparedTransfer]:
-    """The prepared transfers of the batch, read under the locks of their senders."""
-    rows = []
-    keys = _transfer_keys(finalizes)
-    if keys:
-        sql.LOAD_TRANSFERS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
-        rows += cursor.fetchall()
-    if prepares:
-        requests = {
-            (m.debtor_id, m.creditor_id, m.coordinator_type, m.coordinator_id, m.coordinator_request_id)
-            for m in prepares
-        }
-        sql.LOAD_REPEATED.run(cursor, arrays(sql.REQUEST_KEY, sorted(requests)))
-        rows += cursor.fetchall()
-    return {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in rows}
+    """The prepared transfers that the messages finalize.
+
+    One that is committed only after this has not been announced yet: who finalizes it has guessed its id.
+    """
+    if not finalizes:
+        return {}
+    keys = sorted({(m.debtor_id, m.creditor_id, m.transfer_id) for m in finalizes})
+    sql.LOAD_TRANSFERS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
+    return {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
 
 
-def _check_recipients(
-    recipients: dict[TransferKey, int],
-    prepared: dict[TransferKey, PreparedTransfer],
-    locked: Iterable[AccountKey],
-    finalizes: Sequence[FinalizeTransfer],
+def _check_senders(prepared: Iterable[TransferKey], accounts: Container[AccountKey]) -> None:
+    """Nobody purges an account that has prepared transfers; so those of a missing one have ended."""
+    if not all(key[:2] in accounts for key in prepared):
+        raise BatchConflictError("a transfer was finalized, and its sender purged, by another worker")
+
+
+def _load_repeated(
+    cursor: Any, prepares: Sequence[PrepareTransfer], prepared: dict[TransferKey, PreparedTransfer]
 ) -> None:
-    """Make sure that both parties of every transfer that may be finalized are locked."""
-    locked = set(locked)
-    for key in _transfer_keys(finalizes):
-        transfer = prepared.get(key)
-        if transfer is None or key in recipients:
-            continue
-        parties = {key[:2], (key[0], transfer.recipient_creditor_id)}
-        if not parties <= locked:
-            raise BatchConflictError("a transfer was prepared while the batch was gathered")
+    """Add the prepared transfers of earlier deliveries of the same requests, under the senders' locks."""
+    if not prepares:
+        return
+    requests = {request_key(m) for m in prepares}
+    known = {request_key(transfer) for transfer in prepared.values()}
+    sql.LOAD_REPEATED.run(cursor, arrays(sql.REQUEST_KEY, sorted(requests)))
+    repeated = [PreparedTransfer(*row) for row in cursor.fetchall()]
+    if not (known & requests) <= {request_key(transfer) for transfer in repeated}:
+        raise BatchConflictError("a transfer was finalized by another worker")
+    prepared.update({(t.debtor_id, t.creditor_id, t.transfer_id): t for t in repeated})
 
 
 def _find_reachable(

@@ -13,6 +13,7 @@ import msgspec
 
 from . import metrics
 from . import statements as sql
+from .account_memory import AccountMemory
 from .book import Alarm
 from .broker.batch import Delivered
 from .broker.delivery import Delivery
@@ -40,6 +41,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     queue: str
     dead_letter_max_open: int
     clock: Callable[[], Moment]
+    memory: AccountMemory = msgspec.field(default_factory=AccountMemory)
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +66,8 @@ def apply_batch(connection: Any, items: Sequence[Delivered], bench: Bench) -> Ap
         applied = _apply(cursor, items, bench)
         applied_at = perf_counter()
     metrics.COMMIT_SECONDS.observe(perf_counter() - applied_at)
+    if applied.stored is not None:
+        bench.memory.keep(applied.stored.version, applied.stored.accounts)
     return applied
 
 
@@ -129,10 +133,12 @@ def _apply(cursor: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
             raise message
         else:
             messages.append(message)
-    ledger = Ledger(gather(cursor, messages, bench.policy, bench.infos, bench.clock), settings_of)
+    facts = gather(cursor, messages, bench.policy, bench.infos, bench.memory, bench.clock)
+    ledger = Ledger(facts, settings_of)
     for message in messages:
         ledger.apply(message)
     dead_letters += _refused_credits(ledger, items)
+    consumed = Counter(type(message).__name__ for message in messages)
     stored = store(cursor, ledger, bench.infos, bench.publisher_key)
     rejections = Counter(store_refusals(cursor, ledger.events, ledger.now))
     is_room = store_dead_letters(cursor, dead_letters, bench.queue, bench.dead_letter_max_open, ledger.now)
@@ -140,17 +146,19 @@ def _apply(cursor: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
         ledger.alarms.append(_NO_ROOM)
     return Applied(
         stored=stored,
-        consumed=Counter(type(message).__name__ for message in messages),
+        consumed=consumed,
         ignored=Counter(ledger.ignored),
         rejections=rejections,
         dead_letters=dead_letters,
         alarms=[*ledger.alarms, *ledger.interest_alarms()],
         overflows=ledger.overflows,
-        future_configs=_future_configs(messages, ledger.now),
+        future_configs=_future_configs(messages, ledger.now) if consumed[ConfigureAccount.__name__] else 0,
     )
 
 
 def _refused_credits(ledger: Ledger, items: Sequence[Delivered]) -> list[DeadLetter]:
+    if not ledger.refused_credits:
+        return []
     reasons = {id(refused.message): refused.reason for refused in ledger.refused_credits}
     return [
         DeadLetter(delivery, reasons[id(message)], "see the registry of applied credits")

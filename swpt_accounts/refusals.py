@@ -36,6 +36,10 @@ DELETE FROM refusal WHERE (refused_at, refusal_id) IN (
 """
 
 
+# Most events of a batch are none of these.
+_REFUSING: Final = frozenset((RejectedTransfer, FinalizedTransfer, RejectedConfig))
+
+
 class _Refusal(msgspec.Struct, gc=False, omit_defaults=True):
     kind: str
     code: str
@@ -55,7 +59,8 @@ class _Refusal(msgspec.Struct, gc=False, omit_defaults=True):
 
 def store_refusals(cursor: Any, events: Iterable[Event], now: Moment) -> list[str]:
     """Write down the refusals among the events of a batch; returns their codes (wire.md section 14)."""
-    refusals = [refusal for event in events if (refusal := _refusal(event)) is not None]
+    suspects = [event for event in events if type(event) in _REFUSING]
+    refusals = [refusal for event in suspects if (refusal := _refusal(event)) is not None]
     if refusals:
         cursor.execute(_INSERT, {"now": now, "refusals": msgspec.json.encode(refusals).decode()})
     return [refusal.code for refusal in refusals]

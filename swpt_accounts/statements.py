@@ -1,7 +1,7 @@
 """The SQL of the batches: each statement has a name and a purpose.
 
 Keys and values travel as arrays, so that a batch of any size costs the same number of
-statements.  The arrays are text literals: cheaper to adapt than lists, and they keep -0.0.
+statements.  The arrays are texts: cheaper to adapt than lists, and they keep -0.0.
 """
 
 # ruff: noqa: S608, SIM905 - the texts are put together from constants of this file only.
@@ -21,6 +21,16 @@ ACCOUNT_COLUMNS: Final = (
     " total_locked_amount pending_transfers_count last_update_ts last_delayed_update_ts update_pending_since"
 ).split()
 """In the order of the fields of `accounts.Account`."""
+
+ACCOUNT_ROW: Final = (
+    "'[' || concat_ws(',', "
+    + ", ".join(f"{name}::text" if name in ("deleted", "overflown") else name for name in ACCOUNT_COLUMNS)
+    + ", account.xmin) || ']'"
+)
+"""An account and the version of its row as one JSON text: msgspec reads many at once, the driver one by one.
+
+All columns are NOT NULL, and hold finite numbers or truth values.
+"""
 
 FIRST_BALANCE_COLUMN: Final = ACCOUNT_COLUMNS.index("overflown")
 """Transfers change nothing before it."""
@@ -55,6 +65,7 @@ _TYPES: Final = {
     "coordinator_type": "text",
     "transfer_note_format": "text",
     "transfer_note": "text",
+    "version": "xid",
 }
 
 
@@ -85,27 +96,19 @@ _CREDIT_KEY: Final = ["debtor_id", "other_creditor_id", "change_id"]
 
 # -- gather ------------------------------------------------------------------------------------
 
-# Who receives the transfers that are finalized: those accounts have to be locked as well.
-FIND_RECIPIENTS: Final = Statement(
-    "find_recipients",
-    f"""
-SELECT p.debtor_id, p.creditor_id, p.transfer_id, p.recipient_creditor_id
-FROM {_unnest(_TRANSFER_KEY)} JOIN prepared_transfer p USING (debtor_id, creditor_id, transfer_id)
-""",
-)
-
-# The one place where accounts are locked: always in ascending order of their keys.
+# The one place where accounts are locked: always in ascending order of their keys.  A row whose version
+# is known already is NULL.
 LOCK_ACCOUNTS: Final = Statement(
     "lock_accounts",
     f"""
-SELECT {_prefixed(ACCOUNT_COLUMNS, "a")}
-FROM {_unnest(_ACCOUNT_KEY)} JOIN account a USING (debtor_id, creditor_id)
-ORDER BY a.debtor_id, a.creditor_id
-FOR NO KEY UPDATE OF a
+SELECT debtor_id, creditor_id, CASE WHEN account.xmin <> k.version THEN {ACCOUNT_ROW} END
+FROM {_unnest([*_ACCOUNT_KEY, "version"])} JOIN account USING (debtor_id, creditor_id)
+ORDER BY account.debtor_id, account.creditor_id
+FOR NO KEY UPDATE OF account
 """,
 )
 
-# The prepared transfers, under the locks of their senders.
+# Nothing changes a prepared transfer but its end, and reminders.
 LOAD_TRANSFERS: Final = Statement(
     "load_transfers",
     f"""
@@ -114,7 +117,8 @@ FROM {_unnest(_TRANSFER_KEY)} JOIN prepared_transfer p USING (debtor_id, credito
 """,
 )
 
-# The prepared transfers that earlier deliveries of the same requests have made.
+# The prepared transfers that earlier deliveries of the same requests have made, under the locks of their
+# senders.
 LOAD_REPEATED: Final = Statement(
     "load_repeated",
     f"""
@@ -315,7 +319,7 @@ INSERT_OUTBOX: Final = Statement(
     """
 INSERT INTO outbox (created_at, publisher_key, type_counts, accounts, payload)
 VALUES (%s::int8, %s::int8, %s::jsonb, %s::bytea, %s::bytea)
-RETURNING outbox_id
+RETURNING outbox_id, pg_current_xact_id()::xid::text::int8
 """,
 )
 
@@ -345,15 +349,31 @@ FORGET_ATTEMPTS: Final = "DELETE FROM delivery_attempt WHERE body_sha256 = %(dig
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def _array(values: Sequence[object]) -> str:
-    """Numbers or truth values as the text of an array: JSON in other brackets, and as exact.
+class Literal:
+    """A constant of SQL whose text needs no quoting any more (see psycopg2's `adapt`)."""
 
-    None and what is not a number become null.
+    __slots__ = ("_quoted",)
+
+    def __init__(self, quoted: bytes) -> None:
+        self._quoted = quoted
+
+    def __conform__(self, protocol: object) -> "Literal":
+        return self
+
+    def getquoted(self) -> bytes:
+        """The text with its quotes."""
+        return self._quoted
+
+
+def _array(values: Sequence[object]) -> Literal:
+    """Numbers or truth values as an array: JSON in other brackets, and as exact.
+
+    None and what is not a number become null.  There is nothing in it that the driver had to look for.
     """
-    return f"{{{_encode(values)[1:-1].decode()}}}"
+    return Literal(b"'{%b}'" % _encode(values)[1:-1])
 
 
-def int_array(values: Sequence[int | None]) -> str:
+def int_array(values: Sequence[int | None]) -> Literal:
     """Integers as the text of an array; None is NULL."""
     return _array(values)
 
@@ -367,8 +387,8 @@ def text_array(values: Sequence[str]) -> str:
     return f"{{{text}}}"
 
 
-def arrays(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> list[str]:
-    """Rows as array literals, one for each column."""
+def arrays(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> list[Literal | str]:
+    """Rows as arrays, one for each column."""
     return [
         text_array(values) if _TYPES.get(column) == "text" else _array(values)
         for column, values in zip(columns, zip(*rows, strict=True), strict=True)

@@ -1,9 +1,11 @@
 """Stores what a book has collected: accounts, transfers, journal, and the events as one outbox row."""
 
 import zlib
+from array import array
 from collections import Counter
 from collections.abc import Sequence
-from struct import pack
+from itertools import chain
+from sys import byteorder
 from typing import Any, Final
 
 import msgspec
@@ -15,9 +17,10 @@ from .accounts import Account, update_due_at
 from .book import Book
 from .debtor_infos import DebtorInfos
 from .events import Envelope, Event, PendingBalanceChange, envelop
-from .facts import AccountKey
+from .facts import AccountKey, TransferKey
 from .faults import BatchConflictError
 from .moments import T0, Moment
+from .policy import Policy
 from .statements import arrays
 
 _astuple = msgspec.structs.astuple
@@ -44,26 +47,37 @@ class Stored(msgspec.Struct, frozen=True):
     outbox_id: int
     envelopes: list[Envelope]
 
+    version: int = 0
+    """The id of the transaction, which marks the rows that it has written."""
+
+    accounts: Sequence[Account] = ()
+    """The accounts as the transaction has written them."""
+
 
 def store(cursor: Any, book: Book, infos: DebtorInfos, publisher_key: int) -> Stored | None:
     """Write the results of a book; None if there is nothing to publish.
 
-    Raises BatchConflictError if another worker created one of the accounts first.
+    Raises BatchConflictError if another worker created one of the accounts, or finalized one of the
+    transfers first.
     """
+    created, changed = book.created_accounts(), book.changed_accounts()
+    # First, because what follows from a transfer that is gone may be nonsense that no table takes.
+    _remove_transfers(cursor, book.removed_transfers)
     # A purged account may be created again by a later step of the same batch.
     _purge_accounts(cursor, book.purged_accounts)
     _store_root_configurations(cursor, book)
-    _create_accounts(cursor, book.created_accounts(), infos)
-    _update_accounts(cursor, book.changed_accounts(), infos)
+    _create_accounts(cursor, created, infos)
+    _update_accounts(cursor, changed, infos)
     _store_transfers(cursor, book)
-    _store_updates_due(cursor, book)
+    _store_updates_due(cursor, created, changed, book.policy)
     if book.new_credits:
         rows = [(*key, *_astuple(credit)) for key, credit in book.new_credits.items()]
         columns = "debtor_id other_creditor_id change_id creditor_id principal_delta committed_at"
         sql.INSERT_CREDITS.run(cursor, arrays(columns.split(), rows))
     if book.entries:
         sql.INSERT_ENTRIES.run(cursor, arrays(sql.JOURNAL_COLUMNS, map(_astuple, book.entries)))
-    return store_events(cursor, book.events, book.now, publisher_key)
+    written = [*created, *(new for _, new in changed)]
+    return store_events(cursor, book.events, book.now, publisher_key, written)
 
 
 def _store_root_configurations(cursor: Any, book: Book) -> None:
@@ -107,15 +121,18 @@ def _update_accounts(cursor: Any, changed: Sequence[tuple[Account, Account]], in
             assert cursor.rowcount == len(rows), "locked accounts do not vanish"
 
 
+def _remove_transfers(cursor: Any, keys: Sequence[TransferKey]) -> None:
+    if not keys:
+        return
+    sql.DELETE_TRANSFERS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
+    if cursor.rowcount != len(keys):
+        raise BatchConflictError("another worker has finalized the transfer")
+
+
 def _store_transfers(cursor: Any, book: Book) -> None:
-    if book.removed_transfers:
-        keys = book.removed_transfers
-        sql.DELETE_TRANSFERS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
-        assert cursor.rowcount == len(book.removed_transfers), "locked transfers do not vanish"
     if book.new_transfers:
         rows = map(_astuple, book.new_transfers.values())
         sql.INSERT_TRANSFERS.run(cursor, arrays(sql.TRANSFER_COLUMNS, rows))
-
     if book.reminded_transfers:
         reminders = [(*key, book.now) for key in book.reminded_transfers]
         columns = ("debtor_id", "creditor_id", "transfer_id", "last_reminder_ts")
@@ -130,21 +147,28 @@ def _purge_accounts(cursor: Any, keys: Sequence[AccountKey]) -> None:
         statement.run(cursor, parameters)
 
 
-def _store_updates_due(cursor: Any, book: Book) -> None:
+def _store_updates_due(
+    cursor: Any, created: Sequence[Account], changed: Sequence[tuple[Account, Account]], policy: Policy
+) -> None:
     """Schedule the AccountUpdate of every account on which nothing was pending before."""
-    due = [account for account in book.created_accounts() if account.update_pending_since != T0]
-    due += [
-        new
-        for old, new in book.changed_accounts()
-        if new.update_pending_since not in (T0, old.update_pending_since)
-    ]
-    rows = sorted((a.debtor_id, a.creditor_id, update_due_at(a, book.policy)) for a in due)
+    due = [account for account in created if account.update_pending_since != T0]
+    due += [new for old, new in changed if new.update_pending_since not in (T0, old.update_pending_since)]
+    rows = sorted((a.debtor_id, a.creditor_id, update_due_at(a, policy)) for a in due)
     if rows:
         sql.INSERT_UPDATES_DUE.run(cursor, arrays(("debtor_id", "creditor_id", "due_at"), rows))
 
 
-def store_events(cursor: Any, events: Sequence[Event], now: Moment, publisher_key: int) -> Stored | None:
-    """Write the events of a step or a batch into one outbox row; None if there are none."""
+def store_events(
+    cursor: Any,
+    events: Sequence[Event],
+    now: Moment,
+    publisher_key: int,
+    written: Sequence[Account] = (),
+) -> Stored | None:
+    """Write the events of a step or a batch into one outbox row; None if there are none.
+
+    `written` are the accounts that the transaction has written before.
+    """
     if not events:
         return None
     envelopes = [envelop(event) for event in events]
@@ -158,7 +182,8 @@ def store_events(cursor: Any, events: Sequence[Event], now: Moment, publisher_ke
             psycopg2.Binary(pack_bodies([envelope.body for envelope in envelopes])),
         ],
     )
-    return Stored(cursor.fetchone()[0], envelopes)
+    outbox_id, version = cursor.fetchone()
+    return Stored(outbox_id, envelopes, version, written)
 
 
 def pack_bodies(bodies: Sequence[bytes]) -> bytes:
@@ -172,8 +197,10 @@ def pack_bodies(bodies: Sequence[bytes]) -> bytes:
 def pack_accounts(events: Sequence[Event]) -> bytes:
     """The accounts that the events belong to, as pairs of big-endian int64 (wire.md section 10.2)."""
     keys = {
-        (e.debtor_id, e.other_creditor_id if isinstance(e, PendingBalanceChange) else e.creditor_id)
+        (e.debtor_id, e.creditor_id if type(e) is not PendingBalanceChange else e.other_creditor_id)
         for e in events
     }
-    numbers = [number for key in sorted(keys) for number in key]
-    return pack(f">{len(numbers)}q", *numbers)
+    numbers = array("q", chain.from_iterable(sorted(keys)))
+    if byteorder == "little":
+        numbers.byteswap()
+    return numbers.tobytes()

@@ -25,12 +25,10 @@ from .telling import tell
 
 _TENDED: Final = "tended"
 
-_COLUMNS: Final = ", ".join(sql.ACCOUNT_COLUMNS)
-
-_READ_FIRST: Final = f"SELECT {_COLUMNS} FROM account ORDER BY debtor_id, creditor_id LIMIT %s"  # noqa: S608
+_READ_FIRST: Final = f"SELECT {sql.ACCOUNT_ROW} FROM account ORDER BY debtor_id, creditor_id LIMIT %s"  # noqa: S608
 
 _READ_NEXT: Final = f"""
-SELECT {_COLUMNS} FROM account WHERE (debtor_id, creditor_id) > (%s, %s)
+SELECT {sql.ACCOUNT_ROW} FROM account WHERE (debtor_id, creditor_id) > (%s, %s)
 ORDER BY debtor_id, creditor_id LIMIT %s
 """  # noqa: S608 - constants only
 

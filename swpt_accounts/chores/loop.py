@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from swpt_accounts import clock, db, metrics, procedures
+from swpt_accounts.account_memory import AccountMemory
 from swpt_accounts.composition import make_bench, make_periods, make_policy
 from swpt_accounts.debtor_infos import DebtorInfos
 from swpt_accounts.errors import WrongUsage, first_line
@@ -101,7 +102,7 @@ class Chores:
         self._note_at = dict.fromkeys((chore.name for chore in chores), 0.0)
         self._rows = dict.fromkeys((chore.name for chore in chores), 0)
         self._paces = {chore.name: Pace() for chore in chores}
-        self._make_bench = partial(make_bench, settings, outbox, DebtorInfos())
+        self._make_bench = partial(make_bench, settings, outbox, DebtorInfos(), AccountMemory())
         self._policy = make_policy(settings)
         self._hear_at = 0.0
         self._connection: Any = None

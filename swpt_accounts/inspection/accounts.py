@@ -6,7 +6,7 @@ from swpt_accounts.accounts import Account
 from swpt_accounts.debtor_infos import DebtorInfos
 from swpt_accounts.gathering import accounts_of
 from swpt_accounts.limits import MAX_INT64, MIN_INT64
-from swpt_accounts.statements import ACCOUNT_COLUMNS
+from swpt_accounts.statements import ACCOUNT_ROW
 
 from .keyset import WINDOW_ROWS, Cut, Page, Position, clauses, page_of
 
@@ -31,7 +31,7 @@ ORDER BY {{order}} LIMIT 1 OFFSET {WINDOW_ROWS - 1}
 """  # noqa: S608 - constants only
 
 _LIST: Final = f"""
-SELECT {", ".join(ACCOUNT_COLUMNS)} FROM account WHERE {_RANGE}
+SELECT {ACCOUNT_ROW} FROM account WHERE {_RANGE}
     AND (CAST(%(end)s AS int8) IS NULL OR creditor_id {{within}} CAST(%(end)s AS int8)) AND {{state}}
 ORDER BY {{order}} LIMIT %(limit)s
 """  # noqa: S608 - constants only

@@ -17,13 +17,13 @@ from swpt_accounts.gathering import accounts_of, load_currencies, lock_accounts,
 from swpt_accounts.interventions import set_back_configuration
 from swpt_accounts.moments import Moment, render_timestamp
 from swpt_accounts.procedures import Bench
-from swpt_accounts.statements import ACCOUNT_COLUMNS
+from swpt_accounts.statements import ACCOUNT_ROW
 from swpt_accounts.storing import store
 
 from .orders import Order
 from .transactions import transact
 
-_READ = f"SELECT {', '.join(ACCOUNT_COLUMNS)} FROM account WHERE debtor_id = %s AND creditor_id = %s"  # noqa: S608
+_READ = f"SELECT {ACCOUNT_ROW} FROM account WHERE debtor_id = %s AND creditor_id = %s"  # noqa: S608
 
 
 class ShownAccount(msgspec.Struct, frozen=True):

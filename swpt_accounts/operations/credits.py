@@ -81,7 +81,8 @@ def discard_credit(connection: Any, dead_letter_id: int, note: str, *, order: Or
 def _decide(cursor: Any, credit: PendingBalanceChange, bench: Bench) -> Ledger:
     """The ledger with the credit, which has no age any more."""
     policy = msgspec.structs.replace(bench.policy, credit_safe_age=_NO_AGE)
-    ledger = Ledger(gather(cursor, [credit], policy, bench.infos, bench.clock), settings_of)
+    facts = gather(cursor, [credit], policy, bench.infos, bench.memory, bench.clock)
+    ledger = Ledger(facts, settings_of)
     ledger.apply(credit)
     if ledger.ignored:
         raise OperatorError("the credit is applied already: `credits discard` closes the dead letter")

@@ -7,7 +7,7 @@ import pytest
 from swpt_accounts import db
 from swpt_accounts.faults import Fault, fault_of
 from swpt_accounts.prepared import StalePlanError, Statement
-from swpt_accounts.statements import arrays
+from swpt_accounts.statements import Literal, arrays
 from tests.backstage.audit import find_violations
 from tests.backstage.stories import issue
 from tests.builders import ALICE, ROOT
@@ -37,7 +37,9 @@ def test_every_value_comes_back_as_it_was(stand):
 
 def test_what_is_not_a_number_is_refused(stand):
     """An interest that is not a number would be NULL, which no column takes."""
-    assert arrays(["interest"], [(math.nan,)]) == ["{null}"]
+    [array] = arrays(["interest"], [(math.nan,)])
+    assert isinstance(array, Literal)
+    assert array.getquoted() == b"'{null}'"
 
 
 def test_a_statement_is_prepared_once(stand):
@@ -62,8 +64,8 @@ def _migrate(stand, statement):
 def test_a_migration_while_batches_run_is_a_conflict(stand):
     """A column that changes its type makes a batch try again, and nothing else; a new one not even that."""
     stand.apply(*issue(ALICE, 600))
-    for kind, serial in (("int8", 2), ("int4", 3)):
-        _migrate(stand, f"ALTER TABLE account ALTER COLUMN config_flags TYPE {kind}")
+    for kind, serial in (("varchar(30)", 2), ("text", 3)):
+        _migrate(stand, f"ALTER TABLE prepared_transfer ALTER COLUMN coordinator_type TYPE {kind}")
         with pytest.raises(StalePlanError) as caught:
             stand.apply(*issue(ALICE, 10, serial))
         assert fault_of(caught.value) is Fault.CONFLICT

@@ -223,8 +223,8 @@ def test_money_is_counted_under_the_lock(stand, workers):
     assert stand.account(ALICE).total_locked_amount == 800
 
 
-def test_a_transfer_that_is_prepared_while_a_batch_waits_is_seen(stand, workers):
-    """What was gathered before the locks counts for nothing: the batch is tried again with all parties."""
+def test_a_guessed_finalization_comes_before_the_transfer_or_after_it(stand, workers):
+    """Who finalizes a transfer before it is announced may be too early; the transfer waits on."""
     seed(stand)
     batch = configure(ALICE, seqnum=3), finalize(prepared(BOB, ALICE, coordinator_id=BOB), 7)
     with locking(stand.postgres_url, LOCK_ALICE) as lock, ThreadPoolExecutor(1) as pool:
@@ -233,26 +233,63 @@ def test_a_transfer_that_is_prepared_while_a_batch_waits_is_seen(stand, workers)
         # The other worker prepares the transfer that this one has looked for already.
         workers[1].apply(*issue(BOB, 100, 2)[2:], request(BOB, ALICE))
         lock.rollback()
-        with pytest.raises(BatchConflictError):
-            applied.result()
+        assert applied.result().ignored == {("FinalizeTransfer", "F1"): 1}
+    assert stand.account(BOB).total_locked_amount > 0
     workers[0].apply(*batch)
     assert stand.account(ALICE).principal == 1007
     assert stand.account(BOB).principal == 93
 
 
 def test_a_transfer_that_is_finalized_while_a_batch_waits_is_gone(stand, workers):
-    """The prepared transfers are read again under the lock of their sender."""
+    """Who comes second is told to try again, and then finds nothing to finalize."""
     seed(stand)
     stand.apply(request())
     message = finalize(prepared(), 7)
     with (
         locking(stand.postgres_url, LOCK_ALICE) as lock,
-        in_parallel(lambda: workers[0].apply(message), lambda: workers[1].apply(message)) as applied,
+        in_parallel(lambda: workers[0].insist(message), lambda: workers[1].insist(message)) as applied,
     ):
         wait_until_blocked(stand, 2)
         lock.rollback()
     assert sorted(len(one.result().ignored) for one in applied) == [0, 1]
+    assert workers[0].conflicts + workers[1].conflicts == 1
     assert stand.account(BOB).principal == 7
+
+
+def test_a_transfer_that_ends_while_its_request_is_repeated_is_told_only_once(stand, workers):
+    """A batch that has read the transfer before another worker finalized it answers nothing from memory."""
+    seed(stand)
+    stand.apply(request())
+    # The finalization of somebody else makes the batch read the transfer before its locks.
+    strange = finalize(prepared(coordinator_request_id=77), 7)
+    with locking(stand.postgres_url, LOCK_ALICE) as lock, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(workers[0].apply, finalize(prepared(), 7))
+        wait_until_blocked(stand)
+        second = pool.submit(workers[1].apply, request(), strange)
+        wait_until_blocked(stand, 2)
+        lock.rollback()
+        assert not first.result().ignored
+        with pytest.raises(BatchConflictError):
+            second.result()
+    workers[1].apply(request())
+    assert stand.value("SELECT max(transfer_id) - min(transfer_id) FROM prepared_transfer") == 0
+    assert stand.account(BOB).principal == 7
+
+
+def test_the_sender_of_a_transfer_that_has_ended_may_be_gone(stand, workers):
+    """The account was purged between two looks at it: the batch is tried again, and ignores the message."""
+    seed(stand)
+    stand.apply(request())
+    with locking(stand.postgres_url, LOCK_ALICE) as lock, ThreadPoolExecutor(1) as pool:
+        second = pool.submit(workers[1].apply, finalize(prepared(), 7))
+        wait_until_blocked(stand)
+        with lock.cursor() as cursor:
+            cursor.execute("DELETE FROM prepared_transfer")
+            cursor.execute("DELETE FROM account WHERE creditor_id = %s", [ALICE])
+        lock.commit()
+        with pytest.raises(BatchConflictError):
+            second.result()
+    assert workers[1].apply(finalize(prepared(), 7)).ignored == {("FinalizeTransfer", "F1"): 1}
 
 
 def test_a_configuration_that_waits_meets_the_newest_account(stand, workers):

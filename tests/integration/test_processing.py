@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from swpt_accounts import clock, metrics
+from swpt_accounts.account_memory import AccountMemory
 from swpt_accounts.broker import Batch, MemorySmpBroker, MemoryTransport
 from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.composition import make_bench
@@ -70,9 +71,10 @@ class Line:
             **options,
         )
         self._infos = DebtorInfos()
+        self._memory = AccountMemory()
 
     def _bench(self, settings, policy):
-        bench = make_bench(settings, self.outbox, self._infos, policy)
+        bench = make_bench(settings, self.outbox, self._infos, self._memory, policy)
         return type(bench)(
             **{name: getattr(bench, name) for name in bench.__struct_fields__} | {"clock": now}
         )
