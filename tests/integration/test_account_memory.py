@@ -33,7 +33,7 @@ def remembered(stand: Stand, creditor_id: int = ALICE):
 
 def version(stand: Stand, creditor_id: int = ALICE) -> int:
     """The version of the row that is stored."""
-    return stand.value("SELECT xmin::text::int8 FROM account WHERE creditor_id = %s", creditor_id)
+    return int(stand.value("SELECT xmin::text FROM account WHERE creditor_id = %s", creditor_id))
 
 
 def test_what_is_written_is_remembered_as_it_is_stored(stand):
