@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from swpt_accounts import clock, db
+from swpt_accounts import clock, db, eager
 from swpt_accounts.account_memory import AccountMemory
 from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.broker.delivery import Delivery
@@ -94,7 +94,7 @@ class Workbench:
         delays = RetryDelays(settings.outbox_retry_min_delay, settings.outbox_retry_max_delay)
         self._outbox = Outbox(postgres_url, AnswersAtOnce(), delays, clock.utcnow)
         self._outbox.start()
-        self.connection = db.connect(postgres_url, "benchmark", key_lookups_only=True)
+        self.connection = eager.connect(postgres_url, "benchmark")
         self._outbox.sign_in(self.connection)
         self._bench: Bench = make_bench(
             settings, self._outbox, DebtorInfos(), AccountMemory(), make_policy(settings)

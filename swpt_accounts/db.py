@@ -36,8 +36,11 @@ def sqlalchemy_url(url: str) -> str:
     return url
 
 
-def connect(url: str, name: str, *, key_lookups_only: bool = False) -> Connection:
-    """A new connection, in UTC, shown to operators as `name`.  Raises psycopg2.OperationalError."""
+def connect(url: str, name: str, *, key_lookups_only: bool = False, **driver: Any) -> Connection:
+    """A new connection, in UTC, shown to operators as `name`.  Raises psycopg2.OperationalError.
+
+    What the driver needs to know besides is passed on to it.
+    """
     options = "-c timezone=UTC -c synchronous_commit=on -c default_transaction_isolation=read\\ committed"
     if key_lookups_only:
         options += " " + _KEY_LOOKUPS_ONLY
@@ -50,6 +53,7 @@ def connect(url: str, name: str, *, key_lookups_only: bool = False) -> Connectio
         keepalives_interval=10,
         keepalives_count=3,
         tcp_user_timeout=60_000,
+        **driver,
     )
 
 

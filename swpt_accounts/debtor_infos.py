@@ -4,7 +4,7 @@ Rows of `debtor_info` never change and are few, so that a process remembers thos
 committed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -38,22 +38,25 @@ class DebtorInfos:
             if len(self._by_id) + len(missing) > _MAX_REMEMBERED:
                 self.clear()
                 missing = wanted - self._by_id.keys()
-            sql.LOAD_DEBTOR_INFOS.run(cursor, [int_array(sorted(missing))])
-            for number, *texts in cursor.fetchall():
+            # The results of another statement may wait in the cursor.
+            with cursor.connection.cursor() as own:
+                sql.LOAD_DEBTOR_INFOS.run(own, [int_array(sorted(missing))])
+                rows = own.fetchall()
+            for number, *texts in rows:
                 info = DebtorInfo(*texts)
                 self._by_id[number] = info
                 self._ids[info] = number
         return self._by_id
 
-    def number(self, cursor: Any, info: DebtorInfo) -> int:
-        """The number of an info, registered if it is new.
+    def number(self, info: DebtorInfo, lift: Callable[[], Any]) -> int:
+        """The number of an info, registered if it is new; `lift` gives a cursor if one is needed.
 
         Raises BatchConflictError if another transaction registers it at the same time.
         """
         known = self._ids.get(info)
         if known is not None:
             return known
-        texts = msgspec.structs.asdict(info)
+        cursor, texts = lift(), msgspec.structs.asdict(info)
         cursor.execute(sql.FIND_DEBTOR_INFO, texts)
         row = cursor.fetchone()
         if row is None:
@@ -62,5 +65,4 @@ class DebtorInfos:
             row = cursor.fetchone()
             if row is None:
                 raise BatchConflictError("the debtor info is being registered by another worker")
-            return int(row[0])
         return int(row[0])

@@ -13,10 +13,14 @@ Then all are prepared again.
 import re
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from weakref import WeakKeyDictionary
 
+import psycopg2
 from psycopg2 import errors
+
+STALE_PLAN_ERRORS: Final = (errors.FeatureNotSupported, errors.InvalidSqlStatementName)
+"""`Cached plan must not change result type`, or somebody has discarded our statements."""
 
 _PARAMETER: Final = re.compile(r"%s::(\w+(?:\[\])?)")
 _PLANS_LAST_SECONDS: Final = 1.0
@@ -32,6 +36,9 @@ class _Plans:
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.are_stale = False
+        self.is_first_use = False
+        """Whether the statement that runs now was prepared for it."""
+
         self.expire_at = monotonic() + _PLANS_LAST_SECONDS
 
     def refresh(self, cursor: Any) -> None:
@@ -44,8 +51,23 @@ class _Plans:
             cursor.execute("DISCARD PLANS")
             self.expire_at = monotonic() + _PLANS_LAST_SECONDS
 
+    def blame(self, error: psycopg2.Error, *, is_first_use: bool) -> NoReturn:
+        """Raise what the error of a statement means: its plan is stale, unless it was made right before."""
+        if is_first_use:
+            raise error  # To try again would be endless.
+        self.are_stale = True
+        raise StalePlanError(str(error)) from error
+
 
 _plans: Final[WeakKeyDictionary[Any, _Plans]] = WeakKeyDictionary()
+
+
+def plans_of(connection: Any) -> _Plans:
+    """What is prepared on a connection."""
+    plans = _plans.get(connection)
+    if plans is None:
+        plans = _plans[connection] = _Plans()
+    return plans
 
 
 class Statement:
@@ -68,19 +90,13 @@ class Statement:
 
         Raises StalePlanError if it has to be prepared again, which happens by itself the next time.
         """
-        plans = _plans.get(cursor.connection)
-        if plans is None:
-            plans = _plans[cursor.connection] = _Plans()
+        plans = plans_of(cursor.connection)
         plans.refresh(cursor)
-        is_new = self.name not in plans.names
-        if is_new:
+        plans.is_first_use = self.name not in plans.names
+        if plans.is_first_use:
             cursor.execute(self._prepare)
             plans.names.add(self.name)
         try:
             cursor.execute(self._execute, parameters)
-        except (errors.FeatureNotSupported, errors.InvalidSqlStatementName) as error:
-            # "Cached plan must not change result type", or somebody has discarded our statements.
-            if is_new:
-                raise  # Neither: to try again would be endless.
-            plans.are_stale = True
-            raise StalePlanError(str(error)) from error
+        except STALE_PLAN_ERRORS as error:
+            plans.blame(error, is_first_use=plans.is_first_use)

@@ -13,7 +13,7 @@ from threading import Event
 from time import monotonic, perf_counter
 from typing import Any, Final
 
-from . import db, metrics, procedures
+from . import eager, metrics, procedures
 from .broker.batch import Batch, Delivered
 from .broker.delivery import Delivery
 from .dead_letters import ALARMING_REASONS
@@ -229,7 +229,7 @@ class Processor:
     def _ready(self) -> Bench:
         """The bench with a fresh policy, on a connection that is there."""
         if self._connection is None:
-            self._connection = db.connect(self._postgres_url, "swpt_accounts worker", key_lookups_only=True)
+            self._connection = eager.connect(self._postgres_url, "swpt_accounts worker")
             self._outbox.sign_in(self._connection)
             self._bench = None
         if self._bench is None or monotonic() > self._bench_until:

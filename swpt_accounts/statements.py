@@ -96,15 +96,17 @@ _CREDIT_KEY: Final = ["debtor_id", "other_creditor_id", "change_id"]
 
 # -- gather ------------------------------------------------------------------------------------
 
-# The one place where accounts are locked: always in ascending order of their keys.  A row whose version
-# is known already is NULL.
+# The one place where accounts are locked: always in ascending order of their keys.  The answer is one row:
+# how many are of the version that is known already, and the others as text.
 LOCK_ACCOUNTS: Final = Statement(
     "lock_accounts",
     f"""
-SELECT debtor_id, creditor_id, CASE WHEN account.xmin <> k.version THEN {ACCOUNT_ROW} END
-FROM {_unnest([*_ACCOUNT_KEY, "version"])} JOIN account USING (debtor_id, creditor_id)
-ORDER BY account.debtor_id, account.creditor_id
-FOR NO KEY UPDATE OF account
+WITH locked AS MATERIALIZED (
+    SELECT CASE WHEN account.xmin <> k.version THEN {ACCOUNT_ROW} END AS text
+    FROM {_unnest([*_ACCOUNT_KEY, "version"])} JOIN account USING (debtor_id, creditor_id)
+    ORDER BY account.debtor_id, account.creditor_id
+    FOR NO KEY UPDATE OF account)
+SELECT count(*) FILTER (WHERE text IS NULL), string_agg(text, ',') FROM locked
 """,
 )
 

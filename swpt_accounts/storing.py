@@ -21,6 +21,7 @@ from .facts import AccountKey, TransferKey
 from .faults import BatchConflictError
 from .moments import T0, Moment
 from .policy import Policy
+from .prepared import Statement
 from .statements import arrays
 
 _astuple = msgspec.structs.astuple
@@ -54,56 +55,84 @@ class Stored(msgspec.Struct, frozen=True):
     """The accounts as the transaction has written them."""
 
 
+class _Pen:
+    """Executes one statement after the other, and looks what came of one only when the next is ready.
+
+    An eager connection so works on a statement while the parameters of the next are made.
+    """
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        self._rows = 0
+        self._otherwise: Exception | None = None
+
+    def write(
+        self,
+        statement: Statement,
+        parameters: Sequence[object],
+        rows: int = 0,
+        otherwise: Exception | None = None,
+    ) -> None:
+        """Execute a statement; if it does not touch so many rows, raise the error sooner or later."""
+        statement.run(self.lift(), parameters)
+        self._rows, self._otherwise = rows, otherwise
+
+    def lift(self) -> Any:
+        """The cursor, after a look at what came of the last statement."""
+        otherwise, self._otherwise = self._otherwise, None
+        if otherwise is not None and self._cursor.rowcount != self._rows:
+            raise otherwise
+        return self._cursor
+
+
 def store(cursor: Any, book: Book, infos: DebtorInfos, publisher_key: int) -> Stored | None:
     """Write the results of a book; None if there is nothing to publish.
 
     Raises BatchConflictError if another worker created one of the accounts, or finalized one of the
     transfers first.
     """
-    created, changed = book.created_accounts(), book.changed_accounts()
+    pen = _Pen(cursor)
     # First, because what follows from a transfer that is gone may be nonsense that no table takes.
-    _remove_transfers(cursor, book.removed_transfers)
+    _remove_transfers(pen, book.removed_transfers)
+    created, changed = book.created_accounts(), book.changed_accounts()
     # A purged account may be created again by a later step of the same batch.
-    _purge_accounts(cursor, book.purged_accounts)
-    _store_root_configurations(cursor, book)
-    _create_accounts(cursor, created, infos)
-    _update_accounts(cursor, changed, infos)
-    _store_transfers(cursor, book)
-    _store_updates_due(cursor, created, changed, book.policy)
-    if book.new_credits:
-        rows = [(*key, *_astuple(credit)) for key, credit in book.new_credits.items()]
-        columns = "debtor_id other_creditor_id change_id creditor_id principal_delta committed_at"
-        sql.INSERT_CREDITS.run(cursor, arrays(columns.split(), rows))
+    _purge_accounts(pen, book.purged_accounts)
+    _store_root_configurations(pen, book)
+    _create_accounts(pen, created, infos)
+    _update_accounts(pen, changed, infos)
+    _store_transfers(pen, book)
+    _store_updates_due(pen, created, changed, book.policy)
+    _store_credits(pen, book)
     if book.entries:
-        sql.INSERT_ENTRIES.run(cursor, arrays(sql.JOURNAL_COLUMNS, map(_astuple, book.entries)))
+        pen.write(sql.INSERT_ENTRIES, arrays(sql.JOURNAL_COLUMNS, map(_astuple, book.entries)))
     written = [*created, *(new for _, new in changed)]
-    return store_events(cursor, book.events, book.now, publisher_key, written)
+    return _store_events(pen, book.events, book.now, publisher_key, written)
 
 
-def _store_root_configurations(cursor: Any, book: Book) -> None:
+def _store_root_configurations(pen: _Pen, book: Book) -> None:
     for debtor_id in sorted(book.root_configurations):
         config_data = book.root_configurations[debtor_id]
+        cursor = pen.lift()
         cursor.execute(sql.STORE_ROOT_CONFIGURATION, {"debtor_id": debtor_id, "config_data": config_data})
         cursor.execute(sql.REQUEST_PROPAGATION, {"debtor_id": debtor_id, "now": book.now})
 
 
-def _row(cursor: Any, account: Account, infos: DebtorInfos) -> list[Any]:
+def _row(pen: _Pen, account: Account, infos: DebtorInfos) -> list[Any]:
     """The account as a row of its table."""
     row = list(_astuple(account))
-    row[_INFO] = infos.number(cursor, account.debtor_info)
+    row[_INFO] = infos.number(account.debtor_info, pen.lift)
     return row
 
 
-def _create_accounts(cursor: Any, created: Sequence[Account], infos: DebtorInfos) -> None:
+def _create_accounts(pen: _Pen, created: Sequence[Account], infos: DebtorInfos) -> None:
     if not created:
         return
-    rows = [_row(cursor, account, infos) for account in created]
-    sql.INSERT_ACCOUNTS.run(cursor, arrays(_COLUMNS, rows))
-    if cursor.rowcount != len(rows):
-        raise BatchConflictError("another worker has created the account")
+    rows = [_row(pen, account, infos) for account in created]
+    conflict = BatchConflictError("another worker has created the account")
+    pen.write(sql.INSERT_ACCOUNTS, arrays(_COLUMNS, rows), len(rows), conflict)
 
 
-def _update_accounts(cursor: Any, changed: Sequence[tuple[Account, Account]], infos: DebtorInfos) -> None:
+def _update_accounts(pen: _Pen, changed: Sequence[tuple[Account, Account]], infos: DebtorInfos) -> None:
     """Write the changed accounts, most of them only in the columns that transfers change."""
     balances, others = [], []
     for old, new in changed:
@@ -111,77 +140,80 @@ def _update_accounts(cursor: Any, changed: Sequence[tuple[Account, Account]], in
         if before[:_FIRST_BALANCE] == after[:_FIRST_BALANCE]:
             balances.append(after[:2] + after[_FIRST_BALANCE:])
         else:
-            others.append(_row(cursor, new, infos))
+            others.append(_row(pen, new, infos))
     for statement, columns, rows in (
         (sql.UPDATE_BALANCES, _BALANCE_COLUMNS, balances),
         (sql.UPDATE_ACCOUNTS, _COLUMNS, others),
     ):
         if rows:
-            statement.run(cursor, arrays(columns, rows))
-            assert cursor.rowcount == len(rows), "locked accounts do not vanish"
+            bug = AssertionError("locked accounts do not vanish")
+            pen.write(statement, arrays(columns, rows), len(rows), bug)
 
 
-def _remove_transfers(cursor: Any, keys: Sequence[TransferKey]) -> None:
-    if not keys:
-        return
-    sql.DELETE_TRANSFERS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
-    if cursor.rowcount != len(keys):
-        raise BatchConflictError("another worker has finalized the transfer")
+def _remove_transfers(pen: _Pen, keys: Sequence[TransferKey]) -> None:
+    if keys:
+        conflict = BatchConflictError("another worker has finalized the transfer")
+        pen.write(
+            sql.DELETE_TRANSFERS,
+            arrays(("debtor_id", "creditor_id", "transfer_id"), keys),
+            len(keys),
+            conflict,
+        )
 
 
-def _store_transfers(cursor: Any, book: Book) -> None:
+def _store_transfers(pen: _Pen, book: Book) -> None:
     if book.new_transfers:
         rows = map(_astuple, book.new_transfers.values())
-        sql.INSERT_TRANSFERS.run(cursor, arrays(sql.TRANSFER_COLUMNS, rows))
+        pen.write(sql.INSERT_TRANSFERS, arrays(sql.TRANSFER_COLUMNS, rows))
     if book.reminded_transfers:
         reminders = [(*key, book.now) for key in book.reminded_transfers]
         columns = ("debtor_id", "creditor_id", "transfer_id", "last_reminder_ts")
-        sql.REMIND_TRANSFERS.run(cursor, arrays(columns, reminders))
+        pen.write(sql.REMIND_TRANSFERS, arrays(columns, reminders))
 
 
-def _purge_accounts(cursor: Any, keys: Sequence[AccountKey]) -> None:
+def _purge_accounts(pen: _Pen, keys: Sequence[AccountKey]) -> None:
     if not keys:
         return
     parameters = arrays(("debtor_id", "creditor_id"), keys)
     for statement in (sql.PURGE_ACCOUNTS, sql.PURGE_UPDATES_DUE, sql.PURGE_ROOT_CONFIGURATIONS):
-        statement.run(cursor, parameters)
+        pen.write(statement, parameters)
 
 
 def _store_updates_due(
-    cursor: Any, created: Sequence[Account], changed: Sequence[tuple[Account, Account]], policy: Policy
+    pen: _Pen, created: Sequence[Account], changed: Sequence[tuple[Account, Account]], policy: Policy
 ) -> None:
     """Schedule the AccountUpdate of every account on which nothing was pending before."""
     due = [account for account in created if account.update_pending_since != T0]
     due += [new for old, new in changed if new.update_pending_since not in (T0, old.update_pending_since)]
     rows = sorted((a.debtor_id, a.creditor_id, update_due_at(a, policy)) for a in due)
     if rows:
-        sql.INSERT_UPDATES_DUE.run(cursor, arrays(("debtor_id", "creditor_id", "due_at"), rows))
+        pen.write(sql.INSERT_UPDATES_DUE, arrays(("debtor_id", "creditor_id", "due_at"), rows))
 
 
-def store_events(
-    cursor: Any,
-    events: Sequence[Event],
-    now: Moment,
-    publisher_key: int,
-    written: Sequence[Account] = (),
+def _store_credits(pen: _Pen, book: Book) -> None:
+    if book.new_credits:
+        rows = [(*key, *_astuple(credit)) for key, credit in book.new_credits.items()]
+        columns = "debtor_id other_creditor_id change_id creditor_id principal_delta committed_at"
+        pen.write(sql.INSERT_CREDITS, arrays(columns.split(), rows))
+
+
+def _store_events(
+    pen: _Pen, events: Sequence[Event], now: Moment, publisher_key: int, written: Sequence[Account]
 ) -> Stored | None:
-    """Write the events of a step or a batch into one outbox row; None if there are none.
-
-    `written` are the accounts that the transaction has written before.
-    """
-    if not events:
-        return None
+    """Write the events of a step or a batch into one outbox row; None if there are none."""
     envelopes = [envelop(event) for event in events]
-    sql.INSERT_OUTBOX.run(
-        cursor,
-        [
+    if envelopes:
+        row = [
             now,
             publisher_key,
             Json(Counter(envelope.type for envelope in envelopes)),
             psycopg2.Binary(pack_accounts(events)),
             psycopg2.Binary(pack_bodies([envelope.body for envelope in envelopes])),
-        ],
-    )
+        ]
+        pen.write(sql.INSERT_OUTBOX, row)
+    cursor = pen.lift()
+    if not envelopes:
+        return None
     outbox_id, version = cursor.fetchone()
     return Stored(outbox_id, envelopes, version, written)
 

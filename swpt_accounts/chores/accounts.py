@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from swpt_accounts import statements as sql
+from swpt_accounts.account_locks import accounts_of, lock_accounts
 from swpt_accounts.accounts import Account
 from swpt_accounts.book import Book
 from swpt_accounts.facts import AccountKey, Facts
-from swpt_accounts.gathering import accounts_of, load_currencies, lock_accounts, settings_of
+from swpt_accounts.gathering import load_currencies, settings_of
 from swpt_accounts.limits import ROOT_CREDITOR_ID
 from swpt_accounts.statements import arrays
 from swpt_accounts.storing import Stored, store

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from swpt_accounts.account_locks import lock_accounts
 from swpt_accounts.book import Book
 from swpt_accounts.currency import CurrencySettings
 from swpt_accounts.facts import AccountKey, Facts
 from swpt_accounts.faults import Fault, fault_of
-from swpt_accounts.gathering import load_currencies, lock_accounts, settings_of
+from swpt_accounts.gathering import load_currencies, settings_of
 from swpt_accounts.limits import MAX_INT64, MIN_INT64
 from swpt_accounts.moments import MICROSECONDS
 from swpt_accounts.storing import Stored, store

@@ -4,9 +4,10 @@ from functools import partial
 from typing import Any, Final
 
 from swpt_accounts import statements as sql
+from swpt_accounts.account_locks import lock_accounts
 from swpt_accounts.book import Book
 from swpt_accounts.facts import Facts, TransferKey
-from swpt_accounts.gathering import lock_accounts, settings_of
+from swpt_accounts.gathering import settings_of
 from swpt_accounts.statements import arrays
 from swpt_accounts.storing import store
 from swpt_accounts.transfers import PreparedTransfer

@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from swpt_accounts.account_locks import lock_accounts
 from swpt_accounts.book import Book
 from swpt_accounts.facts import AccountKey, Facts
-from swpt_accounts.gathering import load_currencies, lock_accounts, settings_of
+from swpt_accounts.gathering import load_currencies, settings_of
 from swpt_accounts.limits import ROOT_CREDITOR_ID
 from swpt_accounts.moments import Moment, seconds
 from swpt_accounts.statements import arrays

@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
+from swpt_accounts.account_locks import accounts_of
 from swpt_accounts.accounts import Account
 from swpt_accounts.debtor_infos import DebtorInfos
-from swpt_accounts.gathering import accounts_of
 from swpt_accounts.limits import MAX_INT64, MIN_INT64
 from swpt_accounts.statements import ACCOUNT_ROW
 

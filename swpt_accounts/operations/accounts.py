@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from swpt_accounts import accounts
+from swpt_accounts.account_locks import accounts_of, lock_accounts
 from swpt_accounts.accounts import Account
 from swpt_accounts.book import Book
 from swpt_accounts.debtor_infos import DebtorInfos
 from swpt_accounts.errors import OperatorError
 from swpt_accounts.facts import Facts
-from swpt_accounts.gathering import accounts_of, load_currencies, lock_accounts, settings_of
+from swpt_accounts.gathering import load_currencies, settings_of
 from swpt_accounts.interventions import set_back_configuration
 from swpt_accounts.moments import Moment, render_timestamp
 from swpt_accounts.procedures import Bench

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
+from swpt_accounts.account_locks import lock_accounts
 from swpt_accounts.book import Book
 from swpt_accounts.errors import OperatorError
 from swpt_accounts.facts import AccountKey, Facts
-from swpt_accounts.gathering import load_currencies, lock_accounts, settings_of
+from swpt_accounts.gathering import load_currencies, settings_of
 from swpt_accounts.interventions import restore
 from swpt_accounts.moments import Moment, render_timestamp
 from swpt_accounts.procedures import Bench

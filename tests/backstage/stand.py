@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from swpt_accounts import db, procedures
+from swpt_accounts import db, eager, procedures
+from swpt_accounts.account_locks import lock_accounts
 from swpt_accounts.accounts import Account
 from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.debtor_infos import DebtorInfos
 from swpt_accounts.events import Envelope, Event, decode
 from swpt_accounts.faults import Fault, fault_of
-from swpt_accounts.gathering import lock_accounts
 from swpt_accounts.messages import Message
 from swpt_accounts.moments import Moment
 from swpt_accounts.outbox import unpack
@@ -37,7 +37,7 @@ class Stand:
         **bench: Any,
     ) -> None:
         self.postgres_url = postgres_url
-        self.connection = db.connect(postgres_url, "a test's worker", key_lookups_only=True)
+        self.connection = eager.connect(postgres_url, "a test's worker")
         with db.session(postgres_url, "a test") as connection:
             keep_promises(connection, load({"POSTGRES_URL": postgres_url}))
             make_partitions(connection, clock())
