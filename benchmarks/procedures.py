@@ -22,6 +22,7 @@ from swpt_accounts.broker.settlement import OnSettled, Settlement
 from swpt_accounts.composition import make_bench, make_policy
 from swpt_accounts.debtor_infos import DebtorInfos
 from swpt_accounts.events import Envelope, PreparedTransfer, decode
+from swpt_accounts.frugality import look_for_cycles_seldom
 from swpt_accounts.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
 from swpt_accounts.moments import T_FAR
 from swpt_accounts.outbox import Outbox, RetryDelays
@@ -94,6 +95,7 @@ class Workbench:
         delays = RetryDelays(settings.outbox_retry_min_delay, settings.outbox_retry_max_delay)
         self._outbox = Outbox(postgres_url, AnswersAtOnce(), delays, clock.utcnow)
         self._outbox.start()
+        look_for_cycles_seldom()
         self.connection = eager.connect(postgres_url, "benchmark")
         self._outbox.sign_in(self.connection)
         self._bench: Bench = make_bench(

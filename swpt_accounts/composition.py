@@ -14,6 +14,7 @@ from .admission import make_admission
 from .broker import BatchLimits, MemorySmpBroker, MemoryTransport, RabbitmqSmpBroker, SmpBroker
 from .debtor_infos import DebtorInfos
 from .errors import OperatorError
+from .frugality import Frugality
 from .gate import Gate
 from .moments import seconds
 from .outbox import Outbox, RetryDelays
@@ -184,6 +185,7 @@ def equip_worker(settings: Settings, broker: SmpBroker, gate: Gate) -> Processor
         settings.max_delivery_attempts,
     )
     broker.add_middleware(WorkerLifecycle(settings, processor, outbox))
+    broker.add_middleware(Frugality())
     declare_actors(broker, settings.protocol_broker_queue, processor.process)
     return processor
 
