@@ -9,6 +9,7 @@ For everything else this is the driver's connection: `with connection:` is a tra
 asynchronous mode has no transactions of its own, so they are begun and ended here.
 """
 
+from contextlib import closing, suppress
 from select import POLLIN, POLLOUT, poll
 from time import monotonic
 from types import TracebackType
@@ -24,6 +25,7 @@ from psycopg2.extensions import (
     TRANSACTION_STATUS_INTRANS,
     connection,
     cursor,
+    parse_dsn,
 )
 from psycopg2.sql import Composable
 
@@ -39,6 +41,7 @@ def connect(url: str, name: str) -> "EagerConnection":
     link: EagerConnection = db.connect(
         url,
         name,
+        **_reachable_host(url, name),
         key_lookups_only=True,
         connection_factory=EagerConnection,
         cursor_factory=EagerCursor,
@@ -46,6 +49,14 @@ def connect(url: str, name: str) -> "EagerConnection":
     )
     link.establish(db.CONNECT_TIMEOUT_SECONDS)
     return link
+
+
+def _reachable_host(url: str, name: str) -> dict[str, object]:
+    """Which of several hosts to connect to: only a connection that waits goes on to the next in time."""
+    if "," not in parse_dsn(url.replace("+psycopg2", "", 1)).get("host", ""):
+        return {}
+    with closing(db.connect(url, name)) as pilot:
+        return {"host": pilot.info.host, "port": pilot.info.port}
 
 
 class EagerCursor(cursor):
@@ -59,7 +70,7 @@ class EagerCursor(cursor):
         link.wait()
         if link.get_transaction_status() == TRANSACTION_STATUS_IDLE:
             query = _BEGIN + _text(query, link)
-        link.at_hand, link.is_first_use = self, plans_of(link).is_first_use
+        link.at_hand, link.may_be_stale = self, plans_of(link).may_be_stale
         super().execute(query, vars)
         link.flush()
 
@@ -92,10 +103,17 @@ class EagerConnection(connection):
     at_hand: EagerCursor | None = None
     """Whose statement is at hand; the driver itself would let go of it."""
 
-    is_first_use = False
-    """Whether the statement at hand was prepared for its first use (see `prepared`)."""
+    may_be_stale = False
+    """Whether the statement at hand has a plan from earlier (see `prepared`)."""
 
     def __enter__(self) -> Self:
+        """Begin a transaction.  Raises psycopg2.InterfaceError if one was left open, and closes then.
+
+        That happens if an exception from outside, as of a signal handler, has hit the end of a transaction.
+        """
+        if self.isexecuting() or self.get_transaction_status() in _IN_TRANSACTION:
+            self.close()
+            raise psycopg2.InterfaceError("a transaction was left open")
         return self
 
     def __exit__(
@@ -111,18 +129,27 @@ class EagerConnection(connection):
             raise
 
     def commit(self) -> None:
-        """Wait for the last statement, and commit what it and those before it have done."""
+        """Wait for the last statement, and commit what it and those before it have done.
+
+        Raises psycopg2.InterfaceError if the connection is closed, and InternalError if there was an
+        error of which nobody has taken notice: then nothing is committed.
+        """
         self.wait()
-        self._end("COMMIT")
+        if self.closed:
+            raise psycopg2.InterfaceError("connection already closed")
+        if self._end("COMMIT") == "ROLLBACK":
+            raise psycopg2.InternalError("the transaction had failed, and is rolled back")
 
     def rollback(self) -> None:
         """End a transaction of which nothing is wanted; nothing happens if the connection is lost."""
         try:
             if self.get_transaction_status() == TRANSACTION_STATUS_ACTIVE:
-                self._drive(POLL_OK)
-        except psycopg2.Error:
-            pass  # That of a statement which is not wanted.
-        self._end("ROLLBACK")
+                with suppress(psycopg2.Error):  # Those of a statement that is not wanted.
+                    self._drive(POLL_OK)
+            self._end("ROLLBACK")
+        except BaseException:
+            self.close()
+            raise
 
     def wait(self) -> None:
         """Wait until the statement at hand has ended, and raise its error."""
@@ -131,9 +158,10 @@ class EagerConnection(connection):
         try:
             self._drive(POLL_OK)
         except STALE_PLAN_ERRORS as error:
-            plans_of(self).blame(error, is_first_use=self.is_first_use)
+            plans_of(self).blame(error, may_be_stale=self.may_be_stale)
         finally:
-            self.at_hand = None
+            if not self.isexecuting():
+                self.at_hand = None
 
     def flush(self) -> None:
         """Wait until the statement at hand is sent."""
@@ -151,8 +179,11 @@ class EagerConnection(connection):
             if not poller.poll(left):
                 raise psycopg2.OperationalError("timeout expired")
 
-    def _end(self, verb: str) -> None:
-        if self.get_transaction_status() in _IN_TRANSACTION:
-            with self.cursor() as ending:
-                ending.execute(verb)
-                self.wait()
+    def _end(self, verb: str) -> str | None:
+        """What became of the transaction; None if there is none."""
+        if self.get_transaction_status() not in _IN_TRANSACTION:
+            return None
+        with self.cursor() as ending:
+            ending.execute(verb)
+            self.wait()
+            return str(ending.statusmessage)

@@ -36,13 +36,17 @@ class _Plans:
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.are_stale = False
-        self.is_first_use = False
-        """Whether the statement that runs now was prepared for it."""
+        self.may_be_stale = False
+        """Whether the statement that is executed now has a plan from earlier."""
 
         self.expire_at = monotonic() + _PLANS_LAST_SECONDS
 
     def refresh(self, cursor: Any) -> None:
         """Forget what is out of date."""
+        # An eager connection may have the error of another statement for us.
+        wait = getattr(cursor.connection, "wait", None)
+        if wait is not None:
+            wait()
         if self.are_stale:
             cursor.execute("DEALLOCATE ALL")
             self.names.clear()
@@ -51,9 +55,9 @@ class _Plans:
             cursor.execute("DISCARD PLANS")
             self.expire_at = monotonic() + _PLANS_LAST_SECONDS
 
-    def blame(self, error: psycopg2.Error, *, is_first_use: bool) -> NoReturn:
-        """Raise what the error of a statement means: its plan is stale, unless it was made right before."""
-        if is_first_use:
+    def blame(self, error: psycopg2.Error, *, may_be_stale: bool) -> NoReturn:
+        """Raise what the error of a statement means: its plan is stale, if it has one from earlier."""
+        if not may_be_stale:
             raise error  # To try again would be endless.
         self.are_stale = True
         raise StalePlanError(str(error)) from error
@@ -92,11 +96,14 @@ class Statement:
         """
         plans = plans_of(cursor.connection)
         plans.refresh(cursor)
-        plans.is_first_use = self.name not in plans.names
-        if plans.is_first_use:
+        is_new = self.name not in plans.names
+        if is_new:
             cursor.execute(self._prepare)
             plans.names.add(self.name)
+        plans.may_be_stale = not is_new
         try:
             cursor.execute(self._execute, parameters)
         except STALE_PLAN_ERRORS as error:
-            plans.blame(error, is_first_use=plans.is_first_use)
+            plans.blame(error, may_be_stale=not is_new)
+        finally:
+            plans.may_be_stale = False

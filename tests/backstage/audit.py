@@ -33,7 +33,7 @@ _INVARIANTS = {
         WHERE principal <> coalesce(moved, 0)
     """,
     "no transfer is in the journal twice, or still prepared": """
-        SELECT debtor_id, sender_creditor_id, transfer_id FROM journal
+        SELECT debtor_id, sender_creditor_id, transfer_id FROM journal WHERE transfer_id <> 0
         GROUP BY debtor_id, sender_creditor_id, transfer_id HAVING count(*) > 1
         UNION ALL
         SELECT p.debtor_id, p.creditor_id, p.transfer_id FROM prepared_transfer p JOIN journal j

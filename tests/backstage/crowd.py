@@ -1,8 +1,10 @@
 """A database in which very much has happened: rows made by SQL, for pages that must be quick on them."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Final, NamedTuple
 
+from swpt_accounts import db
 from swpt_accounts.moments import Moment, render_timestamp
 from swpt_accounts.partitions import make_partitions
 from tests.builders import ALICE, DAY, DEBTOR, ROOT, configure
@@ -133,12 +135,12 @@ def make_crowd(stand: Stand, crowd: Crowd, now: Moment) -> Iterator[str]:
         last = min(first + _PART - 1, crowd.entries)
         _run(stand, _JOURNAL, values | {"first": first, "last": last})
     # As autovacuum does some minutes after so much has come.
-    stand.connection.autocommit = True
-    for table in (*_STATEMENTS, "journal"):
-        yield f"statistics of {table}"
-        with stand.connection.cursor() as cursor:
-            cursor.execute(f"VACUUM ANALYZE {table}")
-    stand.connection.autocommit = False
+    with closing(db.connect(stand.postgres_url, "vacuum")) as connection:
+        connection.autocommit = True
+        for table in (*_STATEMENTS, "journal"):
+            yield f"statistics of {table}"
+            with connection.cursor() as cursor:
+                cursor.execute(f"VACUUM ANALYZE {table}")
 
 
 def _run(stand: Stand, statement: str, values: Mapping[str, int]) -> None:

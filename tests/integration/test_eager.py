@@ -1,10 +1,13 @@
 """A connection that does not wait: nothing overtakes, no error is lost, all or nothing is committed."""
 
 import socket
+import sys
+from contextlib import contextmanager, suppress
 
 import psycopg2
 import pytest
 from psycopg2 import errors, sql
+from psycopg2.extensions import parse_dsn
 
 from swpt_accounts import db, eager
 from swpt_accounts.eager import EagerConnection
@@ -15,6 +18,33 @@ from tests.services.ports import free_port
 LOCK = "SELECT pg_advisory_xact_lock(7)"
 COUNT = "SELECT count(*) FROM delivery_attempt"
 INSERT = "INSERT INTO delivery_attempt (body_sha256, attempts, last_attempt_at) VALUES (%s, 1, 0)"
+
+
+class Interruption(BaseException):
+    """What a signal handler raises."""
+
+
+@contextmanager
+def interrupted_at(step):
+    """Raise an Interruption before the line of the connection's own code that comes at this step."""
+    left = step
+
+    def trace(frame, event, argument):
+        nonlocal left
+        if frame.f_code.co_filename != eager.__file__ or frame.f_code.co_name in ("execute", "__enter__"):
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                raise Interruption
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 @pytest.fixture
@@ -119,6 +149,48 @@ def test_more_than_the_socket_takes_at_once(link):
         assert cursor.fetchone() == (len(text), text)
 
 
+def test_a_failed_transaction_is_not_committed_in_silence(stand, link):
+    """If nobody has taken notice of an error, the end of the transaction does."""
+    with pytest.raises(psycopg2.InternalError), link, link.cursor() as cursor:
+        cursor.execute(INSERT, [b"one"])
+        cursor.execute("SELECT 1 / 0")
+        with suppress(errors.DivisionByZero):
+            link.wait()
+    assert stand.value(COUNT) == 0
+
+
+def test_a_closed_connection_commits_nothing(stand, link):
+    """Who closes it between the last statement and the end is told, and has not committed."""
+    with pytest.raises(psycopg2.InterfaceError) as caught, link, link.cursor() as cursor:
+        cursor.execute(INSERT, [b"one"])
+        assert cursor.rowcount == 1
+        link.close()
+    assert fault_of(caught.value) is Fault.OUTAGE
+    assert stand.value(COUNT) == 0
+
+
+@pytest.mark.parametrize("is_failing", [True, False])
+@pytest.mark.parametrize("step", range(1, 40))
+def test_an_exception_in_the_middle_of_the_end_leaves_nothing_to_the_next_transaction(
+    stand, link, is_failing, step
+):
+    """As one of a signal handler, at each line: the next transaction never commits what was left."""
+    with (
+        suppress(Interruption, KeyError, psycopg2.Error),
+        interrupted_at(step),
+        link,
+        link.cursor() as cursor,
+    ):
+        cursor.execute(INSERT, [b"one"])
+        if is_failing:
+            raise KeyError
+    ended = stand.value(COUNT)
+    assert ended == 0 or not is_failing
+    with suppress(psycopg2.InterfaceError), link, link.cursor() as cursor:
+        cursor.execute(INSERT, [b"two"])
+    assert stand.value("SELECT count(*) FROM delivery_attempt WHERE body_sha256 = 'one'") == ended
+
+
 @pytest.mark.parametrize("is_asked", [True, False])
 def test_a_lost_connection_is_an_outage(stand, link, is_asked):
     """Whoever finds out, at the end of the transaction at the latest, is told that the database is away."""
@@ -146,6 +218,19 @@ def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch):
         url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing"
         with pytest.raises(psycopg2.OperationalError, match="timeout"):
             eager.connect(url, "a test")
+
+
+def test_the_second_of_two_hosts_is_found(stand):
+    """A silent first host costs the time for a connection, not the connection."""
+    found = parse_dsn(stand.postgres_url)
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        first.close()
+        hosts = f"127.0.0.1:{free_port()},{found['host']}:{found.get('port', 5432)}"
+        link = eager.connect(f"postgresql://{found['user']}@{hosts}/{found['dbname']}", "a test")
+    with link, link.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+    link.close()
 
 
 def test_nobody_at_home():

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from psycopg2 import errors
 
 from swpt_accounts import db
 from swpt_accounts.faults import Fault, fault_of
@@ -84,3 +85,35 @@ def test_statements_that_somebody_has_discarded_are_prepared_again(stand):
     stand.insist(*issue(ALICE, 10, 2))
     assert stand.conflicts == 1
     assert stand.account(ALICE).principal == 610
+
+
+REFUSE = """
+CREATE OR REPLACE FUNCTION pg_temp.refuse(seconds float8) RETURNS int8 LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(seconds); RAISE EXCEPTION 'not here' USING ERRCODE = 'feature_not_supported'; END $$
+"""
+REFUSING = Statement("refusing", "SELECT pg_temp.refuse(%s::float8)")
+
+
+def _echo(cursor):
+    ECHO.run(cursor, arrays(COLUMNS, [("", 0.0, 0, True)]))
+
+
+def test_an_error_is_blamed_on_the_plan_of_its_own_statement(stand):
+    """What fails at its first use fails for another reason, also if others stand before and behind it."""
+    stand.execute(REFUSE)
+    with stand.connection, stand.connection.cursor() as cursor:
+        _echo(cursor)
+    with pytest.raises(errors.FeatureNotSupported), stand.connection, stand.connection.cursor() as cursor:
+        _echo(cursor)
+        REFUSING.run(cursor, [0.05])
+        _echo(cursor)
+
+
+def test_what_is_not_prepared_has_no_stale_plan(stand):
+    """Its error is its own, as often as it is tried; else it would be tried for ever."""
+    stand.execute(REFUSE)
+    for _ in range(3):
+        with stand.connection, stand.connection.cursor() as cursor:
+            _echo(cursor)
+        with pytest.raises(errors.FeatureNotSupported), stand.connection, stand.connection.cursor() as cursor:
+            cursor.execute("SELECT pg_temp.refuse(0.05)")
