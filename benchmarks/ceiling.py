@@ -17,8 +17,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 import pika
+from pika.exceptions import AMQPError
 
 from .line import Headers, Line, message
+from .manners import amqp_url, mannered
 from .shapes import (
     ACCOUNTS_IN,
     EPOCH,
@@ -255,11 +257,12 @@ def declare(amqp_url: str) -> None:
 def main() -> None:
     """Answer on a virtual host until SIGTERM."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("amqp_url")
+    parser.add_argument("amqp_url", type=amqp_url)
     parser.add_argument("--careful", action="store_true", help="acknowledge after the confirms, mandatory")
     options = parser.parse_args()
-    declare(options.amqp_url)
-    serve(options.amqp_url, is_careful=options.careful)
+    with mannered(AMQPError, OSError):
+        declare(options.amqp_url)
+        serve(options.amqp_url, is_careful=options.careful)
 
 
 if __name__ == "__main__":

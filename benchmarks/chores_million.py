@@ -9,7 +9,6 @@ beside them; worker and chores run all the time.  With `--most-seconds` the rest
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from tests.services.errors import ServiceMissing
 from .books import Outcome
 from .generator import QUEUE, Generator, Silence, Wrong
 from .load import FIRST_CREDITOR, Load
+from .manners import mannered, not_negative, positive, whole
 from .memory import watching
 from .server import Server
 from .site import NotDurable, site
@@ -275,25 +275,22 @@ def _show(passes: list[Pass], calm: Outcome | None) -> bool:
 def main() -> None:
     """Run, print the figures, and write them as JSON; exit code 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--accounts", type=int, default=1_000_000)
-    parser.add_argument("--rate", type=float, default=500.0, help="transfers per second; 0: none")
-    parser.add_argument("--calm-seconds", type=float, default=60.0, help="of transfers alone")
+    parser.add_argument("--accounts", type=whole, default=1_000_000)
+    parser.add_argument("--rate", type=not_negative, default=500.0, help="transfers per second; 0: none")
+    parser.add_argument("--calm-seconds", type=positive, default=60.0, help="of transfers alone")
     parser.add_argument(
-        "--most-seconds", type=float, default=7200.0, help="of a pass beside transfers; the rest goes alone"
+        "--most-seconds",
+        type=positive,
+        default=7200.0,
+        help="of a pass beside transfers; the rest goes alone",
     )
     parser.add_argument("--only", action="append", choices=KINDS, help="this kind of pass only")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with site() as place, ExitStack() as stack:
-            server = Server(stack.enter_context(place.database()), stack.enter_context(place.vhost()))
-            bench = Bench(server, options.accounts, options.rate)
-            bench.populate()
-            calm, passes = bench.measure(
-                options.calm_seconds, options.most_seconds, options.only or list(KINDS)
-            )
-    except (ServiceMissing, NotDurable, Silence, Wrong) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    with mannered(ServiceMissing, NotDurable, Silence, Wrong), site() as place, ExitStack() as stack:
+        server = Server(stack.enter_context(place.database()), stack.enter_context(place.vhost()))
+        bench = Bench(server, options.accounts, options.rate)
+        bench.populate()
+        calm, passes = bench.measure(options.calm_seconds, options.most_seconds, options.only or list(KINDS))
     is_good = _show(passes, calm)
     figures = msgspec.to_builtins({"options": vars(options), "calm": calm, "passes": passes})
     _RESULTS.mkdir(exist_ok=True)

@@ -9,18 +9,19 @@ import argparse
 import gc
 import os
 import random
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic, time
 from typing import Final
 
 import msgspec
 import pika
+from pika.exceptions import AMQPError
 
 from . import processor_time
 from .books import ROOT, Books, Latencies, Outcome, Transfer
 from .line import Headers, Line, message
 from .load import Load
+from .manners import amqp_url, mannered, not_negative, whole
 from .shapes import (
     ACCOUNTS_IN,
     DIRECT,
@@ -331,14 +332,16 @@ def _declare(amqp_url: str) -> None:
 def main() -> None:
     """Drive a server that runs already."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("amqp_url")
-    parser.add_argument("--transfers", type=int, default=10_000)
-    parser.add_argument("--window", type=int, default=1000)
-    parser.add_argument("--rate", type=float, default=0.0, help="begin so many per second")
-    parser.add_argument("--pause", type=float, default=0.0, help="wait up to so many seconds before each")
-    parser.add_argument("--seconds", type=float, default=0.0, help="begin no more after this time")
-    parser.add_argument("--accounts", type=int, default=1000)
-    parser.add_argument("--warm-up", type=int, default=2000, help="transfers that are not measured")
+    parser.add_argument("amqp_url", type=amqp_url)
+    parser.add_argument("--transfers", type=whole, default=10_000)
+    parser.add_argument("--window", type=whole, default=1000)
+    parser.add_argument("--rate", type=not_negative, default=0.0, help="begin so many per second")
+    parser.add_argument(
+        "--pause", type=not_negative, default=0.0, help="wait up to so many seconds before each"
+    )
+    parser.add_argument("--seconds", type=not_negative, default=0.0, help="begin no more after this time")
+    parser.add_argument("--accounts", type=whole, default=1000)
+    parser.add_argument("--warm-up", type=whole, default=2000, help="transfers that are not measured")
     parser.add_argument("--pattern", choices=("uniform", "hot recipient", "one sender"), default="uniform")
     options = parser.parse_args()
     load = Load(
@@ -351,10 +354,8 @@ def main() -> None:
         warm_up=options.warm_up,
         pattern=options.pattern,
     )
-    try:
+    with mannered(Wrong, Silence, AMQPError, OSError):
         outcome = drive(options.amqp_url, load, {})
-    except (Wrong, Silence) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     print(msgspec.json.format(msgspec.json.encode(outcome)).decode())
 
 

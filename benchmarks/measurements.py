@@ -23,6 +23,7 @@ from .site import Site
 from .table import Row
 
 _IDLE_SECONDS: Final = 20.0
+_ENOUGH_TRANSFERS: Final = 10_000
 
 
 class Scale(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +40,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
 
     def judge(self, is_reached: bool) -> bool | None:
         """A verdict, unless the run is too small for one."""
-        return is_reached if self.factor >= 1.0 else None
+        is_enough = self.factor >= 1.0 and self.transfers >= _ENOUGH_TRANSFERS
+        return is_reached if is_enough else None
 
 
 class Lab:
@@ -140,13 +142,17 @@ class Lab:
         for _ in range(self.scale.rounds):
             with self._site.database() as url:
                 outcomes.append(
-                    procedures.run(url, transfers=self.scale.of(20_000), accounts=self.scale.of(10_000))
+                    procedures.run(
+                        url,
+                        transfers=self.scale.of(self.scale.transfers),
+                        accounts=max(2, self.scale.of(10_000)),
+                    )
                 )
         rate = median(one.rate for one in outcomes)
         middle = min(outcomes, key=lambda one: abs(one.rate - rate))
         cost = (
-            f"{middle.python_us:.0f} us Python, {middle.postgresql_us:.0f} us PostgreSQL, "
-            f"{middle.waiting_us:.0f} us waiting"
+            f"{1e6 / middle.rate:.0f} us, in which Python works {middle.python_us:.0f} and "
+            f"PostgreSQL {middle.postgresql_us:.0f}"
         )
         return [
             Row(
@@ -261,7 +267,7 @@ class Lab:
 
     def growth(self) -> list[Row]:
         """A million accounts, then ten million journal rows as well, beside an empty database."""
-        accounts, journal = self.scale.of(1_000_000), self.scale.of(10_000_000)
+        accounts, journal = max(4, self.scale.of(1_000_000)), self.scale.of(10_000_000)
         crowded, old = self._new_server(), self._new_server()
         growth.make_accounts(crowded.postgres_url, accounts)
         growth.make_accounts(old.postgres_url, accounts)

@@ -11,13 +11,17 @@ from contextlib import contextmanager
 from statistics import median
 from time import perf_counter
 
+import psycopg2
+
 from swpt_accounts import clock
 from tests.backstage.crowd import BIG_TABLES, Crowd, addresses, make_crowd
 from tests.backstage.front_desk import FrontDesk, front_desk
 from tests.backstage.plans import Plan, overheard, plan_of
 from tests.backstage.stand import Stand, standing
+from tests.services.errors import ServiceMissing
 
-from .site import site
+from .manners import mannered, whole
+from .site import NotDurable, site
 
 _ROUNDS = 5
 
@@ -25,12 +29,16 @@ _ROUNDS = 5
 def main() -> None:
     """Make the rows, ask for the pages, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
-    parser.add_argument("--accounts", type=int, default=1_000_000)
-    parser.add_argument("--entries", type=int, default=10_000_000, help="rows of the journal")
+    parser.add_argument("--accounts", type=whole, default=1_000_000)
+    parser.add_argument("--entries", type=whole, default=10_000_000, help="rows of the journal")
     parser.add_argument("--database", help="the URL of one that has the rows already")
     parser.add_argument("--explain", action="store_true", help="tell of every question to the database")
     options = parser.parse_args()
-    with _database(options.database) as url, standing(url, clock=clock.utcnow) as stand:
+    with (
+        mannered(ServiceMissing, NotDurable, psycopg2.OperationalError),
+        _database(options.database) as url,
+        standing(url, clock=clock.utcnow) as stand,
+    ):
         if options.database is None:
             for step in make_crowd(stand, Crowd(options.accounts, options.entries), clock.utcnow()):
                 print(step, file=sys.stderr)

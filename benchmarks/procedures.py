@@ -7,7 +7,7 @@ what the batch before has prepared, and half new transfers.
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, process_time
 from typing import Any, Final
@@ -51,10 +51,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """CPU of the whole process per transfer, in microseconds."""
 
     postgresql_us: float
-    """CPU of the session that stores the batches, per transfer."""
-
-    waiting_us: float
-    """The rest: the disk, and whoever else has used the processors."""
+    """CPU of the session that stores the batches, per transfer; partly at the same time."""
 
     batch_ms: dict[str, float]
     counters: dict[str, float]
@@ -125,23 +122,38 @@ def workbench(postgres_url: str) -> Iterator[Workbench]:
         bench.close()
 
 
+class Rounds:
+    """Accounts with money, between which transfers are made, round after round."""
+
+    def __init__(self, bench: Workbench, accounts: int, batch_messages: int) -> None:
+        self._bench = bench
+        self._batch_messages = batch_messages
+        self._ids = [FIRST_CREDITOR + number for number in range(accounts)]
+        _open(bench, self._ids, batch_messages)
+
+    def warm_up(self) -> None:
+        """Touch nearly every page, and so pay for their images in the write-ahead log."""
+        self.work(len(self._ids))
+
+    def work(self, transfers: int, meter: Meter | None = None) -> Outcome:
+        """Measure at least so many transfers, and what the meter counts of them."""
+        before = None if meter is None else meter.read()
+        stream = _Stream(self._bench, self._ids, self._batch_messages)
+        watch = Stopwatch(self._bench.connection)
+        stream.work(transfers, watch)
+        counters = {}
+        if meter is not None and before is not None:
+            counters = meter.read().per_transfer(before, stream.finalized)
+        return watch.outcome(stream.finalized, self._batch_messages, counters)
+
+
 def run(postgres_url: str, *, transfers: int, accounts: int = 10_000, batch_messages: int = 500) -> Outcome:
     """Measure on a database with no rows."""
-    with workbench(postgres_url) as bench:
-        ids = [FIRST_CREDITOR + number for number in range(accounts)]
-        _open(bench, ids, batch_messages)
-        meter = Meter(postgres_url)
-        try:
-            meter.write_checkpoint()
-            # The warm-up touches nearly every page, and so pays for their images.
-            _Stream(bench, ids, batch_messages).work(accounts, Stopwatch(bench.connection))
-            before = meter.read()
-            stream, watch = _Stream(bench, ids, batch_messages), Stopwatch(bench.connection)
-            stream.work(transfers, watch)
-            counters = meter.read().per_transfer(before, stream.finalized)
-        finally:
-            meter.close()
-        return watch.outcome(stream.finalized, batch_messages, counters)
+    with workbench(postgres_url) as bench, closing(Meter(postgres_url)) as meter:
+        rounds = Rounds(bench, accounts, batch_messages)
+        meter.write_checkpoint()
+        rounds.warm_up()
+        return rounds.work(transfers, meter)
 
 
 class Stopwatch:
@@ -175,7 +187,6 @@ class Stopwatch:
             rate=round(transfers / wall, 1),
             python_us=round(self._python * per_transfer, 1),
             postgresql_us=round(self._postgresql * per_transfer, 1),
-            waiting_us=round((wall - self._python - self._postgresql) * per_transfer, 1),
             batch_ms={
                 "p50": round(1000 * ordered[len(ordered) // 2], 2),
                 "max": round(1000 * ordered[-1], 2),

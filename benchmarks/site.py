@@ -31,11 +31,8 @@ class Site:
     @contextmanager
     def database(self) -> Iterator[str]:
         """The URL of a new database with the newest schema and no rows."""
-        name = self._postgres.create_database()
-        try:
+        with self._postgres.database() as name:
             yield self._postgres.database_url(name)
-        finally:
-            self._postgres.drop_database(name)
 
     @contextmanager
     def vhost(self) -> Iterator[str]:

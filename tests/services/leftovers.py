@@ -27,6 +27,12 @@ def is_leftover(name: str) -> bool:
     return found is not None and time.time() - int(found[1]) > ONE_DAY
 
 
+def is_made_by(name: str, pid: int) -> bool:
+    """Whether the run with this process id has made `name`."""
+    found = _NAME.fullmatch(name)
+    return found is not None and int(found[2]) == pid
+
+
 def new_folder() -> Path:
     """A folder for a server of our own: outside home, short enough for a socket's path."""
     folder = Path(tempfile.gettempdir()) / new_name()

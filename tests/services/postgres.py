@@ -17,9 +17,10 @@ from psycopg2 import sql
 from swpt_accounts import db
 from swpt_accounts.embedded import EmbeddedPostgres, stop_leftover
 from swpt_accounts.errors import OperatorError
+from swpt_accounts.urls import mask_url
 
 from .errors import ServiceMissing
-from .leftovers import abandoned_folders, is_leftover, new_folder, new_name
+from .leftovers import abandoned_folders, is_leftover, is_made_by, new_folder, new_name
 
 OLDEST_VERSION: Final = 150000
 
@@ -34,6 +35,7 @@ class Postgres:
         self.url = url
         self.origin = origin
         self._template: str | None = None
+        self._is_template_ready = False
 
     def database_url(self, name: str) -> str:
         """Where a database of this server is."""
@@ -41,11 +43,19 @@ class Postgres:
 
     def create_database(self) -> str:
         """The name of a new database with the newest schema and no rows."""
-        if self._template is None:
-            self._template = self._create_template()
         name = new_name()
-        self._execute("CREATE DATABASE {} TEMPLATE {}", name, self._template)
+        self._make_database(name)
         return name
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The same for a while; also who is interrupted while it is made leaves none."""
+        name = new_name()
+        try:
+            self._make_database(name)
+            yield name
+        finally:
+            self.drop_database(name)
 
     def create_empty_database(self) -> str:
         """The name of a new database without any tables."""
@@ -59,21 +69,39 @@ class Postgres:
 
     def drop_leftovers(self) -> None:
         """Drop the databases of runs that were killed."""
+        for name in self._names():
+            if is_leftover(name):
+                self.drop_database(name)
+
+    def names_made_by(self, pid: int) -> list[str]:
+        """The databases that a process of a run has left here."""
+        return [name for name in self._names() if is_made_by(name, pid)]
+
+    def _names(self) -> list[str]:
         with closing(_connect(self.url)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT datname FROM pg_database")
-            names = [name for (name,) in cursor.fetchall() if is_leftover(name)]
-        for name in names:
-            self.drop_database(name)
+            return [name for (name,) in cursor.fetchall()]
 
     def close(self) -> None:
         """Drop what the run shared between its tests."""
         if self._template is not None:
             self.drop_database(self._template)
             self._template = None
+            self._is_template_ready = False
 
-    def _create_template(self) -> str:
-        name = self.create_empty_database()
+    def _make_database(self, name: str) -> None:
+        self._execute("CREATE DATABASE {} TEMPLATE {}", name, self._find_template())
+
+    def _find_template(self) -> str:
+        if self._template is not None and self._is_template_ready:
+            return self._template
+        # Known before it is there: an interrupt may come at any time.
+        name = self._template or new_name()
+        self._template = name
+        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        self._execute("CREATE DATABASE {} TEMPLATE template0", name)
         db.upgrade(self.database_url(name))
+        self._is_template_ready = True
         return name
 
     def _execute(self, statement: str, *names: str) -> None:
@@ -89,7 +117,9 @@ def postgres() -> Iterator[Postgres]:
     if named and named != "none":
         found = _usable(named)
         if found is not None:
-            raise ServiceMissing(f"PostgreSQL at the address in the environment is of no use: {found}")
+            raise ServiceMissing(
+                f"PostgreSQL at {mask_url(named)}, which the environment names, is of no use: {found}"
+            )
         yield from _serve(Postgres(named, "named by the environment"))
         return
     if named != "none":
@@ -115,8 +145,8 @@ def own_postgres() -> Iterator[EmbeddedPostgres]:
 
 
 def _serve(server: Postgres) -> Iterator[Postgres]:
-    server.drop_leftovers()
     try:
+        server.drop_leftovers()
         yield server
     finally:
         server.close()
@@ -136,7 +166,7 @@ def _usable(url: str) -> str | None:
             cursor.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
             (may_create,) = cursor.fetchone()
             return None if may_create else "its user may not create databases"
-    except psycopg2.OperationalError as error:
+    except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:
         return str(error).strip().splitlines()[0]
 
 

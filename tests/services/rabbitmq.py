@@ -14,6 +14,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import pika
 from pika.exceptions import AMQPError
 
+from swpt_accounts.urls import mask_url
+
 from .errors import ServiceMissing
 from .leftovers import is_leftover, new_folder, new_name
 from .rabbitmq_node import (
@@ -40,6 +42,7 @@ class Rabbitmq:
         self._user = unquote(urlsplit(url).username or "guest")
         self._fresh: list[str] = []
         self._used: list[str] = []
+        self._begun: list[str] = []
         self._maker: threading.Thread | None = None
         self._lock = threading.Lock()
         self.rabbitmqctl = rabbitmqctl
@@ -78,7 +81,7 @@ class Rabbitmq:
         """Delete all virtual hosts of the run."""
         if self._maker is not None:
             self._maker.join()
-        self._used += self._fresh
+        self._used += [*self._fresh, *self._begun]
         self.delete_used()
 
     def delete_leftovers(self) -> None:
@@ -88,8 +91,11 @@ class Rabbitmq:
 
     def _make_vhosts(self) -> None:
         names = [new_name() for _ in range(_VHOSTS_AT_ONCE)]
+        # Known before they are there: an interrupt may come at any time.
+        self._begun += names
         self.rabbitmqctl("eval", _MAKE_VHOSTS % (_binaries([self._user]), _binaries(names)))
         self._fresh += names
+        self._begun = [name for name in self._begun if name not in names]
 
     def _delete_vhosts(self, names: list[str]) -> None:
         if names:
@@ -121,9 +127,9 @@ def rabbitmq() -> Iterator[Rabbitmq]:
         try:
             found = _reach(named, "named by the environment")
         except (ServiceMissing, CommandFailed, AMQPError, OSError) as error:
-            reason = str(error) or type(error).__name__
             raise ServiceMissing(
-                f"RabbitMQ at the address in the environment is of no use: {reason}"
+                f"RabbitMQ at {mask_url(named)}, which the environment names, is of no use: "
+                f"{str(error) or repr(error)}"
             ) from error
         yield from _serve(found)
         return
@@ -154,8 +160,8 @@ def own_rabbitmq() -> Iterator[RabbitmqNode]:
 
 
 def _serve(broker: Rabbitmq) -> Iterator[Rabbitmq]:
-    broker.delete_leftovers()
     try:
+        broker.delete_leftovers()
         yield broker
     finally:
         broker.close()
@@ -165,8 +171,8 @@ def _reach(url: str, origin: str) -> Rabbitmq:
     """The broker at the address, if it is the one that rabbitmqctl steers."""
     _connect(url)
     broker = Rabbitmq(url, system_rabbitmqctl(), origin)
-    name = broker.take_vhost()
     try:
+        name = broker.take_vhost()
         _connect(broker.vhost_url(name))
     except BaseException:
         broker.close()
@@ -176,7 +182,10 @@ def _reach(url: str, origin: str) -> Rabbitmq:
 
 
 def _connect(url: str) -> None:
-    parameters = pika.URLParameters(url)
+    try:
+        parameters = pika.URLParameters(url)
+    except (IndexError, ValueError) as error:
+        raise ServiceMissing("that is not the address of a broker") from error
     parameters.connection_attempts = 1
     parameters.socket_timeout = parameters.blocked_connection_timeout = parameters.stack_timeout = 5
     pika.BlockingConnection(parameters).close()

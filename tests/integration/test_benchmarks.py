@@ -1,0 +1,77 @@
+"""The benchmarks themselves: they run, refuse wrong usage before they begin, and end in order."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.commands import TOP
+
+BENCHMARKS = (sys.executable, "-m", "benchmarks")
+BY_TURNS = (sys.executable, "-m", "benchmarks.by_turns")
+GENERATOR = (sys.executable, "-m", "benchmarks.generator")
+
+
+def run(*words):
+    """A command with its output, in the environment of the tests."""
+    return subprocess.run(words, cwd=TOP, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_checkouts_are_compared_by_turns():
+    """Each gets its line, with its rate beside that of the first."""
+    done = run(*BY_TURNS, "--rounds", "2", "--transfers", "50", "--accounts", "20", "--batch", "20", ".", ".")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    assert "/s = 1.00; a transfer takes" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((*BENCHMARKS, "procedures", "--scale", "0"), "a number above 0"),
+        ((*BENCHMARKS, "procedures", "--scale", "nan"), "a number above 0"),
+        ((*BENCHMARKS, "memory", "--minutes", "inf"), "a number above 0"),
+        ((*BENCHMARKS, "procedures", "--rounds", "0"), "1 or more"),
+        ((*BENCHMARKS, "procedures", "--transfers", "-5"), "1 or more"),
+        ((*BENCHMARKS, "core", "--json", "/proc/figures.json"), "can not be written"),
+        ((*BENCHMARKS, "everything"), "invalid choice"),
+        ((*BY_TURNS, "/proc"), "is no checkout"),
+        ((*GENERATOR, "nonsense"), "an address like amqp://"),
+        ((*GENERATOR, "amqp://127.0.0.1/", "--rate", "-1"), "0 or a number above"),
+    ],
+)
+def test_wrong_usage_is_told_at_once(words, reason):
+    """In one line after the usage, with exit code 2."""
+    done = run(*words)
+    assert done.returncode == 2
+    assert reason in done.stderr.splitlines()[-1]
+
+
+def test_a_broker_that_is_away_is_told_in_one_line(monkeypatch):
+    """With its address, but without the password."""
+    monkeypatch.setenv("TEST_BROKER_URL", "amqp://guest:secret@127.0.0.1:1/")
+    done = run(*BENCHMARKS, "idle")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("ServiceMissing: RabbitMQ at amqp://guest:***@127.0.0.1:1/")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_in_order(postgres, number):
+    """Databases are dropped, also by a closed terminal; the exit code is that of an interrupt."""
+    with subprocess.Popen(
+        (*BENCHMARKS, "procedures", "--transfers", "1000000"),
+        cwd=TOP,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "procedures ...\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "interrupted; what was made is dropped"
+    assert postgres.names_made_by(process.pid) == []
