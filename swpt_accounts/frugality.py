@@ -1,8 +1,9 @@
 """How a worker deals with the memory of its process: it looks for cycles seldom, and gives back free room.
 
-Python's collector looks at all young objects whenever 700 more were made than dropped, which a batch of 500
-messages does some dozen times; hardly any of them is ever part of a cycle.  And the C library keeps free
-room between the pieces in use, a little more every minute, until somebody tells it to give back the pages.
+Python's collector looks at young objects whenever 700 more were made than dropped, which happens in about
+every second batch of 500 messages, and took 6 % of Python's time in them; hardly any object is ever part of
+a cycle.  And the C library keeps free room between the pieces in use, a little more every minute, until
+somebody tells it to give back the pages.
 """
 
 import ctypes
@@ -43,7 +44,7 @@ class Frugality(dramatiq.Middleware):
         result: object = None,
         exception: BaseException | None = None,
     ) -> None:
-        """After a batch: give back free room once a minute, which takes a millisecond."""
+        """After a batch: give back free room once a minute, which takes less than a millisecond."""
         if monotonic() > self._trim_at:
             self._trim(0)
             self._trim_at = monotonic() + _TRIM_SECONDS
