@@ -123,7 +123,8 @@ def test_an_exception_rolls_back_what_was_sent(stand, link):
     for statement in (INSERT, "SELECT length(%s) / 0"):
         with pytest.raises(KeyError), link, link.cursor() as cursor:
             cursor.execute(INSERT, [b"before"])
-            cursor.execute(statement, [b"at work"])
+            with suppress(errors.DivisionByZero):  # The answer may be there at once.
+                cursor.execute(statement, [b"at work"])
             raise KeyError
     assert stand.value(COUNT) == 0
     link.rollback()
@@ -153,8 +154,8 @@ def test_a_failed_transaction_is_not_committed_in_silence(stand, link):
     """If nobody has taken notice of an error, the end of the transaction does."""
     with pytest.raises(psycopg2.InternalError), link, link.cursor() as cursor:
         cursor.execute(INSERT, [b"one"])
-        cursor.execute("SELECT 1 / 0")
-        with suppress(errors.DivisionByZero):
+        with suppress(errors.DivisionByZero):  # The answer may be there at once.
+            cursor.execute("SELECT 1 / 0")
             link.wait()
     assert stand.value(COUNT) == 0
 

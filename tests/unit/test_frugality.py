@@ -31,10 +31,10 @@ def resident_megabytes() -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def fill_and_empty() -> bytes:
-    """Leave free room below a piece that stays."""
+def fill_and_empty() -> list[bytes]:
+    """Leave free room between pieces that stay, so that none of it is the end of the heap."""
     pieces = [bytes(PIECE) for _ in range(MEGABYTES * 1_000_000 // PIECE)]
-    return pieces.pop()
+    return [*pieces[::100], pieces[-1]]
 
 
 def finish_a_batch(middleware):
