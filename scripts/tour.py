@@ -226,9 +226,14 @@ def watch(agent: Agent) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """Print a line at once.  Raises SystemExit when nobody reads any more, as behind `head`."""
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still to be written at the exit would be refused as well, with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def run(action: Callable[[Agent], None], url: str, show: Callable[[Message], str]) -> None:

@@ -63,6 +63,14 @@ def test_the_tour_can_be_played_again(played, deployment):
     assert '"status_code": "INSUFFICIENT_AVAILABLE_AMOUNT"' in again.stdout.splitlines()[-1]
 
 
+def test_a_reader_who_has_seen_enough_ends_the_tour(deployment, agent):
+    """Behind `head` the tour stops at the first line that nobody reads, and blames nobody."""
+    command = f"{shlex.join([sys.executable, 'scripts/tour.py'])} play --json | head -1"
+    ended = told(f"/bin/bash -o pipefail -c '{command}'", deployment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(ended.stdout.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("url", "line"),
     [
