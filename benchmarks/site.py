@@ -64,14 +64,26 @@ def site() -> Iterator[Site]:
 @contextmanager
 def _durable_postgres() -> Iterator[Postgres]:
     with postgres() as found:
-        facts = _postgres_facts(found.database_url("postgres"))
-        weak = [name for name in _DURABLE if facts[name] != "on"]
+        weak = weaknesses(found)
         if not weak:
             yield found
             return
         if "our own" not in found.origin:
             raise NotDurable(f"PostgreSQL, {found.origin}, does not keep its word: {', '.join(weak)}")
     # The one that tests start for themselves is fast and loose.
+    with own_durable_postgres() as own:
+        yield own
+
+
+def weaknesses(servers: Postgres) -> list[str]:
+    """The settings by which this PostgreSQL may lose what it has committed."""
+    facts = _postgres_facts(servers.database_url("postgres"))
+    return [name for name in _DURABLE if facts[name] != "on"]
+
+
+@contextmanager
+def own_durable_postgres() -> Iterator[Postgres]:
+    """One that is started for this run alone, and keeps what it has committed."""
     own = EmbeddedPostgres(new_folder(), {"max_connections": "200"})
     try:
         own.start()

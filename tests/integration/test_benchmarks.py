@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from benchmarks.site import own_durable_postgres, weaknesses
 from tests.commands import TOP
 
 BENCHMARKS = (sys.executable, "-m", "benchmarks")
@@ -13,12 +14,23 @@ BY_TURNS = (sys.executable, "-m", "benchmarks.by_turns")
 GENERATOR = (sys.executable, "-m", "benchmarks.generator")
 
 
+@pytest.fixture(scope="module")
+def durable(postgres):
+    """The PostgreSQL of the commands: they refuse the one that tests start for themselves."""
+    if not weaknesses(postgres):
+        yield postgres
+        return
+    with own_durable_postgres() as own, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_POSTGRES_URL", own.url)
+        yield own
+
+
 def run(*words):
     """A command with its output, in the environment of the tests."""
     return subprocess.run(words, cwd=TOP, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_checkouts_are_compared_by_turns():
+def test_checkouts_are_compared_by_turns(durable):
     """Each gets its line, with its rate beside that of the first."""
     done = run(*BY_TURNS, "--rounds", "2", "--transfers", "50", "--accounts", "20", "--batch", "20", ".", ".")
     assert done.returncode == 0, done.stderr
@@ -49,7 +61,7 @@ def test_wrong_usage_is_told_at_once(words, reason):
     assert reason in done.stderr.splitlines()[-1]
 
 
-def test_a_broker_that_is_away_is_told_in_one_line(monkeypatch):
+def test_a_broker_that_is_away_is_told_in_one_line(durable, monkeypatch):
     """With its address, but without the password."""
     monkeypatch.setenv("TEST_BROKER_URL", "amqp://guest:secret@127.0.0.1:1/")
     done = run(*BENCHMARKS, "idle")
@@ -59,7 +71,7 @@ def test_a_broker_that_is_away_is_told_in_one_line(monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_in_order(postgres, number):
+def test_a_signal_ends_it_in_order(durable, number):
     """Databases are dropped, also by a closed terminal; the exit code is that of an interrupt."""
     with subprocess.Popen(
         (*BENCHMARKS, "procedures", "--transfers", "1000000"),
@@ -74,4 +86,4 @@ def test_a_signal_ends_it_in_order(postgres, number):
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.splitlines()[-1] == "interrupted; what was made is dropped"
-    assert postgres.names_made_by(process.pid) == []
+    assert durable.names_made_by(process.pid) == []

@@ -3,6 +3,7 @@
 import socket
 import sys
 from contextlib import contextmanager, suppress
+from urllib.parse import quote
 
 import psycopg2
 import pytest
@@ -226,7 +227,9 @@ def test_the_second_of_two_hosts_is_found(stand, monkeypatch):
     monkeypatch.setattr(db, "CONNECT_TIMEOUT_SECONDS", 2)  # libpq takes no less
     found = parse_dsn(stand.postgres_url)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        hosts = f"127.0.0.1:{silent.getsockname()[1]},{found['host']}:{found.get('port', 5432)}"
+        hosts = (
+            f"127.0.0.1:{silent.getsockname()[1]},{quote(found['host'], safe='')}:{found.get('port', 5432)}"
+        )
         link = eager.connect(f"postgresql://{found['user']}@{hosts}/{found['dbname']}", "a test")
     with link, link.cursor() as cursor:
         cursor.execute("SELECT 1")
