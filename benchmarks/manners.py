@@ -18,10 +18,12 @@ INTERRUPTED: Final = 130
 def mannered(*errors: type[Exception]) -> Iterator[None]:
     """Tell these errors in one line, with exit code 1; end after a signal as after Ctrl-C, with 130.
 
-    So contexts are left in order, and databases and virtual hosts are dropped.
+    So contexts are left in order, and databases and virtual hosts are dropped.  A signal that the process
+    was started to ignore is ignored, as by `nohup`.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
     except errors as error:

@@ -1,8 +1,11 @@
 """The benchmarks themselves: they run, refuse wrong usage before they begin, and end in order."""
 
+import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from tests.commands import TOP
 
 BENCHMARKS = (sys.executable, "-m", "benchmarks")
 BY_TURNS = (sys.executable, "-m", "benchmarks.by_turns")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GENERATOR = (sys.executable, "-m", "benchmarks.generator")
 
 
@@ -70,20 +74,52 @@ def test_a_broker_that_is_away_is_told_in_one_line(durable, monkeypatch):
     assert line.startswith("ServiceMissing: RabbitMQ at amqp://guest:***@127.0.0.1:1/")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_in_order(durable, number):
-    """Databases are dropped, also by a closed terminal; the exit code is that of an interrupt."""
+@contextmanager
+def working(ignored=()):
+    """A benchmark that goes on for long, whatever signals these tests were told to ignore."""
+
+    def settle():
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
     with subprocess.Popen(
         (*BENCHMARKS, "procedures", "--transfers", "1000000"),
         cwd=TOP,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=settle,  # noqa: PLW1509 - what it calls needs no lock
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "procedures ...\n"
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "procedures ...\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def ignored_signals(pid):
+    """As a mask, from the system."""
+    [mask] = re.findall(r"^SigIgn:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return int(mask, 16)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_ends_it_in_order(durable, number):
+    """Databases are dropped, also by a closed terminal; the exit code is that of an interrupt."""
+    with working() as process:
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.splitlines()[-1] == "interrupted; what was made is dropped"
+    assert durable.names_made_by(process.pid) == []
+
+
+def test_nohup_is_respected(durable):
+    """A signal that it was started to ignore stays ignored, and any other ends it."""
+    with working(ignored=(signal.SIGHUP,)) as process:
+        assert ignored_signals(process.pid) & 1 << signal.SIGHUP - 1
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
     assert durable.names_made_by(process.pid) == []
