@@ -20,7 +20,7 @@ def look_for_cycles_seldom() -> None:
 
 
 class Frugality(dramatiq.Middleware):
-    """Applies it to a worker."""
+    """Has a worker do so."""
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Settle it for the whole process."""
