@@ -1,7 +1,8 @@
 """Builders of accounts, messages and batches: tests name only the fields that their story needs."""
 
+import os
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
 
 from swpt_accounts.accounts import Account, new_account, replace
@@ -17,7 +18,7 @@ from swpt_accounts.messages import (
     PendingBalanceChange,
     PrepareTransfer,
 )
-from swpt_accounts.moments import T_FAR, Moment, from_datetime, render_timestamp
+from swpt_accounts.moments import T_FAR, Moment, from_datetime, render_timestamp, utc_date
 from swpt_accounts.policy import Policy
 from swpt_accounts.routing import Realm
 from swpt_accounts.schemas import parse_root_config
@@ -31,11 +32,18 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 YEAR: Final = 31_557_600 * SECOND
 
-NOW: Final = from_datetime(datetime(2026, 11, 21, 10, tzinfo=UTC))
-"""2026-11-21T10:00:00Z, day 20778: the moment at which most stories happen."""
+TODAY: Final = date.fromisoformat(os.environ.setdefault("TESTS_TODAY", datetime.now(UTC).date().isoformat()))
+"""The day of this run, for all of its processes: they inherit it, also when midnight passes."""
 
-FIRST_TRANSFER_ID: Final = 22845652601929729
-"""Of an account that is created on day 20778 (accounting.md section 3.6)."""
+NOW: Final = from_datetime(datetime.combine(TODAY - timedelta(days=1), time(10), UTC))
+"""Yesterday at 10:00:00Z, the moment at which most stories happen.
+
+It moves with the calendar, because a real server or database goes by its own clock.
+What has to be a certain day says so itself.
+"""
+
+FIRST_TRANSFER_ID: Final = (NOW // DAY << 40) + 1
+"""Of an account that is created on the day of `NOW` (accounting.md section 3.6)."""
 
 DEBTOR: Final = 7
 ALICE: Final = 1001
@@ -267,6 +275,23 @@ def owner(ledger: Book, creditor_id: int) -> Account:
 def text(moment: Moment) -> str:
     """The moment as the messages write it."""
     return render_timestamp(moment)
+
+
+def day_of(moment: Moment) -> str:
+    """The day of the moment, in UTC, as the messages write it."""
+    return utc_date(moment).isoformat()
+
+
+def month_later(months: int) -> Moment:
+    """The first moment of a month: 0 is the month of `NOW`, 1 the one after it."""
+    day = utc_date(NOW)
+    years, month = divmod(day.month - 1 + months, 12)
+    return from_datetime(datetime(day.year + years, month + 1, 1, tzinfo=UTC))
+
+
+def journal_of(moment: Moment) -> str:
+    """The partition of the journal in which transfers of that moment stand."""
+    return f"journal_{utc_date(moment):%Y_%m}"
 
 
 def foreign_creditor(realm: Realm = SHARD, start: int = 2000) -> int:

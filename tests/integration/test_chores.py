@@ -15,6 +15,7 @@ from swpt_accounts.events import (
 )
 from swpt_accounts.limits import MAX_INT64
 from swpt_accounts.outbox import unpack
+from swpt_accounts.partitions import MONTHS_AHEAD
 from tests.backstage.audit import find_violations
 from tests.backstage.housekeeper import Housekeeper, housekeeping
 from tests.backstage.stand import Stand
@@ -30,7 +31,10 @@ from tests.builders import (
     ROOT,
     SECOND,
     configure,
+    day_of,
     finalize,
+    journal_of,
+    month_later,
     only,
     prepared,
     request,
@@ -198,7 +202,7 @@ def test_the_life_of_an_account_to_its_end(stand, keeper):
     assert told(stand, AccountUpdate, BOB) == []
     wait_and_tend(stand, keeper, 0.2)
     purge = only(told(stand, AccountPurge))
-    assert (purge.creditor_id, purge.creation_date) == (BOB, "2026-11-21")
+    assert (purge.creditor_id, purge.creation_date) == (BOB, day_of(NOW))
     with pytest.raises(KeyError):
         stand.account(BOB)
     stand.replace(clock=keeper.clock)
@@ -329,14 +333,14 @@ def test_settled_dead_letters_are_removed_after_their_retention(stand, keeper):
 def test_partitions_are_made_ahead(stand, keeper):
     """Whatever the month, three more are there; nothing is in the default partition."""
     query = "SELECT relname FROM pg_class WHERE relname ~ '^journal_2' AND relkind = 'r'"
-    for _ in range(14):
-        keeper.now += 31 * DAY
+    for months in range(1, 15):
+        keeper.now = month_later(months)
         keeper.do("make partitions")
     names = {name for (name,) in stand.rows(query)}
-    assert {"journal_2027_12", "journal_2028_01", "journal_2028_02", "journal_2028_03"} <= names
+    assert {journal_of(month_later(months)) for months in range(14 + MONTHS_AHEAD + 1)} <= names
     assert keeper.do("make partitions") == 0
     # Other tests share this schema.
-    for name in names - {"journal_2026_11", "journal_2026_12", "journal_2027_01", "journal_2027_02"}:
+    for name in names - {journal_of(month_later(months)) for months in range(MONTHS_AHEAD + 1)}:
         stand.execute(f"DROP TABLE {name}")
 
 

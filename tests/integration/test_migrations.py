@@ -17,7 +17,7 @@ from swpt_accounts.server_record import keep_promises
 from swpt_accounts.settings import load
 from tests.backstage.server import locking
 from tests.backstage.waiting import wait_until
-from tests.builders import DAY, NOW
+from tests.builders import DAY, NOW, journal_of, month_later
 from tests.commands import SERVER, running
 
 _SCHEMA = """
@@ -165,9 +165,9 @@ def test_partitions_are_made_three_months_ahead(postgres_url):
     with db.session(postgres_url, "a test") as connection:
         assert make_partitions(connection, NOW) == MONTHS_AHEAD + 1
         assert make_partitions(connection, NOW) == 0
-        assert make_partitions(connection, NOW + 30 * DAY) == 1
-    names = ["2026_11", "2026_12", "2027_01", "2027_02", "2027_03", "default"]
-    assert query(postgres_url, PARTITIONS) == [(f"journal_{name}",) for name in names]
+        assert make_partitions(connection, month_later(1)) == 1
+    names = [journal_of(month_later(months)) for months in range(MONTHS_AHEAD + 2)]
+    assert query(postgres_url, PARTITIONS) == [(name,) for name in (*names, "journal_default")]
 
 
 def test_processes_that_make_partitions_at_the_same_time(postgres_url):

@@ -12,9 +12,9 @@ from swpt_accounts.statements import JOURNAL_COLUMNS
 from tests.backstage.server import locking
 from tests.backstage.stand import standing
 from tests.backstage.stories import issue
-from tests.builders import ALICE, BOB, DAY, NOW
+from tests.builders import ALICE, BOB, NOW, journal_of, month_later
 
-LATER = NOW + 40 * DAY
+LATER = month_later(1)
 READING = "SELECT count(*) FROM journal"
 COLUMNS = ", ".join(JOURNAL_COLUMNS[1:])
 WRITING = f"INSERT INTO journal (applied_at, {COLUMNS}) SELECT applied_at + {{}}, {COLUMNS} FROM journal"
@@ -72,10 +72,10 @@ def test_new_partitions_are_like_those_of_the_schema(stand_apart, maker):
     """Columns, keys and indexes; rows get their numbers from the one sequence."""
     assert make_partitions(maker, LATER) == 1
     stand_apart.apply(*issue(ALICE, 5))
-    stand_apart.execute(WRITING.format(120 * DAY))
+    stand_apart.execute(WRITING.format(month_later(4) - NOW))
     rows = stand_apart.rows("SELECT tableoid::regclass::text, journal_id FROM journal ORDER BY applied_at")
     (_, first), (table, second) = rows
-    assert table == "journal_2027_03"
+    assert table == journal_of(month_later(4))
     assert second > first > 0
     indexes = stand_apart.rows(
         "SELECT count(*) FROM pg_inherits i JOIN pg_index x ON x.indexrelid = i.inhrelid"

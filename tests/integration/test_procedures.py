@@ -22,7 +22,6 @@ from tests.backstage.wire import delivered
 from tests.builders import (
     ALICE,
     BOB,
-    DAY,
     DEBTOR,
     FIRST_TRANSFER_ID,
     MICROSECOND,
@@ -33,6 +32,8 @@ from tests.builders import (
     configure,
     credit,
     finalize,
+    journal_of,
+    month_later,
     only,
     prepared,
     request,
@@ -397,7 +398,7 @@ def test_a_transfer_lands_in_the_partition_of_its_month(stand):
     """The journal is cut by the moment of application, and the default partition stays empty."""
     seed(stand)
     stand.apply(request())
-    stand.replace(clock=lambda: NOW + 40 * DAY)
+    stand.replace(clock=lambda: month_later(1))
     stand.apply(finalize(prepared(), 1))
     found = dict(stand.rows("SELECT tableoid::regclass::text, count(*) FROM journal GROUP BY 1"))
-    assert found == {"journal_2026_11": 1, "journal_2026_12": 1}
+    assert found == {journal_of(NOW): 1, journal_of(month_later(1)): 1}

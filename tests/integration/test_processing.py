@@ -5,7 +5,6 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -18,14 +17,13 @@ from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.composition import make_bench
 from swpt_accounts.debtor_infos import DebtorInfos
 from swpt_accounts.gate import Gate
-from swpt_accounts.moments import from_datetime
 from swpt_accounts.outbox import Outbox, RetryDelays
 from swpt_accounts.processing import Processor
 from swpt_accounts.settings import load
 from tests.backstage.stories import issue, seed
 from tests.backstage.waiting import wait_until
 from tests.backstage.wire import delivered, digest_of, redelivered
-from tests.builders import ALICE, DEBTOR, NOW, POLICY, configure, request
+from tests.builders import ALICE, DEBTOR, NOW, POLICY, configure, journal_of, month_later, request
 
 POISON = 666.0
 
@@ -260,16 +258,16 @@ def test_infrastructure_condemns_nobody(stand, line, poison, caplog, code):
     assert stand.count("delivery_attempt") == 0
 
 
-NOVEMBER, DECEMBER = (from_datetime(datetime(2026, month, 1, tzinfo=UTC)) for month in (11, 12))
+MONTH = journal_of(NOW)
 HIDE_TABLE = "ALTER TABLE outbox RENAME TO lost"
 SHOW_TABLE = "ALTER TABLE lost RENAME TO outbox"
-HIDE_PARTITIONS = """
-ALTER TABLE journal DETACH PARTITION journal_2026_11;
+HIDE_PARTITIONS = f"""
+ALTER TABLE journal DETACH PARTITION {MONTH};
 ALTER TABLE journal DETACH PARTITION journal_default
 """
 SHOW_PARTITIONS = f"""
 ALTER TABLE journal ATTACH PARTITION journal_default DEFAULT;
-ALTER TABLE journal ATTACH PARTITION journal_2026_11 FOR VALUES FROM ({NOVEMBER}) TO ({DECEMBER})
+ALTER TABLE journal ATTACH PARTITION {MONTH} FOR VALUES FROM ({month_later(0)}) TO ({month_later(1)})
 """
 
 

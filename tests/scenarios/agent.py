@@ -168,11 +168,11 @@ class Agent:
             "negligible_amount": 0.0,
             "config_flags": 0,
             "config_data": "refused",
-            "ts": "2026-01-01T00:00:00Z",
+            "ts": now(),
             "seqnum": serial,
         }
-        self.send(rejected | {"creditor_id": 0, "ts": now()})
-        self.send(rejected | {"creditor_id": 1, "ts": now()})
+        self.send(rejected | {"creditor_id": 0})
+        self.send(rejected | {"creditor_id": 1})
         self.send(
             {
                 "type": "PrepareTransfer",

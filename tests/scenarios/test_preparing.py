@@ -18,6 +18,7 @@ from .currency import (
     same_instant,
 )
 
+LAST_YEAR = datetime.now(UTC).year - 1
 JUST_BEFORE_T0 = "1969-12-31T23:59:59.999999+00:00"
 
 
@@ -140,7 +141,7 @@ def test_the_request_may_shorten_its_deadline(currency):
     currency.open_root()
     currency.open(ALICE)
     for ts, delay, deadline in (
-        ("2026-01-01T00:00:00Z", 90, "2026-01-01T00:01:30+00:00"),
+        (f"{LAST_YEAR}-01-01T00:00:00Z", 90, f"{LAST_YEAR}-01-01T00:01:30+00:00"),
         ("0001-01-01T00:00:00Z", 0, "0001-01-01T00:00:00+00:00"),
     ):
         assert currency.prepared(ROOT, ALICE, 7, ts=ts, max_commit_delay=delay).has(

@@ -51,6 +51,7 @@ INFO = DebtorInfo(iri="https://example.com/", content_type="text/html", sha256="
 
 def test_a_new_account_counts_its_transfers_from_its_day_of_creation():
     """The first transfer id is days(creation_date) · 2^40 + 1 (behaviour 79)."""
+    assert new_account(7, ALICE, 20778 * DAY + HOUR).last_transfer_id + 1 == 22845652601929729
     assert new_account(7, ALICE, NOW).last_transfer_id + 1 == FIRST_TRANSFER_ID
 
 

@@ -12,7 +12,6 @@ from tests.builders import (
     ALICE,
     DAY,
     DEBTOR,
-    FIRST_TRANSFER_ID,
     HOUR,
     NOW,
     POLICY,
@@ -46,7 +45,7 @@ def test_transfer_ids_go_on_where_the_day_is():
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (FIRST_TRANSFER_ID, 22846110731774634),
+        (22845652601929729, 22846110731774634),
         (22846110731774634, 22846110731774634),
         (22846110731774635, 22846110731774635),
     ],

@@ -40,6 +40,7 @@ from tests.builders import (
     account,
     applied,
     batch,
+    day_of,
     deleted,
     finalize,
     foreign_creditor,
@@ -85,7 +86,7 @@ def test_a_prepared_transfer_is_announced_with_all_its_terms():
         recipient=str(BOB),
         prepared_at=text(NOW),
         demurrage_rate=-50.0,
-        deadline="2027-02-19T10:00:00+00:00",
+        deadline=text(NOW + 90 * DAY),
         final_interest_rate_ts="9999-12-31T23:59:59+00:00",
         ts=text(NOW),
     )
@@ -245,7 +246,7 @@ def test_a_commit_moves_the_amount_and_unlocks_the_rest():
     )
     common: dict[str, Any] = {
         "debtor_id": DEBTOR,
-        "creation_date": "2026-11-20",
+        "creation_date": day_of(NOW - DAY),
         "transfer_number": 1,
         "previous_transfer_number": 0,
         "coordinator_type": "direct",

@@ -28,6 +28,7 @@ from tests.builders import (
     buried,
     configure,
     credit,
+    day_of,
     deleted,
     kinds,
     only,
@@ -156,7 +157,7 @@ def test_a_rest_goes_to_the_root_account_with_a_reason():
     assert only(told(book, AccountTransfer)) == AccountTransfer(
         debtor_id=DEBTOR,
         creditor_id=ALICE,
-        creation_date="2026-10-22",
+        creation_date=day_of(NOW - 30 * DAY),
         transfer_number=7,
         coordinator_type="delete",
         sender=str(ALICE),
@@ -263,7 +264,7 @@ def test_a_configuration_revives_a_deleted_account(flags):
     assert (after.interest_rate, after.previous_interest_rate) == (3.5, 1.0)
     assert (after.last_transfer_number, after.last_transfer_id) == (9, 4711)
     update = only(told(book, AccountUpdate))
-    assert (update.last_change_seqnum, update.creation_date) == (3, "2026-10-22")
+    assert (update.last_change_seqnum, update.creation_date) == (3, day_of(NOW - 30 * DAY))
     assert not delete(book, KEY, PERIODS), "D3: the quiet time begins anew"
 
 
@@ -293,7 +294,7 @@ def test_a_credit_revives_a_deleted_account():
     after = owner(book, ALICE)
     assert (after.is_deleted, after.config_flags, after.principal) == (False, 1, 10)
     update = only(told(book, AccountUpdate))
-    assert (update.principal, update.config_flags, update.creation_date) == (10, 1, "2026-10-22")
+    assert (update.principal, update.config_flags, update.creation_date) == (10, 1, day_of(NOW - 30 * DAY))
     assert only(told(book, AccountTransfer)).transfer_number == 5
 
 

@@ -25,6 +25,7 @@ from tests.builders import (
     SHARD,
     YEAR,
     batch,
+    day_of,
     deleted,
     kinds,
     only,
@@ -133,7 +134,7 @@ def test_an_interest_payment_is_a_transfer_from_the_root_account():
     assert transfer == AccountTransfer(
         debtor_id=DEBTOR,
         creditor_id=ALICE,
-        creation_date="2026-11-20",
+        creation_date=day_of(NOW - DAY),
         transfer_number=4,
         coordinator_type="interest",
         sender="0",

@@ -10,7 +10,7 @@ from swpt_accounts.outbox import unpack
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stories import wait_for_agent
 from tests.backstage.wire import body_of, delivered
-from tests.builders import ALICE, BOB, DEBTOR, NOW, SECOND, configure
+from tests.builders import ALICE, BOB, DEBTOR, NOW, SECOND, configure, text
 
 PROPERTIES = b"".join(
     pika.spec.BasicProperties(content_type="application/json", type="ConfigureAccount").encode()
@@ -36,7 +36,7 @@ def test_a_dead_letter_is_shown_raw_and_decoded(desk):
     assert told["body_text"] == body.decode()
     assert told["message_type"] == "ConfigureAccount"
     assert told["message"]["creditor_id"] == str(ALICE)
-    assert told["message"]["ts"] == "2026-11-21T10:00:00+00:00"
+    assert told["message"]["ts"] == text(NOW)
     assert told["letter"]["reason"] == "wrong_shard"
     told = desk.get(f"/dead-letters/{bad}")
     assert (told["body_text"], told["message"], told["body_base64"]) == (None, None, "/zxzY3JpcHQ+")

@@ -20,7 +20,7 @@ from tests.backstage.server import Server
 from tests.backstage.stand import Stand
 from tests.backstage.waiting import wait_until
 from tests.backstage.wire import body_of, key_of
-from tests.builders import configure, credit
+from tests.builders import NOW, configure, credit, text
 from tests.commands import SERVER, TOP
 
 CREDITOR = 4294967297
@@ -293,7 +293,7 @@ def test_a_restoration_can_be_stopped_and_resumed(server):
     now = clock.utcnow()
     stand.apply(*(configure(number, ts=now) for number in range(1, 1200)))
     stand.close()
-    words = (*SERVER, "restored", "--moment", "2026-11-21T10:00:00Z")
+    words = (*SERVER, "restored", "--moment", text(NOW))
     environ = {"PATH": os.environ["PATH"], **server.environ}
     with db.session(server.postgres_url, "a test") as blocker, blocker.cursor() as cursor:
         cursor.execute("SELECT 1 FROM account WHERE creditor_id = 700 FOR UPDATE")
@@ -303,11 +303,11 @@ def test_a_restoration_can_be_stopped_and_resumed(server):
         blocker.rollback()
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors == "stopped after 1000 accounts: go on with --moment 2026-11-21T10:00:00+00:00\n"
+    assert errors == f"stopped after 1000 accounts: go on with --moment {text(NOW)}\n"
     code, output, _ = run(server, *words[len(SERVER) :])
     assert (code, output) == (
         0,
-        "restored at 2026-11-21T10:00:00+00:00: 1199 accounts, 199 announced now\n",
+        f"restored at {text(NOW)}: 1199 accounts, 199 announced now\n",
     )
     assert server.rows("SELECT min(last_change_seqnum), max(last_change_seqnum) FROM account") == [
         (2**20 + 2, 2**20 + 2)
