@@ -17,7 +17,7 @@ RUN awk '/^[^ ]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove
         requirements-dev.lock > requirements-build.lock \
     && pip install --no-deps --only-binary=:all: --require-hashes --requirement requirements-build.lock
 
-COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE protocol.rst ./
 COPY migrations migrations
 COPY swpt_accounts swpt_accounts
 RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir dist . \

@@ -1,6 +1,6 @@
-"""What the wheel ships besides the package: the migrations.
+"""What the wheel ships besides the package: the migrations, and the protocol.
 
-They stand at the top of the tree, where `flask db` looks, and inside the package for
+They stand at the top of the tree, where `flask db` and people look, and inside the package for
 those who install it.  An editable install finds them where they stand.
 """
 
@@ -10,9 +10,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ShippedFiles(BuildHookInterface[Any]):
-    """Adds `migrations/` to a wheel, at the place where the package looks."""
+    """Adds `migrations/` and `protocol.rst` to a wheel, inside the package."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by the build backend before each build."""
         if version != "editable":
-            build_data["force_include"]["migrations"] = "swpt_accounts/migrations"
+            for name in ("migrations", "protocol.rst"):
+                build_data["force_include"][name] = f"swpt_accounts/{name}"

@@ -1,6 +1,6 @@
 """For `dramatiq tasks:broker`: builds the broker of a worker when it is imported."""
 
-from swpt_accounts import logs, metering, settings
+from swpt_accounts.runtime import logs, metering, settings
 
 try:
     _settings = settings.load()
@@ -12,6 +12,6 @@ logs.set_up(_settings)
 metering.begin(_settings.metrics_folder, "worker")
 
 # Only now, when it is decided where numbers are kept.
-from swpt_accounts.composition import make_worker_broker  # noqa: E402
+from swpt_accounts.roles.worker.wiring import make_worker_broker  # noqa: E402
 
 broker = make_worker_broker(_settings)

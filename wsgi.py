@@ -5,8 +5,8 @@ These listen where their own options say: `flask run` at 127.0.0.1:5000, unless 
 WEBSERVER_BIND and WEBSERVER_PORT.
 """
 
-from swpt_accounts import logs, settings
-from swpt_accounts.app import create_app
+from swpt_accounts.runtime import logs, settings
+from swpt_accounts.shards.app import create_app
 
 try:
     loaded = settings.load()

@@ -22,7 +22,8 @@ import msgspec
 import pika
 import psycopg2
 
-from swpt_accounts import clock, db
+from swpt_accounts.runtime import clock
+from swpt_accounts.storage import connections
 from tests.services.errors import ServiceMissing
 
 from .books import Outcome
@@ -218,7 +219,7 @@ class Bench:
 
     def _value(self, query: str, values: dict[str, Any] | None = None) -> int:
         with (
-            db.session(self._server.postgres_url, "a benchmark") as connection,
+            connections.session(self._server.postgres_url, "a benchmark") as connection,
             connection.cursor() as cursor,
         ):
             cursor.execute(query, values)

@@ -14,19 +14,20 @@ import pika
 import pika.frame
 import pika.spec
 
-from swpt_accounts.admission import make_admission
+from swpt_accounts.broker.amqp.envelopes import EnvelopeEncoder
+from swpt_accounts.broker.amqp.frames import FrameReader
 from swpt_accounts.broker.delivery import Delivery
-from swpt_accounts.broker.envelopes import EnvelopeEncoder
-from swpt_accounts.broker.frames import FrameReader
 from swpt_accounts.events import Envelope, Event, PreparedTransfer, envelop
-from swpt_accounts.facts import Currency, Facts
-from swpt_accounts.gathering import settings_of
-from swpt_accounts.ledger import Ledger
-from swpt_accounts.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
-from swpt_accounts.moments import T_FAR, render_timestamp
-from swpt_accounts.policy import Policy
-from swpt_accounts.routing import Realm
-from swpt_accounts.storing import pack_bodies
+from swpt_accounts.roles.admission import make_admission
+from swpt_accounts.rules.currency import Currency
+from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.facts import Facts
+from swpt_accounts.rules.policy import Policy
+from swpt_accounts.rules.root_config import settings_of
+from swpt_accounts.storage.outbox.rows import pack_bodies
+from swpt_accounts.wire.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
+from swpt_accounts.wire.moments import T_FAR, render_timestamp
+from swpt_accounts.wire.routing import Realm
 
 from . import shapes
 from .load import FIRST_CREDITOR

@@ -13,7 +13,7 @@ from time import perf_counter
 
 import psycopg2
 
-from swpt_accounts import clock
+from swpt_accounts.runtime import clock
 from tests.backstage.crowd import BIG_TABLES, Crowd, addresses, make_crowd
 from tests.backstage.front_desk import FrontDesk, front_desk
 from tests.backstage.plans import Plan, overheard, plan_of

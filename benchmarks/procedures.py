@@ -14,22 +14,23 @@ from typing import Any, Final
 
 import msgspec
 
-from swpt_accounts import clock, db, eager
-from swpt_accounts.account_memory import AccountMemory
 from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.broker.settlement import OnSettled, Settlement
-from swpt_accounts.composition import make_bench, make_policy
-from swpt_accounts.debtor_infos import DebtorInfos
 from swpt_accounts.events import Envelope, PreparedTransfer, decode
-from swpt_accounts.frugality import look_for_cycles_seldom
-from swpt_accounts.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
-from swpt_accounts.moments import T_FAR
-from swpt_accounts.outbox import Outbox, RetryDelays
-from swpt_accounts.partitions import make_partitions
-from swpt_accounts.procedures import Applied, Bench, apply_batch
-from swpt_accounts.server_record import keep_promises
-from swpt_accounts.settings import load
+from swpt_accounts.procedures import Applied, apply_batch
+from swpt_accounts.roles.worker.wiring import look_for_cycles_seldom
+from swpt_accounts.runtime import clock
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.storage import connections, eager
+from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
+from swpt_accounts.storage.partitions import make_partitions
+from swpt_accounts.storage.server_record import keep_promises
+from swpt_accounts.transactions.account_memory import AccountMemory
+from swpt_accounts.transactions.bench import Bench, make_bench, make_policy
+from swpt_accounts.transactions.debtor_infos import DebtorInfos
+from swpt_accounts.wire.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
+from swpt_accounts.wire.moments import T_FAR
 
 from .counters import Meter
 from .load import FIRST_CREDITOR
@@ -86,7 +87,7 @@ class Workbench:
 
     def __init__(self, postgres_url: str) -> None:
         settings = load({"POSTGRES_URL": postgres_url})
-        with db.session(postgres_url, "benchmark") as connection:
+        with connections.session(postgres_url, "benchmark") as connection:
             keep_promises(connection, settings)
             make_partitions(connection, clock.utcnow())
         delays = RetryDelays(settings.outbox_retry_min_delay, settings.outbox_retry_max_delay)

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Engine
 
-from swpt_accounts.operator_models import db
+from swpt_accounts.storage.operator_models import db
 
 
 def get_engine() -> Engine:

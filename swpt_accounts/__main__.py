@@ -1,5 +1,5 @@
 """`python -m swpt_accounts` is `swpt-accounts`."""
 
-from .cli import main
+from .commands.cli import main
 
 main()

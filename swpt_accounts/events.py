@@ -9,8 +9,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from . import limits
-from .routing import binary_key, hex_key
+from swpt_accounts.wire import codes, numbers
+
+from .wire.routing import binary_key, hex_key
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag=True, kw_only=True):
@@ -223,12 +224,12 @@ def envelop(event: Event, body: bytes | None = None) -> Envelope:
     mandatory = True
     if isinstance(event, PendingBalanceChange):
         exchange, key = ACCOUNTS_IN, binary_key(debtor_id, creditor_id)
-    elif creditor_id != limits.ROOT_CREDITOR_ID:
+    elif creditor_id != numbers.ROOT_CREDITOR_ID:
         exchange, key = TO_CREDITORS, hex_key(creditor_id)
     else:
         exchange, key = TO_DEBTORS, hex_key(debtor_id)
         # The heartbeats of a currency whose debtors agent is gone vanish quietly.
         mandatory = not (
-            isinstance(event, AccountUpdate) and event.config_flags & limits.SCHEDULED_FOR_DELETION_FLAG
+            isinstance(event, AccountUpdate) and event.config_flags & codes.SCHEDULED_FOR_DELETION_FLAG
         )
     return Envelope(exchange, key, kind, debtor_id, creditor_id, None, None, mandatory, body)

@@ -5,43 +5,32 @@ Spec: accounting.md section 1 (steps).  Errors come out as they are; `faults` te
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Final
 
 import msgspec
 
-from . import metrics
-from . import statements as sql
-from .account_memory import AccountMemory
-from .book import Alarm
+from swpt_accounts.runtime import metrics
+from swpt_accounts.transactions import statements as sql
+
 from .broker.batch import Delivered
 from .broker.delivery import Delivery
-from .dead_letters import DeadLetter, store_dead_letters
-from .debtor_infos import DebtorInfos
-from .gathering import gather, settings_of
-from .ledger import Ledger
-from .messages import ConfigureAccount, Malformed, Message
-from .moments import Moment, seconds
-from .policy import Policy
-from .refusals import store_refusals
-from .storing import Stored, store
+from .rules.book import Alarm
+from .rules.deciding import Ledger
+from .rules.root_config import settings_of
+from .storage.outbox.rows import Stored
+from .transactions.bench import Bench
+from .transactions.dead_letters import DeadLetter, store_dead_letters
+from .transactions.gathering import gather
+from .transactions.refusals import store_refusals
+from .transactions.storing import store
+from .wire.messages import ConfigureAccount, Malformed, Message
+from .wire.moments import Moment, seconds
 
 _FAR_AHEAD: Final = seconds(7200)
 
 _NO_ROOM: Final = Alarm("too many open dead letters: the newest are kept without their bodies")
-
-
-class Bench(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process works with: the rules in force, its memory, and the names it signs with."""
-
-    policy: Policy
-    infos: DebtorInfos
-    publisher_key: int
-    queue: str
-    dead_letter_max_open: int
-    clock: Callable[[], Moment]
-    memory: AccountMemory = msgspec.field(default_factory=AccountMemory)
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,19 +96,6 @@ def put_aside(connection: Any, delivery: Delivery, detail: str, bench: Bench) ->
         alarms=[] if is_room else [_NO_ROOM],
         overflows=0,
         future_configs=0,
-    )
-
-
-def load_policy(connection: Any, policy: Policy) -> Policy:
-    """The policy with the values that this database has promised (accounting.md section 10.4)."""
-    with connection, connection.cursor() as cursor:
-        cursor.execute(sql.LOAD_SERVER_RECORD)
-        transfer_note_max_bytes, commit_period, version = cursor.fetchone()
-    return msgspec.structs.replace(
-        policy,
-        transfer_note_max_bytes=transfer_note_max_bytes,
-        commit_period_seconds=commit_period,
-        settings_version=version,
     )
 
 

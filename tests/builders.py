@@ -5,25 +5,25 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
 
-from swpt_accounts.accounts import Account, new_account, replace
-from swpt_accounts.book import Book
 from swpt_accounts.events import Event
-from swpt_accounts.facts import Credit, CreditKey, Currency, Facts
-from swpt_accounts.ledger import Ledger
-from swpt_accounts.limits import MAX_DELAY, MAX_INT64, ROOT_CREDITOR_ID, u64
-from swpt_accounts.messages import (
+from swpt_accounts.rules.accounts import Account, new_account, replace
+from swpt_accounts.rules.book import Book
+from swpt_accounts.rules.currency import Currency
+from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.facts import Credit, CreditKey, Facts
+from swpt_accounts.rules.policy import Periods, Policy
+from swpt_accounts.rules.root_config import parse_root_config
+from swpt_accounts.rules.transfers import PreparedTransfer
+from swpt_accounts.wire.messages import (
     ConfigureAccount,
     FinalizeTransfer,
     Message,
     PendingBalanceChange,
     PrepareTransfer,
 )
-from swpt_accounts.moments import T_FAR, Moment, from_datetime, render_timestamp, utc_date
-from swpt_accounts.policy import Policy
-from swpt_accounts.routing import Realm
-from swpt_accounts.schemas import parse_root_config
-from swpt_accounts.transfers import PreparedTransfer
-from swpt_accounts.upkeep import Periods
+from swpt_accounts.wire.moments import T_FAR, Moment, from_datetime, render_timestamp, utc_date
+from swpt_accounts.wire.numbers import MAX_DELAY, MAX_INT64, ROOT_CREDITOR_ID, u64
+from swpt_accounts.wire.routing import Realm
 
 MICROSECOND: Final = 1
 SECOND: Final = 1_000_000

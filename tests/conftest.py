@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from swpt_accounts.embedded import EmbeddedPostgres
+from swpt_accounts.storage.embedded import EmbeddedPostgres
 from tests.services import postgres as postgres_service
 from tests.services import rabbitmq as rabbitmq_service
 from tests.services.errors import ServiceMissing, give_up

@@ -3,14 +3,14 @@
 Two transports stand behind one interface, SmpBroker: RabbitMQ, and one in this process.
 """
 
+from .amqp.publisher import RabbitmqPublisher
+from .amqp.rabbitmq import RabbitmqSmpBroker
 from .batch import APPLY_BATCH, Batch, BatchMessage, Delivered
 from .consumer import BatchConsumer, BatchLimits
 from .delivery import Delivery
 from .errors import BrokerProblem, NotRouted, QueueMissing
-from .memory import Mailbox, MemoryTransport
-from .memory_broker import MemoryPublisher, MemorySmpBroker
-from .publisher import RabbitmqPublisher
-from .rabbitmq import RabbitmqSmpBroker
+from .memory.broker import MemoryPublisher, MemorySmpBroker
+from .memory.transport import Mailbox, MemoryTransport
 from .settlement import OnSettled, Publisher, Reason, Settlement
 from .smp_broker import SmpBroker
 

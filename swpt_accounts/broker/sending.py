@@ -7,9 +7,9 @@ from typing import Any, Final
 import msgspec
 from dramatiq import Message
 
-from swpt_accounts import messages, moments
 from swpt_accounts.events import ACCOUNTS_IN, Envelope
-from swpt_accounts.routing import binary_key
+from swpt_accounts.wire import messages, moments
+from swpt_accounts.wire.routing import binary_key
 
 _TYPES: Final = {
     "configure_account": messages.ConfigureAccount,

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from swpt_accounts.events import ACCOUNTS_IN, TO_COORDINATORS, TO_CREDITORS, TO_DEBTORS
-from swpt_accounts.limits import CT_AGENT, CT_DIRECT, CT_ISSUING
+from swpt_accounts.wire.codes import CT_AGENT, CT_DIRECT, CT_ISSUING
 
 DEAD_SUFFIX: Final = ".XQ"
 

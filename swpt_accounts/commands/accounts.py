@@ -5,7 +5,7 @@ from typing import Any
 import click
 import msgspec
 
-from swpt_accounts.moments import Moment
+from swpt_accounts.wire.moments import Moment
 
 from .common import NEGATIVE_IDS, account_id, json_option, office, operator_option, order_of, timestamp
 from .display import moment, show_fields
@@ -30,8 +30,8 @@ def account_commands() -> None:
 @json_option
 def show(debtor_id: int, creditor_id: int, as_json: bool) -> None:
     """Show all that is stored of an account, and its balance now."""
-    from swpt_accounts import clock
-    from swpt_accounts.operations.accounts import show_account
+    from swpt_accounts.operators.inspection.accounts import show_account
+    from swpt_accounts.runtime import clock
 
     with office() as desk:
         shown = show_account(desk.connection, debtor_id, creditor_id, clock.utcnow())
@@ -62,7 +62,7 @@ def set_back_config(debtor_id: int, creditor_id: int, ts: Moment, seqnum: int, o
     A ConfigureAccount with a ts in the far future makes all later ones look old.  This sets
     the order key of the account back, never forward.  What is configured stays.
     """
-    from swpt_accounts.operations import accounts
+    from swpt_accounts.operators.operations import accounts
 
     with office(key_lookups_only=True) as desk:
         account = accounts.set_back_config(

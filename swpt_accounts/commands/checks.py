@@ -4,7 +4,7 @@ import signal
 
 import click
 
-from swpt_accounts.moments import MICROSECONDS, Moment, render_timestamp
+from swpt_accounts.wire.moments import MICROSECONDS, Moment, render_timestamp
 
 from .common import (
     INTERRUPTED,
@@ -27,7 +27,7 @@ def check_shard(as_json: bool) -> int:
     Looks at accounts, prepared transfers and the outbox.  Exit code 0: all of them belong to the
     realm PROTOCOL_BROKER_QUEUE_ROUTING_KEY.  1: some do not.
     """
-    from swpt_accounts.operations import shard_check
+    from swpt_accounts.operators.inspection import shard_check
 
     with office(key_lookups_only=True) as desk:
         checks = shard_check.check_shard(desk.connection, desk.settings.realm(), stop_signal())
@@ -63,7 +63,7 @@ def verify(debtors: tuple[int, ...], as_json: bool) -> int:
 
     Exit code 0: all is well.  1: it is not; the violations are listed.
     """
-    from swpt_accounts.operations import verification
+    from swpt_accounts.operators.inspection import verification
 
     # A query over a large currency takes a while, and nothing is lost if it ends in the middle.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -97,7 +97,7 @@ def restored(moment: Moment | None, force: bool, operator: str | None) -> int:
     that was told after the backup comes again with another meaning, and announces all
     accounts.  It can be stopped and repeated: with the same --moment it goes on where it was.
     """
-    from swpt_accounts.operations import restoration
+    from swpt_accounts.operators.operations import restoration
 
     with office(key_lookups_only=True) as desk:
         result = restoration.raise_counters(

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
-from swpt_accounts.errors import OperatorError
-from swpt_accounts.limits import MAX_INT64, MAX_UINT64, MIN_INT64
-from swpt_accounts.moments import Moment, parse_timestamp
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.wire.moments import Moment, parse_timestamp
+from swpt_accounts.wire.numbers import MAX_INT64, MAX_UINT64, MIN_INT64
 
 if TYPE_CHECKING:
-    from swpt_accounts.operations.orders import Order
-    from swpt_accounts.procedures import Bench
-    from swpt_accounts.settings import Settings
+    from swpt_accounts.operators.operations.orders import Order
+    from swpt_accounts.runtime.settings import Settings
+    from swpt_accounts.transactions.bench import Bench
 
 INTERRUPTED: Final = 130
 
@@ -37,12 +37,14 @@ class Office(NamedTuple):
 
     def bench(self) -> "Bench":
         """What steps on accounts work with; their events are published by the chores."""
-        from swpt_accounts import clock, composition, procedures
-        from swpt_accounts.debtor_infos import DebtorInfos
+        from swpt_accounts.runtime import clock
+        from swpt_accounts.storage import readiness
+        from swpt_accounts.transactions import bench
+        from swpt_accounts.transactions.debtor_infos import DebtorInfos
 
-        composition.prepare_database(self.settings)
-        return procedures.Bench(
-            policy=procedures.load_policy(self.connection, composition.make_policy(self.settings)),
+        readiness.prepare_database(self.settings)
+        return bench.Bench(
+            policy=bench.load_policy(self.connection, bench.make_policy(self.settings)),
             infos=DebtorInfos(),
             publisher_key=_LEFT_TO_THE_RELAY,
             queue=self.settings.protocol_broker_queue,
@@ -54,16 +56,19 @@ class Office(NamedTuple):
 @contextmanager
 def office(*, key_lookups_only: bool = False) -> Iterator[Office]:
     """Read the settings and connect; raises OperatorError if the tables are not those of this version."""
-    from swpt_accounts import db, logs, settings
+    from swpt_accounts.runtime import logs, settings
+    from swpt_accounts.storage import connections, migrations
 
     loaded = settings.load()
     logs.set_up(loaded)
     # Whoever types a command wants its answer, and to hear of nothing but trouble.
     logger = logging.getLogger()
     logger.setLevel(max(logger.level, logging.WARNING))
-    connection = db.connect(loaded.postgres_url, "swpt_accounts operator", key_lookups_only=key_lookups_only)
+    connection = connections.connect(
+        loaded.postgres_url, "swpt_accounts operator", key_lookups_only=key_lookups_only
+    )
     with closing(connection):
-        if not db.is_migrated(loaded.postgres_url):
+        if not migrations.is_migrated(loaded.postgres_url):
             raise OperatorError(
                 "the database lacks the tables of this version: run `swpt-accounts configure` first"
             )
@@ -72,8 +77,8 @@ def office(*, key_lookups_only: bool = False) -> Iterator[Office]:
 
 def order_of(operator: str | None) -> "Order":
     """The order of the person at this machine."""
-    from swpt_accounts import clock
-    from swpt_accounts.operations.orders import Order
+    from swpt_accounts.operators.operations.orders import Order
+    from swpt_accounts.runtime import clock
 
     return Order(operator or _user_name(), socket.gethostname(), clock.utcnow)
 

@@ -28,7 +28,7 @@ def apply(dead_letter_id: int, note: str, operator: str | None) -> None:
     The credit has all its effects, in one transaction.  A credit that the registry or the journal
     knows already is refused, so that no money is made.
     """
-    from swpt_accounts.operations.credits import apply_credit
+    from swpt_accounts.operators.operations.credits import apply_credit
 
     with office(key_lookups_only=True) as desk:
         applied = apply_credit(
@@ -51,7 +51,7 @@ def discard(dead_letter_id: int, note: str, operator: str | None) -> None:
 
     Unless it was applied before, its money is lost, and the currency does not add up any more.
     """
-    from swpt_accounts.operations.credits import discard_credit
+    from swpt_accounts.operators.operations.credits import discard_credit
 
     with office() as desk:
         discard_credit(desk.connection, dead_letter_id, note, order=order_of(operator))

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from swpt_accounts.errors import OperatorError
+from swpt_accounts.runtime.errors import OperatorError
 
 from .common import Office, json_option, note_option, office, operator_option, order_of
 from .display import moment, show_fields, show_rows
 
 if TYPE_CHECKING:
-    from swpt_accounts.operations.dead_letters import DeadLetter
+    from swpt_accounts.operators.inspection.dead_letters import DeadLetter
 
 _STATES = ("open", "returned", "discarded", "all")
 _AT_ONCE: Final = 1000
@@ -37,7 +37,7 @@ def dead_letters() -> None:
 @json_option
 def list_(reason: str | None, state: str, limit: int, after: int, as_json: bool) -> None:
     """List dead letters, oldest first."""
-    from swpt_accounts.operations.dead_letters import list_dead_letters
+    from swpt_accounts.operators.inspection.dead_letters import list_dead_letters
 
     with office() as desk:
         wanted = None if state == "all" else state
@@ -51,7 +51,7 @@ def list_(reason: str | None, state: str, limit: int, after: int, as_json: bool)
 @json_option
 def show(dead_letter_id: int, raw: bool, as_json: bool) -> None:
     """Show one dead letter, with properties, headers and body."""
-    from swpt_accounts.operations.dead_letters import show_dead_letter
+    from swpt_accounts.operators.inspection.dead_letters import show_dead_letter
 
     with office() as desk:
         letter, body = show_dead_letter(desk.connection, dead_letter_id)
@@ -80,7 +80,7 @@ def return_(ids: tuple[int, ...], reason: str | None, note: str, operator: str |
     they had, to the shard that owns their account.  The chores must be running.  If one of
     them cannot be returned, none is.
     """
-    from swpt_accounts.operations.dead_letters import return_dead_letters
+    from swpt_accounts.operators.operations.dead_letters import return_dead_letters
 
     with office() as desk:
         ids = _meant(desk, ids, reason)
@@ -99,7 +99,7 @@ def discard(ids: tuple[int, ...], reason: str | None, note: str, operator: str |
 
     They are deleted after DEAD_LETTER_RETENTION.
     """
-    from swpt_accounts.operations.dead_letters import discard_dead_letters
+    from swpt_accounts.operators.operations.dead_letters import discard_dead_letters
 
     with office() as desk:
         ids = _meant(desk, ids, reason)
@@ -113,7 +113,7 @@ def _meant(desk: Office, ids: tuple[int, ...], reason: str | None) -> tuple[int,
         raise click.UsageError("name dead letters either by their ids or by their --reason")
     if reason is None:
         return ids
-    from swpt_accounts.operations.dead_letters import list_dead_letters
+    from swpt_accounts.operators.inspection.dead_letters import list_dead_letters
 
     found = list_dead_letters(desk.connection, state="open", reason=reason, limit=_AT_ONCE)
     if not found:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from swpt_accounts.moments import Moment, render_timestamp
+from swpt_accounts.wire.moments import Moment, render_timestamp
 
 # Whoever reads a table through a pipe rather has long lines than cut ones.
 _PIPE_COLUMNS: Final = 200

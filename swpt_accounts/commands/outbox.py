@@ -26,8 +26,8 @@ def list_(is_all: bool, limit: int, after: int, as_json: bool) -> None:
     returned: no queue wants the message.  nacked: the broker refused it.  unanswered: the broker did
     not confirm it within PUBLISH_CONFIRM_TIMEOUT.  unreadable: the row was set aside, with an alarm.
     """
-    from swpt_accounts import clock
-    from swpt_accounts.operations.outbox_rows import list_outbox
+    from swpt_accounts.operators.inspection.outbox import list_outbox
+    from swpt_accounts.runtime import clock
 
     with office() as desk:
         found = list_outbox(desk.connection, is_all=is_all, after=after, limit=limit)

@@ -30,7 +30,7 @@ def create(role: str, name: str, expires_days: int | None, operator: str | None,
 
     Programs send it as `Authorization: Bearer TOKEN`; people log in to the console with it.
     """
-    from swpt_accounts.operations.tokens import create_token
+    from swpt_accounts.operators.operations.tokens import create_token
 
     with office() as desk:
         made, token = create_token(
@@ -49,8 +49,8 @@ def create(role: str, name: str, expires_days: int | None, operator: str | None,
 @json_option
 def list_(as_json: bool) -> None:
     """List all tokens, without themselves."""
-    from swpt_accounts import clock
-    from swpt_accounts.operations.tokens import list_tokens
+    from swpt_accounts.operators.inspection.tokens import list_tokens
+    from swpt_accounts.runtime import clock
 
     with office() as desk:
         found = list_tokens(desk.connection)
@@ -79,7 +79,7 @@ def revoke(api_token_id: int, operator: str | None) -> None:
 
     Sessions of the console that began with it end as well.
     """
-    from swpt_accounts.operations.tokens import revoke_token
+    from swpt_accounts.operators.operations.tokens import revoke_token
 
     with office() as desk:
         revoked = revoke_token(desk.connection, api_token_id, order=order_of(operator))

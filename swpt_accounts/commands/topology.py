@@ -23,7 +23,7 @@ def declare(operator: str | None) -> None:
 
     That is a part of what `configure` does.  Nothing that exists is changed.
     """
-    from swpt_accounts.operations import topology
+    from swpt_accounts.operators.operations import topology
 
     with office() as desk:
         settings = desk.settings
@@ -38,7 +38,7 @@ def declare(operator: str | None) -> None:
 @operator_option
 def unbind(queue: str, routing_key: str, operator: str | None) -> None:
     """Let no more messages into QUEUE by the binding ROUTING_KEY."""
-    from swpt_accounts.operations import topology
+    from swpt_accounts.operators.operations import topology
 
     with office() as desk:
         url = desk.settings.protocol_broker_url
@@ -54,7 +54,7 @@ def delete_queue(queue: str, operator: str | None) -> None:
 
     Unbind it first: what arrives in the last moment would be lost.
     """
-    from swpt_accounts.operations import topology
+    from swpt_accounts.operators.operations import topology
 
     with office() as desk:
         settings = desk.settings

@@ -5,8 +5,8 @@ Spec: protocol.md sections 14 and 15.
 
 from typing import Final
 
-from swpt_accounts.limits import is_later_number, next_number
-from swpt_accounts.moments import MICROSECONDS, Moment, parse_timestamp, render_timestamp
+from swpt_accounts.wire.moments import MICROSECONDS, Moment, parse_timestamp, render_timestamp
+from swpt_accounts.wire.numbers import is_later_number, next_number
 
 from .ledger import Ledger, Message
 

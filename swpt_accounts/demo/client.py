@@ -12,8 +12,8 @@ from typing import Final
 
 from swpt_accounts.broker import Delivery, MemoryTransport
 from swpt_accounts.events import ACCOUNTS_IN, TO_COORDINATORS, TO_CREDITORS, TO_DEBTORS
-from swpt_accounts.moments import Moment, seconds
-from swpt_accounts.routing import binary_key, hex_key
+from swpt_accounts.wire.moments import Moment, seconds
+from swpt_accounts.wire.routing import binary_key, hex_key
 
 from .accounts import OwnAccount
 from .coordinator import Coordinator

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from swpt_accounts.limits import MAX_DELAY
-from swpt_accounts.moments import T_FAR, Moment, parse_timestamp, render_timestamp
+from swpt_accounts.wire.moments import T_FAR, Moment, parse_timestamp, render_timestamp
+from swpt_accounts.wire.numbers import MAX_DELAY
 
 from .ledger import Message
 from .transfers import COMMITTED, DISMISSED, RequestKey, Status, Transfer, Wish

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from swpt_accounts.embedded import stop_leftover
+from swpt_accounts.storage.embedded import stop_leftover
 
 _PREFIX: Final = "swpt-accounts-demo-"
 # Whoever holds the lock on this file lives; the kernel takes it from the dead.

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple, TypeAlias
 
-from swpt_accounts.moments import Moment, parse_timestamp
+from swpt_accounts.wire.moments import Moment, parse_timestamp
 
 Message: TypeAlias = dict[str, Any]
 """A message as JSON gives it."""

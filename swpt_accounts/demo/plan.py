@@ -6,7 +6,8 @@ from itertools import count, cycle, islice
 from random import Random
 from typing import Final
 
-from swpt_accounts.limits import CT_AGENT, CT_DIRECT, CT_ISSUING, MAX_INT64, ROOT_CREDITOR_ID
+from swpt_accounts.wire.codes import CT_AGENT, CT_DIRECT, CT_ISSUING
+from swpt_accounts.wire.numbers import MAX_INT64, ROOT_CREDITOR_ID
 
 from .client import OTHER_COORDINATOR_TYPE
 from .transfers import RequestKey, Transfer, Wish

@@ -6,9 +6,10 @@ from dataclasses import replace
 from time import monotonic
 from typing import Final
 
-from swpt_accounts import settings, web
-from swpt_accounts.limits import ROOT_CREDITOR_ID
-from swpt_accounts.settings import Settings
+from swpt_accounts.roles import web
+from swpt_accounts.runtime import settings
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
 from .folder import private_folder
 from .interruption import Interruption, noticing_signals

@@ -11,13 +11,9 @@ from dataclasses import dataclass
 from math import expm1, isclose, log1p
 from typing import Final
 
-from swpt_accounts.limits import (
-    INSUFFICIENT_AVAILABLE_AMOUNT,
-    RECIPIENT_IS_UNREACHABLE,
-    ROOT_CREDITOR_ID,
-    SECONDS_PER_YEAR,
-)
-from swpt_accounts.moments import elapsed_seconds, parse_timestamp
+from swpt_accounts.wire.codes import INSUFFICIENT_AVAILABLE_AMOUNT, RECIPIENT_IS_UNREACHABLE
+from swpt_accounts.wire.moments import elapsed_seconds, parse_timestamp
+from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID, SECONDS_PER_YEAR
 
 from .accounts import OwnAccount
 from .transfers import COMMITTED, DISMISSED, Transfer, Wish

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from swpt_accounts.clock import utcnow
-from swpt_accounts.limits import ROOT_CREDITOR_ID, SECONDS_PER_YEAR
-from swpt_accounts.moments import elapsed_seconds, parse_timestamp
+from swpt_accounts.runtime.clock import utcnow
+from swpt_accounts.wire.moments import elapsed_seconds, parse_timestamp
+from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID, SECONDS_PER_YEAR
 
 from .client import Client
 from .ledger import Message

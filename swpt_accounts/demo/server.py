@@ -11,15 +11,19 @@ from typing import Final
 
 import dramatiq
 
-from swpt_accounts import clock, configure, db, logs, worker
 from swpt_accounts.broker import MemoryTransport
 from swpt_accounts.broker.topology import DEAD_SUFFIX
-from swpt_accounts.chores import process
-from swpt_accounts.composition import make_broker, make_worker_broker
-from swpt_accounts.embedded import EmbeddedPostgres
-from swpt_accounts.operations.orders import Order
-from swpt_accounts.operations.tokens import OPERATOR, create_token
-from swpt_accounts.settings import Settings, load
+from swpt_accounts.operators.inspection.tokens import OPERATOR
+from swpt_accounts.operators.operations.orders import Order
+from swpt_accounts.operators.operations.tokens import create_token
+from swpt_accounts.roles import configure, worker
+from swpt_accounts.roles.chores import process
+from swpt_accounts.roles.composition import make_broker
+from swpt_accounts.roles.worker.wiring import make_worker_broker
+from swpt_accounts.runtime import clock, logs
+from swpt_accounts.runtime.settings import Settings, load
+from swpt_accounts.storage import connections, readiness
+from swpt_accounts.storage.embedded import EmbeddedPostgres
 
 _CHORES_STOP_SECONDS: Final = 30.0
 _WORKER_STOP_MILLISECONDS: Final = 30_000
@@ -51,7 +55,7 @@ class Server:
     def start(self) -> None:
         """Do what `configure` does, then start a worker and the chores."""
         settings, transport = self.settings, self.transport
-        configure.configure_database(settings)
+        readiness.configure_database(settings)
         broker = make_broker(settings, transport=transport)
         configure.configure_broker(settings, broker)
         self._worker = worker.start(settings, make_worker_broker(settings, transport))
@@ -73,7 +77,7 @@ class Server:
 
     def make_token(self) -> str:
         """A token for the admin listener, with the role of an operator."""
-        with db.session(self.settings.postgres_url, "swpt_accounts demo") as connection:
+        with connections.session(self.settings.postgres_url, "swpt_accounts demo") as connection:
             order = Order("demo", "demo", clock.utcnow)
             return create_token(connection, "demo", OPERATOR, expires_days=None, order=order)[1]
 
@@ -86,7 +90,7 @@ class Server:
             f"queue {dead}": self.transport.count_messages(dead),
         }
         with (
-            db.session(self.settings.postgres_url, "swpt_accounts demo") as connection,
+            connections.session(self.settings.postgres_url, "swpt_accounts demo") as connection,
             connection.cursor() as cursor,
         ):
             cursor.execute("SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM dead_letter)")

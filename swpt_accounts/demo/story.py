@@ -4,8 +4,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from swpt_accounts import clock
-from swpt_accounts.limits import ROOT_CREDITOR_ID
+from swpt_accounts.runtime import clock
+from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
 from .client import Client
 from .interruption import Interruption

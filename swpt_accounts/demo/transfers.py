@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from swpt_accounts.moments import Moment
+from swpt_accounts.wire.moments import Moment
 
 
 class Wish(Enum):

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from swpt_accounts import db
+from swpt_accounts.storage import connections
 
 # Each finds what breaks a rule, and an empty answer is good.
 _INVARIANTS = {
@@ -57,7 +57,11 @@ _INVARIANTS = {
 def find_violations(postgres_url: str) -> list[tuple[str, Any]]:
     """Every row that breaks an invariant, after all work is done."""
     found = []
-    with db.session(postgres_url, "an audit") as connection, connection, connection.cursor() as cursor:
+    with (
+        connections.session(postgres_url, "an audit") as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
         for name, query in _INVARIANTS.items():
             cursor.execute(query)
             found += [(name, row) for row in cursor.fetchall()]

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Final, NamedTuple
 
-from swpt_accounts import db
-from swpt_accounts.moments import Moment, render_timestamp
-from swpt_accounts.partitions import make_partitions
+from swpt_accounts.storage import connections
+from swpt_accounts.storage.partitions import make_partitions
+from swpt_accounts.wire.moments import Moment, render_timestamp
 from tests.builders import ALICE, DAY, DEBTOR, ROOT, configure
 
 from .stand import Stand
@@ -135,7 +135,7 @@ def make_crowd(stand: Stand, crowd: Crowd, now: Moment) -> Iterator[str]:
         last = min(first + _PART - 1, crowd.entries)
         _run(stand, _JOURNAL, values | {"first": first, "last": last})
     # As autovacuum does some minutes after so much has come.
-    with closing(db.connect(stand.postgres_url, "vacuum")) as connection:
+    with closing(connections.connect(stand.postgres_url, "vacuum")) as connection:
         connection.autocommit = True
         for table in (*_STATEMENTS, "journal"):
             yield f"statistics of {table}"

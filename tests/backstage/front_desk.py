@@ -8,12 +8,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from swpt_accounts.admin.app import create_admin_app
 from swpt_accounts.broker.errors import QueueMissing
-from swpt_accounts.moments import Moment
-from swpt_accounts.operations.orders import Order
-from swpt_accounts.operations.tokens import OPERATOR, VIEWER, create_token, list_tokens, revoke_token
-from swpt_accounts.settings import load
+from swpt_accounts.operators.admin.app import create_admin_app
+from swpt_accounts.operators.inspection.tokens import OPERATOR, VIEWER, list_tokens
+from swpt_accounts.operators.operations.orders import Order
+from swpt_accounts.operators.operations.tokens import create_token, revoke_token
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.wire.moments import Moment
 from tests.builders import NOW
 
 from .stand import Stand

@@ -6,11 +6,11 @@ from threading import Event
 from typing import Any
 
 from swpt_accounts.broker import MemoryPublisher, MemoryTransport, Publisher
-from swpt_accounts.chores.chore import Chore
-from swpt_accounts.chores.loop import CHORES, Chores
-from swpt_accounts.moments import Moment
-from swpt_accounts.outbox import Outbox, RetryDelays
-from swpt_accounts.settings import load
+from swpt_accounts.roles.chores.chore import Chore
+from swpt_accounts.roles.chores.loop import CHORES, Chores
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
+from swpt_accounts.wire.moments import Moment
 from tests.builders import NOW
 
 

@@ -9,7 +9,7 @@ import pika
 import pika.exceptions
 
 from swpt_accounts.events import TO_COORDINATORS, TO_CREDITORS, TO_DEBTORS
-from swpt_accounts.messages import Message
+from swpt_accounts.wire.messages import Message
 
 from .waiting import wait_until
 from .wire import body_of, key_of

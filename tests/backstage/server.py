@@ -11,12 +11,14 @@ from urllib.parse import unquote, urlsplit
 import dramatiq
 import pika
 
-from swpt_accounts import clock, db
-from swpt_accounts.chores.process import work
-from swpt_accounts.composition import make_broker, make_worker_broker
-from swpt_accounts.partitions import make_partitions
-from swpt_accounts.server_record import keep_promises
-from swpt_accounts.settings import load
+from swpt_accounts.roles.chores.process import work
+from swpt_accounts.roles.composition import make_broker
+from swpt_accounts.roles.worker.wiring import make_worker_broker
+from swpt_accounts.runtime import clock
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.storage import connections
+from swpt_accounts.storage.partitions import make_partitions
+from swpt_accounts.storage.server_record import keep_promises
 from tests.commands import SERVER, Command, running
 
 from .waiting import wait_until
@@ -45,7 +47,7 @@ class Server:
             **environ,
         }
         self.settings = load(self.environ)
-        with db.session(postgres_url, "a test") as connection:
+        with connections.session(postgres_url, "a test") as connection:
             keep_promises(connection, self.settings)
             make_partitions(connection, clock.utcnow())
         make_broker(self.settings).declare_topology(QUEUE, "#")
@@ -89,7 +91,7 @@ class Server:
 
     def rows(self, query: str, *parameters: object) -> list[Any]:
         """What a query finds."""
-        with db.session(self.postgres_url, "a test") as connection, connection.cursor() as cursor:
+        with connections.session(self.postgres_url, "a test") as connection, connection.cursor() as cursor:
             cursor.execute(query, parameters)
             found: list[Any] = cursor.fetchall()
             return found
@@ -97,7 +99,7 @@ class Server:
     def execute(self, statement: str) -> None:
         """Run statements in a transaction of their own."""
         with (
-            db.session(self.postgres_url, "a test") as connection,
+            connections.session(self.postgres_url, "a test") as connection,
             connection,
             connection.cursor() as cursor,
         ):
@@ -140,7 +142,7 @@ def kill(command: Command) -> None:
 @contextmanager
 def locking(postgres_url: str, statement: str) -> Iterator[Any]:
     """A transaction that has run this statement, and ends with the context at the latest."""
-    with db.session(postgres_url, "a test that locks") as connection:
+    with connections.session(postgres_url, "a test that locks") as connection:
         with connection.cursor() as cursor:
             cursor.execute(statement)
         yield connection

@@ -6,21 +6,23 @@ from typing import Any
 
 import msgspec
 
-from swpt_accounts import db, eager, procedures
-from swpt_accounts.account_locks import lock_accounts
-from swpt_accounts.accounts import Account
+from swpt_accounts import procedures
 from swpt_accounts.broker.batch import Delivered
-from swpt_accounts.debtor_infos import DebtorInfos
 from swpt_accounts.events import Envelope, Event, decode
-from swpt_accounts.faults import Fault, fault_of
-from swpt_accounts.messages import Message
-from swpt_accounts.moments import Moment
-from swpt_accounts.outbox import unpack
-from swpt_accounts.partitions import make_partitions
-from swpt_accounts.policy import Policy
-from swpt_accounts.procedures import Applied, Bench
-from swpt_accounts.server_record import keep_promises
-from swpt_accounts.settings import load
+from swpt_accounts.procedures import Applied
+from swpt_accounts.rules.accounts import Account
+from swpt_accounts.rules.policy import Policy
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.storage import connections, eager
+from swpt_accounts.storage.faults import Fault, fault_of
+from swpt_accounts.storage.outbox.rows import unpack
+from swpt_accounts.storage.partitions import make_partitions
+from swpt_accounts.storage.server_record import keep_promises
+from swpt_accounts.transactions.account_locks import lock_accounts
+from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.debtor_infos import DebtorInfos
+from swpt_accounts.wire.messages import Message
+from swpt_accounts.wire.moments import Moment
 from tests.builders import DEBTOR, NOW, POLICY
 
 from .wire import delivered
@@ -38,7 +40,7 @@ class Stand:
     ) -> None:
         self.postgres_url = postgres_url
         self.connection = eager.connect(postgres_url, "a test's worker")
-        with db.session(postgres_url, "a test") as connection:
+        with connections.session(postgres_url, "a test") as connection:
             keep_promises(connection, load({"POSTGRES_URL": postgres_url}))
             make_partitions(connection, clock())
         values: dict[str, Any] = {
@@ -129,7 +131,7 @@ def standing(postgres_url: str, **options: Any) -> Iterator[Stand]:
 
 def sweep(postgres_url: str) -> None:
     """Empty all tables, for the next test."""
-    with db.session(postgres_url, "a test") as connection, connection, connection.cursor() as cursor:
+    with connections.session(postgres_url, "a test") as connection, connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
             " AND (relkind = 'p' OR relkind = 'r' AND NOT relispartition) AND relname <> 'alembic_version'"

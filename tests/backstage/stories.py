@@ -1,9 +1,9 @@
 """How stories begin: a currency, an account with money, an empty one; events that nobody takes."""
 
 from swpt_accounts.events import envelop
-from swpt_accounts.messages import Message
-from swpt_accounts.moments import Moment
-from swpt_accounts.storing import pack_accounts, pack_bodies
+from swpt_accounts.storage.outbox.rows import pack_accounts, pack_bodies
+from swpt_accounts.wire.messages import Message
+from swpt_accounts.wire.moments import Moment
 from tests.builders import (
     ALICE,
     BOB,

@@ -8,9 +8,9 @@ import msgspec
 from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.events import Envelope
-from swpt_accounts.messages import Malformed, Message
-from swpt_accounts.moments import render_timestamp
-from swpt_accounts.routing import binary_key
+from swpt_accounts.wire.messages import Malformed, Message
+from swpt_accounts.wire.moments import render_timestamp
+from swpt_accounts.wire.routing import binary_key
 
 _MOMENTS = ("ts", "final_interest_rate_ts", "committed_at")
 

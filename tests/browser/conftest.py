@@ -10,7 +10,7 @@ import waitress
 from playwright.sync_api import Browser, sync_playwright
 from waitress import wasyncore
 
-from swpt_accounts import clock
+from swpt_accounts.runtime import clock
 from tests.backstage.front_desk import FrontDesk, front_desk
 from tests.backstage.stand import standing
 from tests.services.chromium import require_chromium

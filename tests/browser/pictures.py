@@ -3,10 +3,10 @@
 from random import Random
 from typing import Any, Final
 
-from swpt_accounts import clock
-from swpt_accounts.messages import Malformed
-from swpt_accounts.moments import Moment
-from swpt_accounts.transfers import PreparedTransfer
+from swpt_accounts.rules.transfers import PreparedTransfer
+from swpt_accounts.runtime import clock
+from swpt_accounts.wire.messages import Malformed
+from swpt_accounts.wire.moments import Moment
 from tests.backstage.front_desk import FrontDesk
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stories import clear_outbox, issue

@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from swpt_accounts.messages import Malformed
-from swpt_accounts.transfers import PreparedTransfer
+from swpt_accounts.rules.transfers import PreparedTransfer
+from swpt_accounts.wire.messages import Malformed
 from tests.backstage.front_desk import FrontDesk
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stories import issue

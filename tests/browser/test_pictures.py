@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from swpt_accounts import clock
+from swpt_accounts.runtime import clock
 from tests.builders import DEBTOR
 
 from .pictures import BusyHours

@@ -9,8 +9,8 @@ from typing import Any, Final
 import pika
 import pika.exceptions
 
-from swpt_accounts import clock
-from swpt_accounts.messages import Message
+from swpt_accounts.runtime import clock
+from swpt_accounts.wire.messages import Message
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.wire import body_of, key_of
 from tests.builders import DEBTOR, ROOT, configure, finalize, prepared, request

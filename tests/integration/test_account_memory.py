@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from swpt_accounts import db
-from swpt_accounts.account_memory import UNKNOWN, AccountMemory
-from swpt_accounts.accounts import replace
+from swpt_accounts.rules.accounts import replace
+from swpt_accounts.storage import connections
+from swpt_accounts.transactions.account_memory import UNKNOWN, AccountMemory
 from tests.backstage.server import locking
 from tests.backstage.stand import Stand, standing
 from tests.backstage.stories import issue, seed
@@ -112,7 +112,7 @@ def test_another_connection_remembers_nothing(stand, database):
     """It may lead to another server, where the same ids stand for other transactions."""
     stand.apply(*issue(ALICE, 100))
     assert remembered(stand) is not None
-    connection = db.connect(database, "another connection of a test")
+    connection = connections.connect(database, "another connection of a test")
     try:
         assert stand.bench.memory.recall(connection, [(DEBTOR, ALICE)]) == {}
     finally:

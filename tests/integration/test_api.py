@@ -7,9 +7,9 @@ import time
 import pytest
 from sqlalchemy import text
 
-from swpt_accounts.app import create_app
-from swpt_accounts.models import Account, RootConfiguration, db
-from swpt_accounts.settings import load
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.shards.app import create_app
+from swpt_accounts.storage.models import Account, RootConfiguration, db
 
 D = -1
 UD = 2**64 - 1
@@ -176,7 +176,7 @@ def test_a_missing_database_is_said_soon(make_client, caplog, resource, url):
     assert answer.status_code == 503
     assert answer.headers["Cache-Control"] == "no-store"
     assert b"Traceback" not in answer.data
-    [line] = [entry for entry in caplog.records if entry.name == "swpt_accounts.api"]
+    [line] = [entry for entry in caplog.records if entry.name == "swpt_accounts.shards.api"]
     assert line.levelno == logging.ERROR
     assert line.exc_info is None
     assert "hush" not in line.getMessage()
@@ -208,7 +208,7 @@ def test_a_database_that_hangs_is_not_waited_for(client, account):
 
 def test_our_own_fault_shows_no_stack(client, monkeypatch, caplog):
     """An unexpected error is a short 500; the trace is in the log only."""
-    monkeypatch.setattr("swpt_accounts.queries.config_data", lambda *_: 1 / 0)
+    monkeypatch.setattr("swpt_accounts.shards.queries.config_data", lambda *_: 1 / 0)
     answer = client.get("/accounts/1/2/config")
     assert (answer.status_code, answer.data) == (500, b"Internal server error.\n")
     assert answer.headers["Cache-Control"] == "no-store"

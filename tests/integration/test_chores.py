@@ -5,17 +5,10 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from swpt_accounts.events import (
-    AccountPurge,
-    AccountTransfer,
-    AccountUpdate,
-    Event,
-    PreparedTransfer,
-    decode,
-)
-from swpt_accounts.limits import MAX_INT64
-from swpt_accounts.outbox import unpack
-from swpt_accounts.partitions import MONTHS_AHEAD
+from swpt_accounts.events import AccountPurge, AccountTransfer, AccountUpdate, Event, PreparedTransfer, decode
+from swpt_accounts.storage.outbox.rows import unpack
+from swpt_accounts.storage.partitions import MONTHS_AHEAD
+from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.audit import find_violations
 from tests.backstage.housekeeper import Housekeeper, housekeeping
 from tests.backstage.stand import Stand

@@ -13,10 +13,10 @@ import psycopg2.extensions
 import pytest
 
 from swpt_accounts.broker import MemoryPublisher, MemoryTransport
-from swpt_accounts.chores.chore import Chore, Errand, Pass, Progress, Tools
-from swpt_accounts.chores.loop import CHORES
 from swpt_accounts.events import AccountTransfer, AccountUpdate, PreparedTransfer
-from swpt_accounts.moments import Moment
+from swpt_accounts.roles.chores.chore import Chore, Errand, Pass, Progress, Tools
+from swpt_accounts.roles.chores.loop import CHORES
+from swpt_accounts.wire.moments import Moment
 from tests.backstage.audit import find_violations
 from tests.backstage.housekeeper import Housekeeper, housekeeping
 from tests.backstage.server import locking

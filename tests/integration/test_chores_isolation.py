@@ -5,7 +5,7 @@ import logging
 import psycopg2
 import pytest
 
-from swpt_accounts.limits import MAX_INT64
+from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.audit import find_violations
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stand import Stand

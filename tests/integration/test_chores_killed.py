@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 import pika
 import pytest
 
-from swpt_accounts import clock
-from swpt_accounts.moments import Moment
+from swpt_accounts.runtime import clock
+from swpt_accounts.wire.moments import Moment
 from tests.backstage.mailbox import EVENTS, Mailbox
 from tests.backstage.server import Server, kill
 from tests.backstage.waiting import wait_until

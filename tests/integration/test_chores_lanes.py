@@ -7,14 +7,14 @@ from threading import Event, Thread
 import msgspec
 import pytest
 
-from swpt_accounts import clock
 from swpt_accounts.broker import MemoryTransport
-from swpt_accounts.chores.chore import Errand
-from swpt_accounts.chores.loop import CHORES
-from swpt_accounts.chores.process import ASIDE, work
-from swpt_accounts.composition import make_broker
-from swpt_accounts.partitions import make_partitions
-from swpt_accounts.settings import Settings, load
+from swpt_accounts.roles.chores.chore import Errand
+from swpt_accounts.roles.chores.loop import CHORES
+from swpt_accounts.roles.chores.process import ASIDE, work
+from swpt_accounts.roles.composition import make_broker
+from swpt_accounts.runtime import clock
+from swpt_accounts.runtime.settings import Settings, load
+from swpt_accounts.storage.partitions import make_partitions
 from tests.backstage.server import locking
 from tests.backstage.stories import issue
 from tests.backstage.waiting import wait_until

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from swpt_accounts.chores.loop import CHORES
+from swpt_accounts.roles.chores.loop import CHORES
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.server import Server
 from tests.backstage.stand import standing

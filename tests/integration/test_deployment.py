@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pika
 
-from swpt_accounts.broker.administration import declare
+from swpt_accounts.broker.amqp.administration import declare
 
 DEFINITIONS = Path(__file__).parents[2] / "deploy" / "rabbitmq-definitions.json"
 MORE_THAN_RABBITMQ_4_ALLOWS = 25

@@ -10,9 +10,9 @@ import pytest
 from psycopg2 import errors, sql
 from psycopg2.extensions import parse_dsn
 
-from swpt_accounts import db, eager
-from swpt_accounts.eager import EagerConnection
-from swpt_accounts.faults import Fault, fault_of
+from swpt_accounts.storage import connections, eager
+from swpt_accounts.storage.eager import EagerConnection
+from swpt_accounts.storage.faults import Fault, fault_of
 from tests.backstage.server import locking
 from tests.services.ports import free_port
 
@@ -215,7 +215,7 @@ def test_a_lost_connection_is_an_outage(stand, link, is_asked):
 
 def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch):
     """A connection is made within the time for it, or not at all."""
-    monkeypatch.setattr(db, "CONNECT_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "CONNECT_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing"
         with pytest.raises(psycopg2.OperationalError, match="timeout"):
@@ -224,7 +224,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch):
 
 def test_the_second_of_two_hosts_is_found(stand, monkeypatch):
     """A silent first host costs the time for a connection, not the connection."""
-    monkeypatch.setattr(db, "CONNECT_TIMEOUT_SECONDS", 2)  # libpq takes no less
+    monkeypatch.setattr(connections, "CONNECT_TIMEOUT_SECONDS", 2)  # libpq takes no less
     found = parse_dsn(stand.postgres_url)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hosts = (

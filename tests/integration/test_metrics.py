@@ -9,14 +9,18 @@ from functools import partial
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from swpt_accounts import clock, configure, db, gauges
-from swpt_accounts.admin.app import create_admin_app
-from swpt_accounts.admin.desk import Desk
-from swpt_accounts.exposition import Exposition
-from swpt_accounts.moments import MICROSECONDS, MICROSECONDS_PER_DAY
-from swpt_accounts.operations.orders import Order
-from swpt_accounts.operations.tokens import VIEWER, create_token
-from swpt_accounts.settings import load
+from swpt_accounts.operators.admin.app import create_admin_app
+from swpt_accounts.operators.admin.desk import Desk
+from swpt_accounts.operators.admin.exposition import Exposition
+from swpt_accounts.operators.inspection import gauges
+from swpt_accounts.operators.inspection.tokens import VIEWER
+from swpt_accounts.operators.operations.orders import Order
+from swpt_accounts.operators.operations.tokens import create_token
+from swpt_accounts.roles import configure
+from swpt_accounts.runtime import clock
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.storage import connections
+from swpt_accounts.wire.moments import MICROSECONDS, MICROSECONDS_PER_DAY
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.waiting import wait_until
 from tests.builders import NOW
@@ -217,7 +221,7 @@ def _ahead(seconds: int) -> int:
 def test_one_question_that_fails_leaves_the_others_alone(stand, look):
     """A table that is in somebody's hands costs its numbers, and the answer says so."""
     with (
-        db.session(stand.postgres_url, "a test") as other,
+        connections.session(stand.postgres_url, "a test") as other,
         other,
         other.cursor() as cursor,
     ):

@@ -9,12 +9,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from swpt_accounts import db
-from swpt_accounts.errors import OperatorError
-from swpt_accounts.models import db as models
-from swpt_accounts.partitions import MONTHS_AHEAD, make_partitions
-from swpt_accounts.server_record import keep_promises
-from swpt_accounts.settings import load
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.storage import connections, migrations
+from swpt_accounts.storage.models import db as models
+from swpt_accounts.storage.partitions import MONTHS_AHEAD, make_partitions
+from swpt_accounts.storage.server_record import keep_promises
 from tests.backstage.server import locking
 from tests.backstage.waiting import wait_until
 from tests.builders import DAY, NOW, journal_of, month_later
@@ -48,7 +48,7 @@ def schema_of(url: str) -> set[tuple[object, ...]]:
 
 def query(url: str, statement: str) -> list[tuple[object, ...]]:
     """What a query finds."""
-    with db.session(url, "a test") as connection, connection.cursor() as cursor:
+    with connections.session(url, "a test") as connection, connection.cursor() as cursor:
         cursor.execute(statement)
         found: list[tuple[object, ...]] = cursor.fetchall()
         return found
@@ -56,22 +56,22 @@ def query(url: str, statement: str) -> list[tuple[object, ...]]:
 
 def migrate(url: str, direction: str, revision: str) -> None:
     """Go to a revision, as `flask db` would."""
-    engine = create_engine(db.sqlalchemy_url(url))
+    engine = create_engine(connections.sqlalchemy_url(url))
     try:
-        getattr(command, direction)(db._alembic_config(engine), revision)
+        getattr(command, direction)(migrations._alembic_config(engine), revision)
     finally:
         engine.dispose()
 
 
 def revisions() -> list[str]:
     """All revisions, the first one first."""
-    script = ScriptDirectory.from_config(db._alembic_config())
+    script = ScriptDirectory.from_config(migrations._alembic_config())
     return [revision.revision for revision in script.walk_revisions()][::-1]
 
 
 def test_migrations_make_what_the_models_say(database):
     """Nothing is left to be migrated: tables, columns, types, defaults and indexes agree."""
-    engine = create_engine(db.sqlalchemy_url(database))
+    engine = create_engine(connections.sqlalchemy_url(database))
     try:
         with engine.connect() as connection:
             context = MigrationContext.configure(
@@ -85,14 +85,14 @@ def test_migrations_make_what_the_models_say(database):
                 },
             )
             assert compare_metadata(context, models.metadata) == []
-        command.check(db._alembic_config(engine))
+        command.check(migrations._alembic_config(engine))
     finally:
         engine.dispose()
 
 
 def test_a_migrated_schema_is_a_fresh_one(postgres_url, empty_postgres_url):
     """Constraints, storage options, sequences and comments included."""
-    engine = create_engine(db.sqlalchemy_url(empty_postgres_url))
+    engine = create_engine(connections.sqlalchemy_url(empty_postgres_url))
     models.metadata.create_all(engine)
     engine.dispose()
     assert schema_of(postgres_url) == schema_of(empty_postgres_url)
@@ -101,36 +101,36 @@ def test_a_migrated_schema_is_a_fresh_one(postgres_url, empty_postgres_url):
 def test_an_upgrade_can_be_repeated(database):
     """Also with rows in the tables, and without touching them."""
     before = schema_of(database)
-    db.upgrade(database)
+    migrations.upgrade(database)
     assert schema_of(database) == before
-    assert db.is_migrated(database)
+    assert migrations.is_migrated(database)
 
 
 def test_processes_that_upgrade_at_the_same_time(empty_postgres_url, rabbitmq, amqp_url):
     """One of them does the work, the others wait for it, and all of them succeed."""
     environ = {"POSTGRES_URL": empty_postgres_url, "PROTOCOL_BROKER_URL": amqp_url}
-    assert not db.is_migrated(empty_postgres_url)
+    assert not migrations.is_migrated(empty_postgres_url)
     configure = (*SERVER, "configure")
     with running(configure, environ) as one, running(configure, environ) as other:
         codes = one.wait(), other.wait()
     assert codes == (0, 0), (one.lines, other.lines)
     upgrades = [line for line in [*one.lines, *other.lines] if "Running upgrade" in line]
     assert len(upgrades) == len(revisions())
-    assert db.is_migrated(empty_postgres_url)
+    assert migrations.is_migrated(empty_postgres_url)
     assert query(empty_postgres_url, "SELECT count(*) FROM server_record") == [(1,)]
 
 
 def test_an_upgrade_waits_for_another_one(empty_postgres_url):
     """The advisory lock is held for the whole upgrade, so that no half of it is ever seen."""
-    lock = f"SELECT pg_advisory_lock({db._MIGRATIONS_LOCK})"
-    upgrade = threading.Thread(target=db.upgrade, args=[empty_postgres_url])
+    lock = f"SELECT pg_advisory_lock({migrations._MIGRATIONS_LOCK})"
+    upgrade = threading.Thread(target=migrations.upgrade, args=[empty_postgres_url])
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     with locking(empty_postgres_url, lock):
         upgrade.start()
         wait_until(lambda: query(empty_postgres_url, waiting) == [(1,)])
-        assert not db.is_migrated(empty_postgres_url)
+        assert not migrations.is_migrated(empty_postgres_url)
     upgrade.join()
-    assert db.is_migrated(empty_postgres_url)
+    assert migrations.is_migrated(empty_postgres_url)
 
 
 def test_every_migration_can_be_taken_back(empty_postgres_url):
@@ -143,14 +143,14 @@ def test_every_migration_can_be_taken_back(empty_postgres_url):
         schemas.pop()
         migrate(empty_postgres_url, "downgrade", revision)
         assert schema_of(empty_postgres_url) == schemas[-1]
-    db.upgrade(empty_postgres_url)
+    migrations.upgrade(empty_postgres_url)
 
 
 def test_an_old_schema_is_recognized(empty_postgres_url):
     """A process that needs newer tables can tell before it starts."""
-    assert not db.is_migrated(empty_postgres_url)
+    assert not migrations.is_migrated(empty_postgres_url)
     migrate(empty_postgres_url, "upgrade", revisions()[0])
-    assert db.is_migrated(empty_postgres_url) == (len(revisions()) == 1)
+    assert migrations.is_migrated(empty_postgres_url) == (len(revisions()) == 1)
     with pytest.raises(util.CommandError):
         migrate(empty_postgres_url, "upgrade", "no such revision")
 
@@ -162,7 +162,7 @@ PARTITIONS = "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r
 
 def test_partitions_are_made_three_months_ahead(postgres_url):
     """This month, three more, and the default one; once more makes nothing."""
-    with db.session(postgres_url, "a test") as connection:
+    with connections.session(postgres_url, "a test") as connection:
         assert make_partitions(connection, NOW) == MONTHS_AHEAD + 1
         assert make_partitions(connection, NOW) == 0
         assert make_partitions(connection, month_later(1)) == 1
@@ -174,7 +174,7 @@ def test_processes_that_make_partitions_at_the_same_time(postgres_url):
     """There is no ON CONFLICT for tables; they wait for each other instead."""
 
     def make() -> None:
-        with db.session(postgres_url, "a test") as connection:
+        with connections.session(postgres_url, "a test") as connection:
             make_partitions(connection, NOW)
 
     threads = [threading.Thread(target=make) for _ in range(4)]
@@ -187,7 +187,7 @@ def test_processes_that_make_partitions_at_the_same_time(postgres_url):
 
 def test_a_row_without_a_partition_is_an_alarm(postgres_url, caplog):
     """It is kept in the default partition, and the operator is told until somebody has moved it."""
-    with db.session(postgres_url, "a test") as connection:
+    with connections.session(postgres_url, "a test") as connection:
         make_partitions(connection, NOW)
         assert "ALARM" not in caplog.text
         with connection, connection.cursor() as cursor:
@@ -212,7 +212,7 @@ def test_a_row_without_a_partition_is_an_alarm(postgres_url, caplog):
 def test_promises_may_only_grow(stand, database, name, less, more):
     """The server record refuses to shrink, and counts each time it grows."""
     environ = {"POSTGRES_URL": database}
-    with db.session(database, "a test") as connection:
+    with connections.session(database, "a test") as connection:
         keep_promises(connection, load(environ))
         keep_promises(connection, load(environ))
         with pytest.raises(OperatorError, match=rf"^{name}={less}: this database has promised "):
@@ -228,7 +228,7 @@ def test_two_processes_promise_together(stand, database):
     stand.execute("DELETE FROM server_record")
 
     def promise() -> None:
-        with db.session(database, "a test") as connection:
+        with connections.session(database, "a test") as connection:
             keep_promises(connection, settings)
 
     threads = [threading.Thread(target=promise) for _ in range(4)]
@@ -251,5 +251,5 @@ def test_money_is_never_written_loosely(database):
 
 def test_the_newest_version_is_told_by_the_names_of_the_files():
     """Programs that only look need not load the tools for migrations."""
-    script = ScriptDirectory.from_config(db._alembic_config())
-    assert db.newest_versions() == set(script.get_heads())
+    script = ScriptDirectory.from_config(migrations._alembic_config())
+    assert migrations.newest_versions() == set(script.get_heads())

@@ -8,11 +8,13 @@ from time import monotonic
 import psycopg2
 import pytest
 
-from swpt_accounts import clock, composition, processing
-from swpt_accounts import configure as configuring
-from swpt_accounts.errors import OperatorError
-from swpt_accounts.gate import Gate
-from swpt_accounts.settings import load
+from swpt_accounts.roles import composition
+from swpt_accounts.roles import configure as configuring
+from swpt_accounts.roles.gate import Gate
+from swpt_accounts.roles.worker import processing
+from swpt_accounts.runtime import clock
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.runtime.settings import load
 from tests.backstage.audit import chains, find_violations
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.proxy import Proxy
@@ -215,7 +217,7 @@ def test_a_long_outage_closes_the_consumer(server, distant, to_postgres, mailbox
 def test_a_gate_asks_with_growing_pauses(monkeypatch):
     """A gate that is shut asks after one second, then after two, and never more often."""
     moment = 1000.0
-    monkeypatch.setattr("swpt_accounts.gate.monotonic", lambda: moment)
+    monkeypatch.setattr("swpt_accounts.roles.gate.monotonic", lambda: moment)
     asked: list[float] = []
 
     def probe() -> bool:

@@ -6,9 +6,9 @@ from time import monotonic
 
 import pytest
 
-from swpt_accounts import db
-from swpt_accounts.partitions import make_partitions
-from swpt_accounts.statements import JOURNAL_COLUMNS
+from swpt_accounts.storage import connections
+from swpt_accounts.storage.partitions import make_partitions
+from swpt_accounts.transactions.statements import JOURNAL_COLUMNS
 from tests.backstage.server import locking
 from tests.backstage.stand import standing
 from tests.backstage.stories import issue
@@ -23,7 +23,7 @@ WRITING = f"INSERT INTO journal (applied_at, {COLUMNS}) SELECT applied_at + {{}}
 @pytest.fixture
 def maker(postgres_url, stand_apart):
     """A connection of the chore that makes partitions."""
-    with db.session(postgres_url, "a maker of partitions") as connection:
+    with connections.session(postgres_url, "a maker of partitions") as connection:
         yield connection
 
 

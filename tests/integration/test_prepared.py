@@ -5,10 +5,10 @@ import math
 import pytest
 from psycopg2 import errors
 
-from swpt_accounts import db
-from swpt_accounts.faults import Fault, fault_of
-from swpt_accounts.prepared import StalePlanError, Statement
-from swpt_accounts.statements import Literal, arrays
+from swpt_accounts.storage import connections
+from swpt_accounts.storage.arrays import Literal, arrays
+from swpt_accounts.storage.faults import Fault, fault_of
+from swpt_accounts.storage.prepared import StalePlanError, Statement
 from tests.backstage.audit import find_violations
 from tests.backstage.stories import issue
 from tests.builders import ALICE, ROOT
@@ -55,7 +55,7 @@ def test_a_statement_is_prepared_once(stand):
 
 def _migrate(stand, statement):
     with (
-        db.session(stand.postgres_url, "a migration") as connection,
+        connections.session(stand.postgres_url, "a migration") as connection,
         connection,
         connection.cursor() as cursor,
     ):

@@ -14,8 +14,8 @@ from swpt_accounts.events import (
     RejectedConfig,
     RejectedTransfer,
 )
-from swpt_accounts.messages import Malformed
-from swpt_accounts.moments import T0, T_FAR
+from swpt_accounts.wire.messages import Malformed
+from swpt_accounts.wire.moments import T0, T_FAR
 from tests.backstage.audit import find_violations
 from tests.backstage.stories import issue, seed
 from tests.backstage.wire import delivered

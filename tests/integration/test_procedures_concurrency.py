@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from swpt_accounts import clock
-from swpt_accounts.accounts import Account
-from swpt_accounts.currency import DebtorInfo
 from swpt_accounts.events import PreparedTransfer, RejectedTransfer
-from swpt_accounts.faults import BatchConflictError
+from swpt_accounts.rules.accounts import Account
+from swpt_accounts.rules.currency import DebtorInfo
+from swpt_accounts.runtime import clock
+from swpt_accounts.storage.faults import BatchConflictError
 from tests.backstage.audit import find_violations
 from tests.backstage.server import locking
 from tests.backstage.stand import Stand, standing

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from swpt_accounts.events import Event, FinalizedTransfer, PreparedTransfer, decode
-from swpt_accounts.messages import FinalizeTransfer, Message, PrepareTransfer
+from swpt_accounts.wire.messages import FinalizeTransfer, Message, PrepareTransfer
 from tests.backstage.audit import find_violations
 from tests.backstage.stand import Stand, standing
 from tests.backstage.stories import issue

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from swpt_accounts import clock, metrics
-from swpt_accounts.account_memory import AccountMemory
 from swpt_accounts.broker import Batch, MemorySmpBroker, MemoryTransport
 from swpt_accounts.broker.batch import Delivered
-from swpt_accounts.composition import make_bench
-from swpt_accounts.debtor_infos import DebtorInfos
-from swpt_accounts.gate import Gate
-from swpt_accounts.outbox import Outbox, RetryDelays
-from swpt_accounts.processing import Processor
-from swpt_accounts.settings import load
+from swpt_accounts.roles.gate import Gate
+from swpt_accounts.roles.worker.processing import Processor
+from swpt_accounts.runtime import clock, metrics
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
+from swpt_accounts.transactions.account_memory import AccountMemory
+from swpt_accounts.transactions.bench import make_bench
+from swpt_accounts.transactions.debtor_infos import DebtorInfos
 from tests.backstage.stories import issue, seed
 from tests.backstage.waiting import wait_until
 from tests.backstage.wire import delivered, digest_of, redelivered

@@ -6,13 +6,14 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from swpt_accounts import clock, db
-from swpt_accounts.chores.chore import Errand
-from swpt_accounts.chores.loop import Chores
-from swpt_accounts.chores.relay import relay_outbox
-from swpt_accounts.composition import make_broker, make_outbox
-from swpt_accounts.operations.orders import Order
-from swpt_accounts.operations.outbox_rows import settle_unreadable
+from swpt_accounts.operators.operations.orders import Order
+from swpt_accounts.operators.operations.outbox_rows import settle_unreadable
+from swpt_accounts.roles.chores.chore import Errand
+from swpt_accounts.roles.chores.loop import Chores
+from swpt_accounts.roles.chores.relay import relay_outbox
+from swpt_accounts.roles.composition import make_broker, make_outbox
+from swpt_accounts.runtime import clock
+from swpt_accounts.storage import connections
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.proxy import TO_SERVER, Proxy
 from tests.backstage.server import Server, kill, locking
@@ -56,7 +57,7 @@ def mailbox(server) -> Iterator[Mailbox]:
 @contextmanager
 def living(server: Server) -> Iterator[None]:
     """The process of the name KEY is there, as far as anybody can see."""
-    with db.session(server.postgres_url, "a living process") as connection:
+    with connections.session(server.postgres_url, "a living process") as connection:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [KEY])
         yield

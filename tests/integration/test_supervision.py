@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from swpt_accounts.settings import load
-from swpt_accounts.supervision import STOP_TIMEOUT_SECONDS, configuration
+from swpt_accounts.roles.supervision import STOP_TIMEOUT_SECONDS, configuration
+from swpt_accounts.runtime.settings import load
 from tests.commands import SERVER, TOP, Command, get, running
 from tests.services.ports import free_port
 

@@ -7,15 +7,16 @@ from typing import Final
 import msgspec
 
 from swpt_accounts import events as out
-from swpt_accounts.accounts import Account, balance_at
-from swpt_accounts.book import Book
-from swpt_accounts.facts import AccountKey, CreditKey, Entry, Facts
-from swpt_accounts.ledger import Ledger
-from swpt_accounts.limits import ROOT_CREDITOR_ID
-from swpt_accounts.messages import Message, PendingBalanceChange
-from swpt_accounts.moments import Moment
-from swpt_accounts.schemas import parse_root_config
-from swpt_accounts.upkeep import Periods, announce_pending, remind, tend
+from swpt_accounts.rules.accounts import Account, balance_at
+from swpt_accounts.rules.book import Book
+from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.facts import AccountKey, CreditKey, Entry, Facts
+from swpt_accounts.rules.policy import Periods
+from swpt_accounts.rules.root_config import parse_root_config
+from swpt_accounts.rules.upkeep import announce_pending, remind, tend
+from swpt_accounts.wire.messages import Message, PendingBalanceChange
+from swpt_accounts.wire.moments import Moment
+from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 from tests.builders import DAY, NOW, currency
 
 from .world import Auditor, Shard, World

@@ -9,14 +9,14 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from swpt_accounts.messages import (
+from swpt_accounts.wire.messages import (
     ConfigureAccount,
     FinalizeTransfer,
     Message,
     PendingBalanceChange,
     PrepareTransfer,
 )
-from swpt_accounts.routing import Realm
+from swpt_accounts.wire.routing import Realm
 
 Row: TypeAlias = dict[str, Any]
 Event: TypeAlias = dict[str, Any]

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from swpt_accounts.accounts import replace
 from swpt_accounts.events import AccountUpdate, Event
-from swpt_accounts.limits import MAX_DELAY, MAX_INT64, u64
-from swpt_accounts.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
-from swpt_accounts.moments import T_FAR
+from swpt_accounts.rules.accounts import replace
+from swpt_accounts.wire.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
+from swpt_accounts.wire.moments import T_FAR
+from swpt_accounts.wire.numbers import MAX_DELAY, MAX_INT64, u64
 from tests.builders import (
     AGENT_ALICE,
     AGENT_BOB,

@@ -12,16 +12,18 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from swpt_accounts import events as out
-from swpt_accounts import messages, upkeep
-from swpt_accounts.accounts import Account, replace
-from swpt_accounts.facts import AccountKey, Credit, CreditKey, Currency, Entry, Facts, TransferKey
-from swpt_accounts.ledger import Ledger
-from swpt_accounts.messages import FinalizeTransfer, Message, PendingBalanceChange, PrepareTransfer
-from swpt_accounts.moments import MICROSECONDS, Moment
-from swpt_accounts.policy import Policy
-from swpt_accounts.routing import Realm
-from swpt_accounts.schemas import parse_root_config
-from swpt_accounts.transfers import PreparedTransfer, parse_recipient
+from swpt_accounts.rules import policy, upkeep
+from swpt_accounts.rules.accounts import Account, replace
+from swpt_accounts.rules.currency import Currency
+from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.facts import AccountKey, Credit, CreditKey, Entry, Facts, TransferKey
+from swpt_accounts.rules.policy import Policy
+from swpt_accounts.rules.root_config import parse_root_config
+from swpt_accounts.rules.transfers import PreparedTransfer, parse_recipient
+from swpt_accounts.wire import messages
+from swpt_accounts.wire.messages import FinalizeTransfer, Message, PendingBalanceChange, PrepareTransfer
+from swpt_accounts.wire.moments import MICROSECONDS, Moment
+from swpt_accounts.wire.routing import Realm
 from tests.builders import DAY, NOW, currency
 
 from .model import Model, Row
@@ -325,7 +327,7 @@ class Auditor:
             assert event.last_transfer_committed_at == chain[event.last_transfer_number - 1].committed_at
 
 
-PERIODS: Final = upkeep.Periods(
+PERIODS: Final = policy.Periods(
     heartbeat_interval=7 * DAY,
     reminder_interval=7 * DAY,
     capitalization_min_interval=2 * DAY,

@@ -14,10 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg2
 from psycopg2 import sql
 
-from swpt_accounts import db
-from swpt_accounts.embedded import EmbeddedPostgres, stop_leftover
-from swpt_accounts.errors import OperatorError
-from swpt_accounts.urls import mask_url
+from swpt_accounts.runtime.errors import OperatorError, mask_url
+from swpt_accounts.storage import migrations
+from swpt_accounts.storage.embedded import EmbeddedPostgres, stop_leftover
 
 from .errors import ServiceMissing
 from .leftovers import abandoned_folders, is_leftover, is_made_by, new_folder, new_name
@@ -100,7 +99,7 @@ class Postgres:
         self._template = name
         self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         self._execute("CREATE DATABASE {} TEMPLATE template0", name)
-        db.upgrade(self.database_url(name))
+        migrations.upgrade(self.database_url(name))
         self._is_template_ready = True
         return name
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import pika
 from pika.exceptions import AMQPError
 
-from swpt_accounts.urls import mask_url
+from swpt_accounts.runtime.errors import mask_url
 
 from .errors import ServiceMissing
 from .leftovers import is_leftover, new_folder, new_name

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from swpt_accounts.accounts import (
+from swpt_accounts.rules.accounts import (
     announced,
     available_at,
     balance_at,
@@ -21,9 +21,9 @@ from swpt_accounts.accounts import (
     settings_changes,
     update_due_at,
 )
-from swpt_accounts.currency import CurrencySettings, DebtorInfo
-from swpt_accounts.limits import MAX_INT32, MAX_INT64, MIN_INT32
-from swpt_accounts.moments import T0, T_FAR
+from swpt_accounts.rules.currency import CurrencySettings, DebtorInfo
+from swpt_accounts.wire.moments import T0, T_FAR
+from swpt_accounts.wire.numbers import MAX_INT32, MAX_INT64, MIN_INT32
 from tests.builders import (
     ALICE,
     DAY,

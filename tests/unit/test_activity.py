@@ -2,7 +2,7 @@
 
 import pytest
 
-from swpt_accounts.inspection.activity import MOST_COUNTED, estimate
+from swpt_accounts.operators.inspection.activity import MOST_COUNTED, estimate
 from tests.builders import NOW, SECOND
 
 

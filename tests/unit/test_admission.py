@@ -2,10 +2,10 @@
 
 import pytest
 
-from swpt_accounts.admission import make_admission
 from swpt_accounts.broker.delivery import Delivery
-from swpt_accounts.messages import Malformed, Message
-from swpt_accounts.routing import Realm
+from swpt_accounts.roles.admission import make_admission
+from swpt_accounts.wire.messages import Malformed, Message
+from swpt_accounts.wire.routing import Realm
 from tests.backstage.wire import body_of, delivered
 from tests.builders import configure, credit, finalize, prepared, request
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from swpt_accounts.api import IdConverter
-from swpt_accounts.app import create_app
-from swpt_accounts.settings import load
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.shards.api import IdConverter
+from swpt_accounts.shards.app import create_app
 
 UD = 2**64 - 1
 

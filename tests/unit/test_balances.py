@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from swpt_accounts.balances import (
+from swpt_accounts.rules.balances import (
     accumulated_interest,
     bound_interest,
     contain,
@@ -13,7 +13,7 @@ from swpt_accounts.balances import (
     rate_constant,
     whole_balance,
 )
-from swpt_accounts.limits import MAX_INT64, MIN_INT64
+from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 from tests.builders import DAY, HOUR, NOW, SECOND, YEAR
 
 LONG_AGO = NOW - 10 * YEAR

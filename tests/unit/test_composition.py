@@ -3,10 +3,11 @@
 import msgspec
 import pytest
 
-from swpt_accounts import configure
-from swpt_accounts.composition import make_periods, make_policy, prepare_database
-from swpt_accounts.errors import OperatorError
-from swpt_accounts.settings import load
+from swpt_accounts.roles import configure
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.storage.readiness import prepare_database
+from swpt_accounts.transactions.bench import make_periods, make_policy
 from tests.builders import DAY
 
 NOWHERE = {"POSTGRES_URL": "postgresql://u@127.0.0.1:1/d", "FETCH_API_URL": "http://router"}

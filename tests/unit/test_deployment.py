@@ -14,11 +14,11 @@ import click
 import pytest
 import yaml
 
-from swpt_accounts import supervision
 from swpt_accounts.broker.topology import queues
-from swpt_accounts.cli import program
-from swpt_accounts.settings import Settings
-from swpt_accounts.variables import variables
+from swpt_accounts.commands.cli import program
+from swpt_accounts.roles import supervision
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.runtime.variables import variables
 
 TOP = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((TOP / "docker-compose.yml").read_text())

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from swpt_accounts.messages import MESSAGE_TYPES, Malformed, Message, decode
-from swpt_accounts.messages.diagnosis import diagnose
+from swpt_accounts.wire.messages import MESSAGE_TYPES, Malformed, Message, decode
+from swpt_accounts.wire.messages.diagnosis import diagnose
 from tests.message_bodies import CONFIGURE, GOOD, JSON, MAX_INT64, MIN_INT64, body_of
 from tests.wire_examples import INCOMING
 

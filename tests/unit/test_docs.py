@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from swpt_accounts.cli import program
+from swpt_accounts.commands.cli import program
 
 TOP = Path(__file__).parents[2]
 MADE = {".venv", ".git", ".pytest_cache", ".mypy_cache", ".hypothesis", "node_modules", "build", "dist"}

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swpt_accounts import events, messages
-from swpt_accounts.moments import render_timestamp
-from swpt_accounts.routing import Realm, binary_key, hex_key
+from swpt_accounts import events
+from swpt_accounts.wire import messages
+from swpt_accounts.wire.moments import render_timestamp
+from swpt_accounts.wire.routing import Realm, binary_key, hex_key
 from tests.wire_examples import EXAMPLES, INCOMING, OUTGOING, WireExample
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from swpt_accounts.frugality import Frugality
+from swpt_accounts.roles.worker.wiring import Frugality
 
 
 @pytest.fixture

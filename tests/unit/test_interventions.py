@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from swpt_accounts.events import AccountUpdate
-from swpt_accounts.interventions import least_transfer_id, raised, restore, set_back_configuration
-from swpt_accounts.moments import from_datetime
+from swpt_accounts.rules.interventions import least_transfer_id, raised, restore, set_back_configuration
+from swpt_accounts.wire.moments import from_datetime
 from tests.builders import (
     ALICE,
     DAY,

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from swpt_accounts.invariants import AccountFacts, Told, violations
-from swpt_accounts.limits import MAX_INT64
+from swpt_accounts.rules.invariants import AccountFacts, Told, violations
+from swpt_accounts.wire.numbers import MAX_INT64
 from tests.builders import ALICE, DEBTOR, NOW, ROOT
 
 JUMP = 2**20

@@ -2,8 +2,8 @@
 
 import pytest
 
-from swpt_accounts.inspection.chores import ChoreState
-from swpt_accounts.lateness import lag_seconds
+from swpt_accounts.operators.inspection.chores import ChoreState
+from swpt_accounts.runtime.lateness import lag_seconds
 from tests.builders import NOW, SECOND
 
 

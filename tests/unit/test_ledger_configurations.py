@@ -2,10 +2,11 @@
 
 import pytest
 
-from swpt_accounts.accounts import replace
 from swpt_accounts.events import AccountUpdate, PreparedTransfer, RejectedConfig, RejectedTransfer
-from swpt_accounts.limits import MAX_INT64, MIN_INT64, RECIPIENT_IS_UNREACHABLE
-from swpt_accounts.moments import T0, T_FAR
+from swpt_accounts.rules.accounts import replace
+from swpt_accounts.wire.codes import RECIPIENT_IS_UNREACHABLE
+from swpt_accounts.wire.moments import T0, T_FAR
+from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 from tests.builders import (
     ALICE,
     BOB,

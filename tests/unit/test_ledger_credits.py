@@ -3,9 +3,9 @@
 import pytest
 
 from swpt_accounts.events import AccountTransfer, AccountUpdate
-from swpt_accounts.facts import Credit
-from swpt_accounts.limits import MAX_INT64
-from swpt_accounts.moments import T0
+from swpt_accounts.rules.facts import Credit
+from swpt_accounts.wire.moments import T0
+from swpt_accounts.wire.numbers import MAX_INT64
 from tests.builders import (
     ALICE,
     BOB,

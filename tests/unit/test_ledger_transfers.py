@@ -12,8 +12,9 @@ from swpt_accounts.events import (
     PreparedTransfer,
     RejectedTransfer,
 )
-from swpt_accounts.ledger import Ledger
-from swpt_accounts.limits import (
+from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.policy import Policy
+from swpt_accounts.wire.codes import (
     INSUFFICIENT_AVAILABLE_AMOUNT,
     NEWER_INTEREST_RATE,
     OK,
@@ -21,8 +22,7 @@ from swpt_accounts.limits import (
     TIMEOUT,
     TRANSFER_NOTE_IS_TOO_LONG,
 )
-from swpt_accounts.moments import T0, T_FAR
-from swpt_accounts.policy import Policy
+from swpt_accounts.wire.moments import T0, T_FAR
 from tests.builders import (
     AGENT_ALICE,
     AGENT_BOB,

@@ -2,12 +2,12 @@
 
 import pytest
 
-from swpt_accounts.accounts import Account
-from swpt_accounts.currency import DebtorInfo
 from swpt_accounts.events import AccountUpdate
-from swpt_accounts.messages import Message
-from swpt_accounts.moments import T0
-from swpt_accounts.policy import Policy
+from swpt_accounts.rules.accounts import Account
+from swpt_accounts.rules.currency import DebtorInfo
+from swpt_accounts.rules.policy import Policy
+from swpt_accounts.wire.messages import Message
+from swpt_accounts.wire.moments import T0
 from tests.builders import (
     ALICE,
     BOB,

@@ -5,9 +5,9 @@ import logging
 
 import pytest
 
-from swpt_accounts.log_fields import about_account, about_delivery, about_item
-from swpt_accounts.logs import JsonFormatter, TextFormatter
-from swpt_accounts.messages import Malformed
+from swpt_accounts.roles.worker.about import about_delivery, about_item
+from swpt_accounts.runtime.logs import JsonFormatter, TextFormatter, about_account
+from swpt_accounts.wire.messages import Malformed
 from tests.backstage.wire import delivered
 from tests.builders import ALICE, DEBTOR, configure, finalize, prepared, request
 

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from swpt_accounts.logs import JsonFormatter, TextFormatter
-from swpt_accounts.urls import mask_url
+from swpt_accounts.runtime.errors import mask_url
+from swpt_accounts.runtime.logs import JsonFormatter, TextFormatter
 
 
 def record(message, *args, exc_info=None):

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from swpt_accounts.messages import MESSAGE_TYPES, Malformed, decode
-from swpt_accounts.messages.diagnosis import diagnose
-from swpt_accounts.moments import T_FAR, parse_timestamp
+from swpt_accounts.wire.messages import MESSAGE_TYPES, Malformed, decode
+from swpt_accounts.wire.messages.diagnosis import diagnose
+from swpt_accounts.wire.moments import T_FAR, parse_timestamp
 from tests.message_bodies import CONFIGURE, FINALIZE, GOOD, JSON, PENDING, PREPARE, body_of
 
 

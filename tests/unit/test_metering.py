@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from swpt_accounts import metering
+from swpt_accounts.runtime import metering
 from tests.commands import TOP
 
 # A process that counts, says under which name, and waits for the end of its input.
 COUNT = """
 import logging
 import sys
-from swpt_accounts import metering
+from swpt_accounts.runtime import metering
 metering.begin(sys.argv[1], "worker")
-from swpt_accounts import metrics
+from swpt_accounts.runtime import metrics
 metrics.MESSAGES_CONSUMED.labels("PrepareTransfer").inc(float(sys.argv[2]))
 metrics.BATCH_MESSAGES.observe(float(sys.argv[2]))
 logging.getLogger("swpt_accounts.x").error("ALARM: %s", "look here")
@@ -136,7 +136,10 @@ def test_the_space_of_a_file_is_taken_at_the_start(start, tmp_path):
 
 def test_numbers_come_after_the_decision_where_they_are_kept():
     """No command imports the library before it is told where to keep numbers."""
-    code = "import sys, swpt_accounts.cli, swpt_accounts.metering; print('prometheus_client' in sys.modules)"
+    code = (
+        "import sys, swpt_accounts.commands.cli, swpt_accounts.runtime.metering;"
+        " print('prometheus_client' in sys.modules)"
+    )
     said = subprocess.run(
         (sys.executable, "-c", code), cwd=TOP, capture_output=True, text=True, check=True
     ).stdout

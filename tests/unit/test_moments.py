@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swpt_accounts.moments import (
+from swpt_accounts.wire.moments import (
     FIRST_MOMENT,
     LAST_MOMENT,
     MICROSECONDS,

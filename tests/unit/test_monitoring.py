@@ -9,9 +9,10 @@ import pytest
 import yaml
 from prometheus_client import Counter, Metric
 
-from swpt_accounts import gauges, metrics
-from swpt_accounts.settings import Settings
-from swpt_accounts.variables import variables
+from swpt_accounts.operators.inspection import gauges
+from swpt_accounts.runtime import metrics
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.runtime.variables import variables
 
 TOP = Path(__file__).parents[2]
 RULES = yaml.safe_load((TOP / "deploy" / "prometheus-alerts.yml").read_text())
@@ -163,7 +164,7 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(rule):
 
 def test_alerts_know_the_reasons_and_chores_that_there_are():
     """What an alert picks by a label exists."""
-    from swpt_accounts.chores.loop import CHORES
+    from swpt_accounts.roles.chores.loop import CHORES
 
     known = {
         *metrics.DEAD_LETTER_REASONS,

@@ -3,7 +3,7 @@
 import pytest
 
 from swpt_accounts.broker.settlement import Reason
-from swpt_accounts.outbox import RetryDelays
+from swpt_accounts.storage.outbox.publishing import RetryDelays
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from swpt_accounts.chores.pace import Pace
+from swpt_accounts.roles.chores.pace import Pace
 
 
 def test_a_rest_is_several_times_as_long_as_the_step():

@@ -9,12 +9,12 @@ from typing import Any, Final, NamedTuple, get_args
 import msgspec
 import pytest
 
-import swpt_accounts
-from swpt_accounts import events, limits, messages, routing
-from swpt_accounts.messages import Reason
-from swpt_accounts.schemas import parse_root_config
+from swpt_accounts import events
+from swpt_accounts.rules.root_config import parse_root_config
+from swpt_accounts.wire import codes, messages, routing
+from swpt_accounts.wire.messages import Reason
 
-TEXT: Final = Path(swpt_accounts.__file__).with_name("protocol.rst").read_text(encoding="utf-8")
+TEXT: Final = (Path(__file__).parents[2] / "protocol.rst").read_text(encoding="utf-8")
 
 _TITLE: Final = re.compile(r"^(?P<title>\S.*)\n(?P<line>([=~-])\3{2,})$", re.MULTILINE)
 _FIELD: Final = re.compile(r"^(?P<names>``\w+``(?:, ``\w+``)*) : \S.*\n {4}\S", re.MULTILINE)
@@ -74,7 +74,7 @@ EVENT_TYPES: Final = {struct.__name__: struct for struct in get_args(events.Even
 OUTGOING: Final = [example for example in examples() if example.members["type"] in EVENT_TYPES]
 STRUCTS: Final = [*messages.MESSAGE_TYPES.values(), *EVENT_TYPES.values()]
 STATUS_CODES: Final = {
-    value for name, value in vars(limits).items() if name == value and name != limits.INVALID_CONFIGURATION
+    value for name, value in vars(codes).items() if name == value and name != codes.INVALID_CONFIGURATION
 }
 
 
@@ -146,13 +146,13 @@ def test_every_status_code_is_explained():
 
 def test_the_rejection_code_is_explained():
     """The code of RejectedConfig stands where rejection codes are explained."""
-    assert limits.INVALID_CONFIGURATION in literals(section("Rejection codes"))
+    assert codes.INVALID_CONFIGURATION in literals(section("Rejection codes"))
 
 
 def test_every_special_coordinator_type_is_explained():
     """The table of coordinator types names all types that have rules of their own, and no others."""
     types = re.findall(r"^ {3}\* - ``(\w+)``$", section("Coordinator types"), re.MULTILINE)
-    own_rules = {value for name, value in vars(limits).items() if name.startswith("CT_")}
+    own_rules = {value for name, value in vars(codes).items() if name.startswith("CT_")}
     assert sorted(types) == sorted(own_rules)
 
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swpt_accounts.broker.amqp.envelopes import EnvelopeEncoder
 from swpt_accounts.broker.delivery import kept_properties
-from swpt_accounts.broker.envelopes import EnvelopeEncoder
-from swpt_accounts.broker.memory_broker import headers_of
-from swpt_accounts.outbox import unpack
-from swpt_accounts.returned import ReturnedMessage, pack_returned, returned
-from swpt_accounts.routing import binary_key
+from swpt_accounts.broker.memory.broker import headers_of
+from swpt_accounts.storage.outbox.returned import ReturnedMessage, pack_returned, returned
+from swpt_accounts.storage.outbox.rows import unpack
+from swpt_accounts.wire.routing import binary_key
 from tests.message_bodies import CONFIGURE, PENDING, body_of
 
 OLD_KEY = "some.old.key"

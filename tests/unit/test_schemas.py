@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swpt_accounts.currency import NO_DEBTOR_INFO, CurrencySettings, DebtorInfo
-from swpt_accounts.limits import MAX_INT64
-from swpt_accounts.schemas import parse_root_config
+from swpt_accounts.rules.currency import NO_DEBTOR_INFO, CurrencySettings, DebtorInfo
+from swpt_accounts.rules.root_config import parse_root_config
+from swpt_accounts.wire.numbers import MAX_INT64
 
 IRI = "https://example.com/"
 SHA256 = "2D711642B726B04401627CA9FBAC32F5C8530FB1903CC4DB02258717921A4881"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from swpt_accounts.settings import Settings, SettingsError, load
-from swpt_accounts.variables import REQUIRED, render, variables
+from swpt_accounts.runtime.settings import Settings, SettingsError, load
+from swpt_accounts.runtime.variables import REQUIRED, render, variables
 
 DATABASE = {"POSTGRES_URL": "postgresql://u@h/d"}
 TOP = Path(__file__).parents[2]

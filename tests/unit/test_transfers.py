@@ -4,12 +4,19 @@ from typing import Any
 
 import pytest
 
-from swpt_accounts.accounts import Account, replace
-from swpt_accounts.limits import (
+from swpt_accounts.rules.accounts import Account, replace
+from swpt_accounts.rules.policy import Policy
+from swpt_accounts.rules.transfers import (
+    PreparedTransfer,
+    Rejection,
+    finalize,
+    locked,
+    parse_recipient,
+    prepare,
+    unlocked,
+)
+from swpt_accounts.wire.codes import (
     INSUFFICIENT_AVAILABLE_AMOUNT,
-    MAX_DELAY,
-    MAX_INT64,
-    MIN_INT64,
     NEWER_INTEREST_RATE,
     OK,
     RECIPIENT_IS_UNREACHABLE,
@@ -19,17 +26,8 @@ from swpt_accounts.limits import (
     TOO_MANY_TRANSFERS,
     TRANSFER_NOTE_IS_TOO_LONG,
 )
-from swpt_accounts.moments import T0, T_FAR
-from swpt_accounts.policy import Policy
-from swpt_accounts.transfers import (
-    PreparedTransfer,
-    Rejection,
-    finalize,
-    locked,
-    parse_recipient,
-    prepare,
-    unlocked,
-)
+from swpt_accounts.wire.moments import T0, T_FAR
+from swpt_accounts.wire.numbers import MAX_DELAY, MAX_INT64, MIN_INT64
 from tests import builders
 from tests.builders import (
     AGENT_ALICE,

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from swpt_accounts.accounts import Account, replace
 from swpt_accounts.events import AccountUpdate, PreparedTransfer
-from swpt_accounts.moments import T0
-from swpt_accounts.policy import Policy
-from swpt_accounts.upkeep import announce_anew, announce_pending, due_later, heartbeat, remind, tend
+from swpt_accounts.rules.accounts import Account, replace
+from swpt_accounts.rules.policy import Policy
+from swpt_accounts.rules.upkeep import announce_anew, announce_pending, due_later, heartbeat, remind, tend
+from swpt_accounts.wire.moments import T0
 from tests.builders import (
     ALICE,
     DAY,

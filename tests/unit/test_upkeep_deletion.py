@@ -3,16 +3,12 @@
 import msgspec
 import pytest
 
-from swpt_accounts.accounts import Account
-from swpt_accounts.book import Book
-from swpt_accounts.events import (
-    AccountTransfer,
-    AccountUpdate,
-    RejectedTransfer,
-)
-from swpt_accounts.limits import MAX_INT64
-from swpt_accounts.policy import Policy
-from swpt_accounts.upkeep import Periods, delete, heartbeat, purge, tend
+from swpt_accounts.events import AccountTransfer, AccountUpdate, RejectedTransfer
+from swpt_accounts.rules.accounts import Account
+from swpt_accounts.rules.book import Book
+from swpt_accounts.rules.policy import Periods, Policy
+from swpt_accounts.rules.upkeep import delete, heartbeat, purge, tend
+from swpt_accounts.wire.numbers import MAX_INT64
 from tests.builders import (
     ALICE,
     BOB,

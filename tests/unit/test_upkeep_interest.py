@@ -7,12 +7,12 @@ import math
 
 import pytest
 
-from swpt_accounts.accounts import Account, balance_at, begin_change, interest_at, moved, replace
 from swpt_accounts.events import AccountTransfer, AccountUpdate, PendingBalanceChange
-from swpt_accounts.limits import MAX_INT64
-from swpt_accounts.moments import MICROSECONDS, T0
-from swpt_accounts.policy import Policy
-from swpt_accounts.upkeep import announce_pending, capitalize, pay
+from swpt_accounts.rules.accounts import Account, balance_at, begin_change, interest_at, moved, replace
+from swpt_accounts.rules.policy import Policy
+from swpt_accounts.rules.upkeep import announce_pending, capitalize, pay
+from swpt_accounts.wire.moments import MICROSECONDS, T0
+from swpt_accounts.wire.numbers import MAX_INT64
 from tests.builders import (
     ALICE,
     DAY,

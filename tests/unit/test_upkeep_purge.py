@@ -6,10 +6,10 @@ Spec: accounting.md sections 3.6, 12.6 and 13.
 import msgspec
 import pytest
 
-from swpt_accounts.accounts import Account
 from swpt_accounts.events import AccountPurge, AccountTransfer, AccountUpdate, PreparedTransfer, encode
-from swpt_accounts.moments import MICROSECONDS_PER_DAY, Moment
-from swpt_accounts.upkeep import purge, tend
+from swpt_accounts.rules.accounts import Account
+from swpt_accounts.rules.upkeep import purge, tend
+from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, Moment
 from tests.builders import (
     ALICE,
     BOB,

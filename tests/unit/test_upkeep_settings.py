@@ -5,14 +5,13 @@ import math
 import msgspec
 import pytest
 
-from swpt_accounts.accounts import Account, settings_changes
-from swpt_accounts.balances import accumulated_interest
-from swpt_accounts.book import Book
-from swpt_accounts.currency import CurrencySettings, DebtorInfo
 from swpt_accounts.events import AccountUpdate, RejectedTransfer
-from swpt_accounts.facts import Currency
-from swpt_accounts.moments import T0
-from swpt_accounts.upkeep import apply_settings, tend
+from swpt_accounts.rules.accounts import Account, settings_changes
+from swpt_accounts.rules.balances import accumulated_interest
+from swpt_accounts.rules.book import Book
+from swpt_accounts.rules.currency import Currency, CurrencySettings, DebtorInfo
+from swpt_accounts.rules.upkeep import apply_settings, tend
+from swpt_accounts.wire.moments import T0
 from tests.builders import (
     ALICE,
     BOB,

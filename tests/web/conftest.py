@@ -2,7 +2,7 @@
 
 import pytest
 
-from swpt_accounts.messages import Malformed
+from swpt_accounts.wire.messages import Malformed
 from tests.backstage.front_desk import front_desk
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stand import standing

@@ -12,8 +12,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from swpt_accounts.admin.app import create_admin_app
-from swpt_accounts.settings import load
+from swpt_accounts.operators.admin.app import create_admin_app
+from swpt_accounts.runtime.settings import load
 from tests.backstage.front_desk import API
 
 pytestmark = [pytest.mark.web, pytest.mark.timeout(600)]

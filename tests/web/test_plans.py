@@ -2,7 +2,7 @@
 
 import pytest
 
-from swpt_accounts import clock
+from swpt_accounts.runtime import clock
 from tests.backstage.crowd import BIG_TABLES, Crowd, addresses, make_crowd
 from tests.backstage.front_desk import front_desk
 from tests.backstage.plans import overheard, plan_of

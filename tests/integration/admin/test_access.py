@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from swpt_accounts.admin.throttle import FAILURES_PER_MINUTE
+from swpt_accounts.operators.admin.throttle import FAILURES_PER_MINUTE
 from tests.backstage.front_desk import API, FrontDesk, log_in
 from tests.builders import DAY, NOW
 

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from swpt_accounts.limits import u64
-from swpt_accounts.messages import Malformed
+from swpt_accounts.wire.messages import Malformed
+from swpt_accounts.wire.numbers import u64
 from tests.backstage.front_desk import form_token, log_in
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stories import issue, wait_for_agent
@@ -141,7 +141,7 @@ def test_agents_are_looked_for_further_on(desk, monkeypatch):
     """A page that could not look at all rows says so, and leads on; its orders begin where it begins."""
     wait_for_agent(desk.stand, ALICE, BOB, 0x0000010000000005)
     for name, value in {"_STEP": 2, "_LIST_SECONDS": -1.0, "_ORDER_SECONDS": -1.0}.items():
-        monkeypatch.setattr(f"swpt_accounts.operations.agents.{name}", value)
+        monkeypatch.setattr(f"swpt_accounts.operators.operations.agents.{name}", value)
     browser = log_in(desk, "operator")
     page = browser.get("/admin/outbox").text
     assert "00.00.01" not in page

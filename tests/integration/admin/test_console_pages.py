@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from swpt_accounts import clock
 from swpt_accounts.broker.errors import BrokerProblem
-from swpt_accounts.limits import MAX_INT64, MIN_INT64
-from swpt_accounts.messages import Malformed
+from swpt_accounts.runtime import clock
+from swpt_accounts.wire.messages import Malformed
+from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 from tests.backstage.front_desk import log_in
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stories import issue, seed
@@ -229,7 +229,7 @@ def test_rates_are_those_of_the_journal(desk, viewer):
 
 def test_very_many_of_a_minute_are_estimated(desk, viewer, monkeypatch):
     """Only the first rows of a minute are counted; the page says that its number is an estimate."""
-    from swpt_accounts.inspection import activity
+    from swpt_accounts.operators.inspection import activity
 
     monkeypatch.setattr(activity, "MOST_COUNTED", 10)
     monkeypatch.setattr(activity, "_REFUSALS", activity._REFUSALS.replace("LIMIT 1000", "LIMIT 10"))

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from swpt_accounts import web as web_server
+from swpt_accounts.roles import web as web_server
 from tests.backstage.stand import standing
 from tests.commands import SERVER, running
 from tests.services.ports import free_port

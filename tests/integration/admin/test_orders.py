@@ -5,8 +5,8 @@ from threading import Event
 import pika.spec
 import pytest
 
-from swpt_accounts.messages import Malformed
-from swpt_accounts.outbox import unpack
+from swpt_accounts.storage.outbox.rows import unpack
+from swpt_accounts.wire.messages import Malformed
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stories import wait_for_agent
 from tests.backstage.wire import body_of, delivered
@@ -161,9 +161,9 @@ def test_what_may_still_arrive_is_not_touched(desk, failure, key):
 
 def few_rows_at_once(monkeypatch, *, rows=2, seconds=-1.0):
     """Let lists and orders read so few rows at once, and stop after one step unless they have time."""
-    monkeypatch.setattr("swpt_accounts.operations.agents._STEP", rows)
-    monkeypatch.setattr("swpt_accounts.operations.agents._LIST_SECONDS", seconds)
-    monkeypatch.setattr("swpt_accounts.operations.agents._ORDER_SECONDS", seconds)
+    monkeypatch.setattr("swpt_accounts.operators.inspection.agents._STEP", rows)
+    monkeypatch.setattr("swpt_accounts.operators.inspection.agents._LIST_SECONDS", seconds)
+    monkeypatch.setattr("swpt_accounts.operators.operations.agents._ORDER_SECONDS", seconds)
 
 
 OTHER = 0x0000010000000005
@@ -206,7 +206,7 @@ def test_an_order_ends_when_it_has_enough(desk, monkeypatch):
     """It says that there may be more, and the next one goes on from there, or from the beginning."""
     wait_for_agent(desk.stand, *range(2001, 2006))
     few_rows_at_once(monkeypatch, seconds=60.0)
-    monkeypatch.setattr("swpt_accounts.operations.agents.ENOUGH_ROWS", 3)
+    monkeypatch.setattr("swpt_accounts.operators.operations.agents.ENOUGH_ROWS", 3)
     done = desk.post(AGENT + "/park")
     assert (done["rows"], done["is_complete"]) == (4, False)
     done = desk.post(AGENT + "/park")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from swpt_accounts.admin.app import MAX_BODY_BYTES
 from swpt_accounts.broker.errors import BrokerProblem
+from swpt_accounts.operators.admin.app import MAX_BODY_BYTES
 from tests.backstage.front_desk import API, front_desk, log_in
 
 ONE = "/debtors/1/accounts/2"
@@ -176,7 +176,7 @@ def test_a_missing_broker_is_said(desk):
 
 def test_our_own_fault_shows_no_stack(desk, monkeypatch, caplog):
     """500 as a problem document; the trace is in the log only."""
-    monkeypatch.setattr("swpt_accounts.admin.api.outbox.outbox_state", lambda connection: 1 / 0)
+    monkeypatch.setattr("swpt_accounts.operators.admin.api.outbox.outbox_state", lambda connection: 1 / 0)
     with caplog.at_level(logging.ERROR):
         answer = desk.ask(API + "/outbox")
     assert "ZeroDivision" not in check_problem(answer, 500)

@@ -5,10 +5,10 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from swpt_accounts.inspection import accounts, keyset, transfers
-from swpt_accounts.limits import u64
-from swpt_accounts.moments import render_timestamp
-from swpt_accounts.transfers import PreparedTransfer
+from swpt_accounts.operators.inspection import accounts, keyset, transfers
+from swpt_accounts.rules.transfers import PreparedTransfer
+from swpt_accounts.wire.moments import render_timestamp
+from swpt_accounts.wire.numbers import u64
 from tests.backstage.stories import issue, seed
 from tests.builders import (
     ALICE,
@@ -141,7 +141,7 @@ def test_accounts_are_chosen_by_range_and_state(desk):
 
 def test_rare_accounts_are_found_behind_many_others(desk, monkeypatch):
     """A page that has looked long enough ends without a find, and the next one goes on from there."""
-    monkeypatch.setattr("swpt_accounts.inspection.accounts._WINDOW_END", _window_of(3))
+    monkeypatch.setattr("swpt_accounts.operators.inspection.accounts._WINDOW_END", _window_of(3))
     desk.stand.apply(*(configure(c, config_flags=int(c in (25, 26))) for c in range(10, 30)))
     path = f"/debtors/{DEBTOR}/accounts"
     empty = desk.get(path, state="scheduled_for_deletion")

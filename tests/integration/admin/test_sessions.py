@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
-from swpt_accounts.admin.throttle import FAILURES_PER_MINUTE
-from swpt_accounts.settings import load
+from swpt_accounts.operators.admin.throttle import FAILURES_PER_MINUTE
+from swpt_accounts.runtime.settings import load
 from tests.backstage.front_desk import API, form_token, front_desk, log_in
 from tests.builders import DAY, SECOND
 

@@ -39,7 +39,7 @@ def test_currencies_are_counted(desk, keeper):
 
 def test_many_currencies_are_counted_in_steps(desk, keeper, monkeypatch):
     """However the walk is cut, every currency is counted whole, and those that are gone are forgotten."""
-    monkeypatch.setattr("swpt_accounts.chores.summaries._READ", 3)
+    monkeypatch.setattr("swpt_accounts.roles.chores.summaries._READ", 3)
     ids = [-(2**63), -7, -1, 0, 1, 2**63 - 1]
     desk.stand.apply(*(configure(c, debtor_id=d) for d in ids for c in range(1, 5)))
     keeper.do("summarize debtors")

@@ -12,8 +12,9 @@ import pika.frame
 import pika.spec
 import pytest
 
-from swpt_accounts.broker import BatchLimits, RabbitmqPublisher, administration
-from swpt_accounts.broker.connection import Connection
+from swpt_accounts.broker import BatchLimits, RabbitmqPublisher
+from swpt_accounts.broker.amqp import administration
+from swpt_accounts.broker.amqp.connection import Connection
 from swpt_accounts.broker.errors import NoSuchVirtualHost, WrongPassword
 from swpt_accounts.broker.waker import Waker
 

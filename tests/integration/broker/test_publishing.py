@@ -7,8 +7,9 @@ from time import monotonic
 
 import pytest
 
-from swpt_accounts.broker import NotRouted, RabbitmqPublisher, administration
-from swpt_accounts.routing import binary_key
+from swpt_accounts.broker import NotRouted, RabbitmqPublisher
+from swpt_accounts.broker.amqp import administration
+from swpt_accounts.wire.routing import binary_key
 
 from .conftest import QUEUE, Collector, Server, envelope, publish_all, read_all, wait_until
 

@@ -6,7 +6,8 @@ from typing import Any
 import pika
 import pytest
 
-from swpt_accounts.broker import BrokerProblem, QueueMissing, administration
+from swpt_accounts.broker import BrokerProblem, QueueMissing
+from swpt_accounts.broker.amqp import administration
 from swpt_accounts.broker.errors import NoSuchVirtualHost, WrongPassword
 
 QUEUE = "swpt_accounts"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from swpt_accounts.operations.orders import Order
+from swpt_accounts.operators.operations.orders import Order
 from tests.builders import NOW
 
 

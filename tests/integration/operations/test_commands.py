@@ -13,9 +13,10 @@ import pika
 import pytest
 from click.testing import CliRunner
 
-from swpt_accounts import clock, db
-from swpt_accounts.cli import program
-from swpt_accounts.moments import MICROSECONDS_PER_DAY, render_timestamp
+from swpt_accounts.commands.cli import program
+from swpt_accounts.runtime import clock
+from swpt_accounts.storage import connections
+from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, render_timestamp
 from tests.backstage.server import Server
 from tests.backstage.stand import Stand
 from tests.backstage.waiting import wait_until
@@ -33,7 +34,7 @@ EXAMPLES = [
 ]
 ONE_AFTER_THE_OTHER = """
 import shlex, sys
-from swpt_accounts.cli import main
+from swpt_accounts.commands.cli import main
 for line in sys.stdin:
     sys.argv = shlex.split(line)
     try:
@@ -90,7 +91,11 @@ def put_aside(server, number, reason, message):
     """A dead letter with this id."""
     properties = pika.BasicProperties(content_type="application/json", type=type(message).__name__)
     body = body_of(message)
-    with db.session(server.postgres_url, "a test") as connection, connection, connection.cursor() as cursor:
+    with (
+        connections.session(server.postgres_url, "a test") as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute(
             "INSERT INTO dead_letter (dead_letter_id, received_at, reason, detail, queue, exchange,"
             " routing_key, properties, body, body_size, body_sha256)"
@@ -295,7 +300,7 @@ def test_a_restoration_can_be_stopped_and_resumed(server):
     stand.close()
     words = (*SERVER, "restored", "--moment", text(NOW))
     environ = {"PATH": os.environ["PATH"], **server.environ}
-    with db.session(server.postgres_url, "a test") as blocker, blocker.cursor() as cursor:
+    with connections.session(server.postgres_url, "a test") as blocker, blocker.cursor() as cursor:
         cursor.execute("SELECT 1 FROM account WHERE creditor_id = 700 FOR UPDATE")
         process = subprocess.Popen(words, cwd=TOP, env=environ, stderr=subprocess.PIPE, text=True)
         server.wait_until_blocked("swpt_accounts operator")
@@ -320,7 +325,7 @@ def test_a_check_can_be_ended_in_the_middle_of_a_query(server):
     stand.apply(configure(CREDITOR, debtor_id=-1, ts=clock.utcnow()))
     stand.close()
     environ = {"PATH": os.environ["PATH"], **server.environ}
-    with db.session(server.postgres_url, "a test") as blocker, blocker.cursor() as cursor:
+    with connections.session(server.postgres_url, "a test") as blocker, blocker.cursor() as cursor:
         cursor.execute("LOCK TABLE prepared_transfer IN ACCESS EXCLUSIVE MODE")
         process = subprocess.Popen((*SERVER, "verify"), cwd=TOP, env=environ)
         server.wait_until_blocked("swpt_accounts operator")

@@ -6,10 +6,10 @@ import msgspec
 import pika.spec
 import pytest
 
-from swpt_accounts.errors import OperatorError
 from swpt_accounts.events import AccountTransfer
-from swpt_accounts.operations.credits import apply_credit, discard_credit
-from swpt_accounts.operations.dead_letters import discard_dead_letters
+from swpt_accounts.operators.operations.credits import apply_credit, discard_credit
+from swpt_accounts.operators.operations.dead_letters import discard_dead_letters
+from swpt_accounts.runtime.errors import OperatorError
 from tests.backstage.stories import clear_outbox, seed
 from tests.backstage.wire import body_of, delivered
 from tests.builders import (

@@ -4,15 +4,11 @@ import pika.spec
 import psycopg2
 import pytest
 
-from swpt_accounts.errors import OperatorError
-from swpt_accounts.messages import Malformed
-from swpt_accounts.operations.dead_letters import (
-    discard_dead_letters,
-    list_dead_letters,
-    return_dead_letters,
-    show_dead_letter,
-)
-from swpt_accounts.routing import binary_key
+from swpt_accounts.operators.inspection.dead_letters import list_dead_letters, show_dead_letter
+from swpt_accounts.operators.operations.dead_letters import discard_dead_letters, return_dead_letters
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.wire.messages import Malformed
+from swpt_accounts.wire.routing import binary_key
 from tests.backstage.wire import body_of, delivered
 from tests.builders import ALICE, DEBTOR, NOW, configure, credit
 

@@ -5,10 +5,10 @@ import re
 import psycopg2
 import pytest
 
-from swpt_accounts import db
-from swpt_accounts.errors import OperatorError
 from swpt_accounts.events import AccountTransfer, AccountUpdate
-from swpt_accounts.operations.restoration import raise_counters
+from swpt_accounts.operators.operations.restoration import raise_counters
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.storage import connections
 from tests.backstage.stories import clear_outbox, issue, seed
 from tests.builders import (
     ALICE,
@@ -98,7 +98,7 @@ def test_a_second_run_for_the_same_moment_changes_nothing(stand, order):
 
 def test_it_goes_on_where_it_was_stopped(stand, order, monkeypatch):
     """After a stop, or a crash, each account is still raised exactly once."""
-    monkeypatch.setattr("swpt_accounts.operations.restoration._STEP", 1)
+    monkeypatch.setattr("swpt_accounts.operators.operations.restoration._STEP", 1)
     seed(stand)
     stopped = restore(stand, order, steps=2)
     assert (stopped.accounts, stopped.announced, stopped.is_finished) == (2, 2, False)
@@ -111,7 +111,7 @@ def test_it_goes_on_where_it_was_stopped(stand, order, monkeypatch):
 
 def test_an_unfinished_restoration_is_not_forgotten(stand, order, monkeypatch):
     """Another moment, or none, is refused until the restoration that was stopped is finished."""
-    monkeypatch.setattr("swpt_accounts.operations.restoration._STEP", 1)
+    monkeypatch.setattr("swpt_accounts.operators.operations.restoration._STEP", 1)
     seed(stand)
     restore(stand, order, NOW - HOUR, steps=1)
     for moment in (None, NOW):
@@ -136,7 +136,7 @@ def test_deleted_accounts_are_raised_in_silence(stand, order):
 def test_it_refuses_while_the_server_works(stand, order, name):
     """A connection of a worker or of the chores keeps it from starting, unless it is forced."""
     seed(stand)
-    connection = db.connect(stand.postgres_url, name)
+    connection = connections.connect(stand.postgres_url, name)
     try:
         with pytest.raises(OperatorError, match=rf"the server works on this database \({name}\)"):
             restore(stand, order)

@@ -3,13 +3,15 @@
 import msgspec
 import pytest
 
-from swpt_accounts.errors import OperatorError
 from swpt_accounts.events import AccountUpdate
-from swpt_accounts.limits import MAX_INT64
-from swpt_accounts.operations.accounts import set_back_config, show_account
-from swpt_accounts.operations.outbox_rows import list_outbox, settle_unreadable
-from swpt_accounts.operations.shard_check import check_shard
-from swpt_accounts.routing import Realm
+from swpt_accounts.operators.inspection.accounts import show_account
+from swpt_accounts.operators.inspection.outbox import list_outbox
+from swpt_accounts.operators.inspection.shard_check import check_shard
+from swpt_accounts.operators.operations.accounts import set_back_config
+from swpt_accounts.operators.operations.outbox_rows import settle_unreadable
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.wire.numbers import MAX_INT64
+from swpt_accounts.wire.routing import Realm
 from tests.backstage.stories import clear_outbox, seed
 from tests.builders import (
     ALICE,
@@ -73,8 +75,8 @@ def test_examples_of_foreign_rows_are_told(stand):
 
 def test_the_check_goes_in_pages(stand, monkeypatch):
     """Pages neither repeat nor leave out rows, and a stop ends the check between two of them."""
-    monkeypatch.setattr("swpt_accounts.operations.shard_check._PAGE", 1)
-    monkeypatch.setattr("swpt_accounts.operations.shard_check._OUTBOX_PAGE", 1)
+    monkeypatch.setattr("swpt_accounts.operators.inspection.shard_check._PAGE", 1)
+    monkeypatch.setattr("swpt_accounts.operators.inspection.shard_check._OUTBOX_PAGE", 1)
     stand.apply(request(ALICE, BOB))
     stand.apply(request(ALICE, BOB, coordinator_request_id=2))
     assert counted(stand, WHOLE) == {"account": (3, 0), "prepared_transfer": (2, 0), "outbox": (2, 0)}

@@ -2,10 +2,10 @@
 
 import pytest
 
-from swpt_accounts import db
-from swpt_accounts.operations.restoration import raise_counters
-from swpt_accounts.operations.verification import verify
-from swpt_accounts.routing import Realm
+from swpt_accounts.operators.inspection.verification import verify
+from swpt_accounts.operators.operations.restoration import raise_counters
+from swpt_accounts.storage import connections
+from swpt_accounts.wire.routing import Realm
 from tests.backstage.stories import seed
 from tests.builders import ALICE, BOB, DAY, DEBTOR, NOW, ROOT, SHARD, finalize, prepared, request
 
@@ -23,7 +23,7 @@ def stand(stand):
 
 def check(stand, realm=WHOLE, **options):
     """What `verify` says, on a connection of its own."""
-    with db.session(stand.postgres_url, "a test") as connection:
+    with connections.session(stand.postgres_url, "a test") as connection:
         return verify(connection, realm, **options)
 
 
@@ -122,7 +122,7 @@ def test_a_stop_is_told_from_a_result(stand):
 
 def test_the_snapshot_is_read_only(stand):
     """A check writes nothing, and sees a currency at one moment, whatever is committed meanwhile."""
-    with db.session(stand.postgres_url, "a test") as connection:
+    with connections.session(stand.postgres_url, "a test") as connection:
         verify(connection, WHOLE)
         with connection, connection.cursor() as cursor:
             cursor.execute(

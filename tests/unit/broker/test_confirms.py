@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swpt_accounts.broker.amqp.envelopes import EnvelopeEncoder
 from swpt_accounts.broker.confirms import Confirms, Job
 from swpt_accounts.broker.delivery import Delivery
-from swpt_accounts.broker.envelopes import EnvelopeEncoder
 from swpt_accounts.broker.settlement import Reason, Settlement
 from swpt_accounts.events import Envelope
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swpt_accounts.broker.content_header import describe
+from swpt_accounts.broker.amqp.content_header import describe
 
 
 def with_table(table: bytes) -> bytes:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swpt_accounts.broker.amqp.envelopes import EnvelopeEncoder
 from swpt_accounts.broker.delivery import header_table
-from swpt_accounts.broker.envelopes import EnvelopeEncoder
 from swpt_accounts.events import Envelope
 
 int64 = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**31), -(2**31) - 1, 2**31 - 1, 2**31])

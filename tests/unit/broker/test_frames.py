@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swpt_accounts.broker import frames
+from swpt_accounts.broker.amqp import frames
+from swpt_accounts.broker.amqp.frames import Confirm, FrameReader, Method, Returned
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.broker.errors import ConnectionLost
-from swpt_accounts.broker.frames import Confirm, FrameReader, Method, Returned
 
 FRAME_MAX = 131072
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from swpt_accounts import events
 from swpt_accounts.broker import MemoryPublisher, MemoryTransport, QueueMissing, Settlement
 from swpt_accounts.broker.errors import ChannelClosed
-from swpt_accounts.broker.memory import headers_match, topic_matches
+from swpt_accounts.broker.memory.transport import headers_match, topic_matches
 from swpt_accounts.broker.waker import Waker
-from swpt_accounts.routing import hex_key
+from swpt_accounts.wire.routing import hex_key
 
 
 @pytest.fixture

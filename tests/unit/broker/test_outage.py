@@ -8,7 +8,7 @@ import threading
 import pika.exceptions
 import pytest
 
-from swpt_accounts.broker.connection import Connection, parameters_of
+from swpt_accounts.broker.amqp.connection import Connection, parameters_of
 from swpt_accounts.broker.errors import (
     BrokerProblem,
     CannotReach,

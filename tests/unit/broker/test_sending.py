@@ -7,9 +7,9 @@ from typing import Any
 import dramatiq
 import pytest
 
-from swpt_accounts import messages
 from swpt_accounts.broker import MemorySmpBroker, MemoryTransport, NotRouted
-from swpt_accounts.routing import binary_key
+from swpt_accounts.wire import messages
+from swpt_accounts.wire.routing import binary_key
 
 QUEUE = "swpt_accounts"
 CONFIGURE: dict[str, Any] = {

@@ -4,7 +4,7 @@ import pytest
 
 from swpt_accounts.demo.coordinator import Coordinator
 from swpt_accounts.demo.transfers import RequestKey, Transfer, Wish
-from swpt_accounts.moments import parse_timestamp
+from swpt_accounts.wire.moments import parse_timestamp
 
 DEBTOR_ID, ALICE, BOB = 7, 101, 102
 NOW = parse_timestamp("2026-11-21T10:00:00Z")

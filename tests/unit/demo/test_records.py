@@ -7,7 +7,7 @@ from random import Random
 from swpt_accounts.demo.accounts import OwnAccount
 from swpt_accounts.demo.disorder import Disorder
 from swpt_accounts.demo.ledger import Ledger
-from swpt_accounts.moments import parse_timestamp
+from swpt_accounts.wire.moments import parse_timestamp
 
 NOW = parse_timestamp("2026-11-21T10:00:00Z")
 

@@ -1,0 +1,1 @@
+"""The transport over RabbitMQ: our own half of AMQP 0-9-1, and pika for what is rare."""

@@ -1,0 +1,237 @@
+"""The command line: thin verbs over functions of the same names.
+
+Whatever goes wrong in an expected way is told on standard error without a traceback.  Exit
+codes: 0 done, 1 it could not be done, 2 wrong settings or wrong usage, 130 interrupted.
+"""
+
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+
+from swpt_accounts.runtime.errors import OperatorError, first_line, mask_url
+from swpt_accounts.runtime.settings import Settings, SettingsError
+
+from .accounts import account_commands
+from .checks import check_shard, restored, verify
+from .credits import credit_commands
+from .dead_letters import dead_letters
+from .outbox import outbox_commands
+from .tokens import token_commands
+from .topology import topology_commands
+
+if TYPE_CHECKING:
+    from swpt_accounts.roles.health import Role
+
+_ROLES = ("web", "worker", "chores", "all")
+_FOR_OPERATORS: Final = (
+    account_commands,
+    check_shard,
+    credit_commands,
+    dead_letters,
+    outbox_commands,
+    restored,
+    token_commands,
+    topology_commands,
+    verify,
+)
+
+
+def _show_version(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib import metadata
+
+        try:
+            click.echo(metadata.version("swpt-accounts"))
+        except metadata.PackageNotFoundError:
+            raise OperatorError("not installed: run `make install` first") from None
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
+@click.option("--supervised", is_flag=True, hidden=True, help="Started by `all`: stop when it is gone.")
+def program(supervised: bool) -> None:
+    """The accounting server of the Swaptacular Messaging Protocol.
+
+    It takes messages from RabbitMQ, applies the rules of accounting to accounts in PostgreSQL, and
+    answers with messages.  Settings come from environment variables; env.development lists
+    each of them with its default.  POSTGRES_URL must be set, PROTOCOL_BROKER_URL almost always.
+
+    \b
+    First start:       swpt-accounts configure && swpt-accounts all
+    Just looking:      swpt-accounts demo
+    """
+    if supervised:
+        from swpt_accounts.roles import supervision
+
+        supervision.stop_with_supervisor()
+
+
+@program.command()
+def configure() -> int:
+    """Prepare the database and the broker.
+
+    Brings the tables to this version, and declares exchanges, queues and bindings.  Waits
+    for servers that are not up yet.  Can be repeated at any time, also while the server runs.
+    """
+    settings = _start()
+    from swpt_accounts.roles import configure
+
+    return configure.run(settings)
+
+
+@program.command()
+def worker() -> int:
+    """Process messages: one process of many on the same queue.
+
+    Start as many as there are cores to spare.  On SIGTERM or SIGINT it finishes the batch it is
+    working on, gives the other messages back to the queue, and ends.
+    """
+    settings = _start("worker")
+    from swpt_accounts.roles import worker
+
+    return worker.run(settings)
+
+
+@program.command()
+@click.option("--once", is_flag=True, help="Do everything now, whether it is due or not; print a table; end.")
+@click.option("--only", metavar="NAME", multiple=True, help="Only the chore of this name (repeatable).")
+def chores(once: bool, only: tuple[str, ...]) -> int:
+    """Do the periodic work.
+
+    Announces changed balances, carries the settings of a currency to its accounts, sends
+    what other processes left unsent, pays interest, sends heartbeats and reminders, deletes and
+    purges accounts, and makes room in the journal.  One process is enough; several share the load.
+    """
+    settings = _start("chores")
+    from swpt_accounts.roles import chores
+
+    return chores.run_once(settings, only) if once else chores.run(settings, only)
+
+
+@program.command()
+def web() -> int:
+    """Answer other services and operators over HTTP.
+
+    Listens at WEBSERVER_BIND, port WEBSERVER_PORT, for other services.  That asks for no password: let
+    only the internal network reach it.  Listens at ADMIN_BIND, port ADMIN_PORT, for operators, who
+    need a token (see `swpt-accounts tokens`).
+    """
+    settings = _start("web")
+    from swpt_accounts.roles import web
+
+    return web.run(settings)
+
+
+@program.command(name="all")
+def everything() -> int:
+    """Run everything on one machine.
+
+    Does `configure` first; then runs WORKER_PROCESSES workers, the chores and the web server, and
+    starts again whatever dies.  On SIGTERM or SIGINT it stops them all and waits for them.
+    """
+    settings = _start()
+    from swpt_accounts.roles import web
+
+    # A port in use is better told at once than by a web server that is started again and again.
+    web.listen(settings).close()
+    from swpt_accounts.roles import configure, supervision
+
+    if code := configure.run(settings):
+        return code
+    return supervision.run(settings)
+
+
+@program.command()
+@click.option("--transfers", default=1000, show_default=True, type=click.IntRange(1, 1_000_000))
+@click.option("--keep", is_flag=True, help="Stay up with the web server at the end, until Ctrl-C.")
+@click.option("--seed", type=int, help="Repeat the transfers of another run, which has told its seed.")
+def demo(transfers: int, keep: bool, seed: int | None) -> int:
+    """See it work, with nothing installed.
+
+    Brings a PostgreSQL of its own and carries the messages inside this process.  Makes a currency,
+    opens accounts, issues money, moves it in two-phase transfers, and proves that no
+    money was lost or made on the way.  Exit code 0 means that the proof holds.
+    """
+    from swpt_accounts import demo
+
+    return demo.run(transfers=transfers, keep=keep, seed=seed)
+
+
+@program.command()
+@click.option(
+    "--role",
+    type=click.Choice(_ROLES),
+    default="web",
+    show_default=True,
+    help="web: the web server of this machine answers.  worker, chores: the database and the broker "
+    "answer and are configured.  all: both.",
+)
+def healthcheck(role: "Role") -> int:
+    """Tell whether a role can do its work.
+
+    Writes one line, and ends with exit code 0 if all is well and 1 if not.
+    """
+    from swpt_accounts.roles import health
+    from swpt_accounts.runtime import settings
+
+    click.echo(f"healthy: {health.check(settings.load(), role)}")
+    return 0
+
+
+for _command in _FOR_OPERATORS:
+    program.add_command(_command)
+
+
+def _start(role: str | None = None) -> Settings:
+    """What every command that runs for long does first; a role counts what it does."""
+    from swpt_accounts.runtime import logs, settings
+
+    loaded = settings.load()
+    logs.set_up(loaded)
+    if role is not None:
+        from swpt_accounts.runtime import metering
+
+        metering.begin(loaded.metrics_folder, role)
+    return loaded
+
+
+def main() -> NoReturn:
+    """Run the program with the arguments of the process."""
+    try:
+        code = program.main(prog_name="swpt-accounts", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        code = error.exit_code
+    except OperatorError as error:
+        click.echo(mask_url(str(error)), err=True)
+        code = error.exit_code
+    except Exception as error:
+        if not _is_outage(error):
+            raise
+        # SQLAlchemy wraps what the driver says in words of its own.
+        click.echo(mask_url(first_line(getattr(error, "orig", None) or error)), err=True)
+        code = 1
+    sys.exit(code)
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether a server is away or refuses us, which nobody understands better with a traceback."""
+    from dramatiq.errors import BrokerConnectionError
+    from psycopg2 import OperationalError
+    from sqlalchemy.exc import OperationalError as WrappedOperationalError
+
+    return isinstance(error, (BrokerConnectionError, OperationalError, WrappedOperationalError))

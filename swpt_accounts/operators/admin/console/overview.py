@@ -1,0 +1,68 @@
+"""Page: whether the service is healthy, what it does, whether money is conserved, what needs attention."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from flask import render_template
+
+from swpt_accounts.operators.admin.desk import Desk, desk
+from swpt_accounts.operators.admin.probes import check_all
+from swpt_accounts.operators.inspection.activity import (
+    MOST_COUNTED,
+    latest_transfers,
+    refusal_rates,
+    transfer_rates,
+)
+from swpt_accounts.operators.inspection.debtors import top_summaries
+from swpt_accounts.operators.inspection.gauges import read_gauges
+from swpt_accounts.operators.inspection.keyset import Cut
+from swpt_accounts.operators.inspection.transfers import list_prepared
+from swpt_accounts.runtime import metering
+
+from . import attention, plots
+from .doors import console
+
+_LATEST: Final = 10
+_DEBTORS: Final = 10
+
+
+@console.get("/")
+def overview() -> str:
+    """The first page."""
+    checks = check_all()
+    told = _told(desk())
+    numbers = told["numbers"]
+    return render_template(
+        "admin/overview.html",
+        checks=checks,
+        notices=attention.notices(checks, numbers, has_overdue=told.pop("has_overdue")),
+        most_counted=MOST_COUNTED,
+        processes=_processes(desk()),
+        is_only_shard=_is_only_shard(desk()),
+        **told,
+    )
+
+
+def _told(at: Desk) -> dict[str, Any]:
+    """What the database tells, each in bounded time."""
+    now = at.now()
+    with at.reading() as connection:
+        gauges = read_gauges(connection, at.now, is_only_shard=_is_only_shard(at))
+        return {
+            "numbers": attention.numbers_of(gauges),
+            "transfers": plots.bars(transfer_rates(connection, now)),
+            "refusals": plots.bars(refusal_rates(connection, now)),
+            "latest": latest_transfers(connection, _LATEST),
+            "debtors": top_summaries(connection, _DEBTORS),
+            "has_overdue": bool(list_prepared(connection, Cut(), 1, overdue_at=now).items),
+        }
+
+
+def _processes(at: Desk) -> dict[str, int]:
+    """How many processes of each role live; none if nobody keeps that."""
+    folder = at.settings.metrics_folder
+    return metering.living(Path(folder)) if folder else {}
+
+
+def _is_only_shard(at: Desk) -> bool:
+    return at.settings.realm().bits == 0

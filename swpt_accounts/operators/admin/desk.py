@@ -1,0 +1,90 @@
+"""What every request to the admin listener works with: settings, the clock, database and broker."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from flask import Flask, current_app
+from sqlalchemy import Engine, create_engine
+
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.storage.connections import sqlalchemy_url
+from swpt_accounts.wire.moments import Moment
+
+ANSWER_WITHIN_SECONDS: Final = 5
+
+_NAME: Final = "swpt_accounts desk"
+
+# A question must never keep the server from its work: it ends soon, whatever it waits for, and takes one
+# processor.  Every list has an index: to read a table whole may look cheaper, and one day is not.
+_OPTIONS: Final = (
+    f"-c timezone=UTC -c statement_timeout={ANSWER_WITHIN_SECONDS}s -c lock_timeout=3s"
+    " -c idle_in_transaction_session_timeout=30s -c jit=off -c max_parallel_workers_per_gather=0"
+    " -c enable_seqscan=off"
+)
+_CONNECT: Final = {
+    "application_name": "swpt_accounts admin",
+    "options": _OPTIONS,
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5000,
+}
+
+
+class Desk:
+    """The settings, the clock, a question to the broker, and connections that requests borrow."""
+
+    def __init__(
+        self, settings: Settings, now: Callable[[], Moment], count_messages: Callable[[str], int]
+    ) -> None:
+        self.settings = settings
+        self.now = now
+        self.count_messages = count_messages
+        self._engine: Engine = create_engine(
+            sqlalchemy_url(settings.postgres_url),
+            pool_size=settings.admin_threads,
+            max_overflow=0,
+            pool_timeout=3,
+            pool_pre_ping=True,
+            connect_args=_CONNECT,
+        )
+
+    @contextmanager
+    def reading(self) -> Iterator[Any]:
+        """A connection whose transactions can only read."""
+        with self._borrowed(is_read_only=True) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Any]:
+        """A connection for the few orders of operators."""
+        with self._borrowed(is_read_only=False) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _borrowed(self, *, is_read_only: bool) -> Iterator[Any]:
+        borrowed = self._engine.raw_connection()
+        try:
+            connection: Any = borrowed.driver_connection
+            connection.set_session(readonly=is_read_only)
+            yield connection
+        finally:
+            # Whatever was not committed is rolled back.
+            borrowed.close()
+
+
+def set_up(app: Flask, desk: Desk) -> None:
+    """Give the application its desk."""
+    app.extensions[_NAME] = desk
+
+
+def desk() -> Desk:
+    """The desk of the application that serves this request."""
+    found: Desk = current_app.extensions[_NAME]
+    return found

@@ -1,0 +1,117 @@
+"""What Prometheus is shown: the numbers of all processes, and how things stand in the database."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from logging import getLogger
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+from typing import Any, Final
+
+import psycopg2
+from flask import Blueprint, Flask, Response, request
+from prometheus_client import CollectorRegistry, Metric, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from swpt_accounts.operators.inspection import gauges
+from swpt_accounts.runtime import metering, metrics
+from swpt_accounts.runtime.errors import first_line, mask_url
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.wire.moments import Moment
+
+from .access import open_to_everybody
+from .desk import Desk
+
+# However many machines ask, the database is asked once in this time.
+KEPT_SECONDS: Final = 5.0
+
+_logger: Final = getLogger(__name__)
+
+Reading = Callable[[], AbstractContextManager[Any]]
+"""Lends a connection to the database."""
+
+
+class Exposition:
+    """Answers of /metrics; from any thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        reading: Reading,
+        now: Callable[[], Moment],
+        kept_seconds: float = KEPT_SECONDS,
+    ) -> None:
+        # They would be an additional number for each number, about a moment that nobody asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._folder = settings.metrics_folder
+        self._is_only_shard = settings.realm().bits == 0
+        self._reading = reading
+        self._now = now
+        self._kept_seconds = kept_seconds
+        self._lock = Lock()
+        self._until = 0.0
+        self._gauges: list[Metric] = []
+
+    def answer(self, accept: str) -> tuple[bytes, str]:
+        """All numbers in the newest format that the asker accepts, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Collected((*self._process_numbers(), *self._database_numbers())))
+        return encode(registry), content_type
+
+    def _process_numbers(self) -> Iterable[Metric]:
+        """What processes count: those that share our folder, or this one alone."""
+        if not self._folder:
+            return metrics.REGISTRY.collect()
+        files = [os.fspath(path) for path in sorted(Path(self._folder).glob("*_*.db"))]
+        readable = [file for file in files if metering.is_readable(Path(file))]
+        if len(readable) < len(files):
+            _logger.warning("Files with numbers that cannot be read: %s", set(files) - set(readable))
+        merged: Iterable[Metric] = MultiProcessCollector.merge(readable)  # type: ignore[no-untyped-call]
+        return [*merged, gauges.gauge("processes", metering.living(Path(self._folder)))]
+
+    def _database_numbers(self) -> list[Metric]:
+        with self._lock:
+            if monotonic() >= self._until:
+                self._gauges = self._ask()
+                self._until = monotonic() + self._kept_seconds
+            return self._gauges
+
+    def _ask(self) -> list[Metric]:
+        try:
+            with self._reading() as connection:
+                found = gauges.read_gauges(connection, self._now, is_only_shard=self._is_only_shard)
+                return list(found)
+        except (psycopg2.Error, SQLAlchemyError) as error:
+            cause = mask_url(first_line(getattr(error, "orig", None) or error))
+            _logger.warning("The database cannot be asked for numbers: %s", cause)
+            return [gauges.gauge("database_up", 0)]
+
+
+class _Collected(Collector):
+    """Numbers that are collected already."""
+
+    def __init__(self, found: Iterable[Metric]) -> None:
+        self._found = found
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._found
+
+
+def register(app: Flask, at: Desk) -> None:
+    """Add the page to the application."""
+    exposition = Exposition(at.settings, at.reading, at.now)
+    blueprint = Blueprint("metrics", __name__)
+
+    def metrics() -> Response:
+        """The numbers of the server."""
+        body, content_type = exposition.answer(request.headers.get("Accept", ""))
+        return Response(body, content_type=content_type)
+
+    view = open_to_everybody(metrics) if at.settings.admin_metrics_open else metrics
+    blueprint.add_url_rule("/metrics", view_func=view)
+    app.register_blueprint(blueprint)

@@ -1,0 +1,114 @@
+"""Probes for machines: whether the process lives, and whether it can do its work."""
+
+from threading import Lock
+from time import monotonic
+from typing import Any, Final
+
+import msgspec
+import psycopg2
+from flask import Blueprint, Response, current_app, jsonify
+from sqlalchemy.exc import SQLAlchemyError
+
+from swpt_accounts.broker.errors import BrokerProblem
+from swpt_accounts.runtime.errors import first_line, mask_url
+from swpt_accounts.storage import migrations
+from swpt_accounts.wire.moments import MICROSECONDS
+
+from .access import open_to_everybody
+from .desk import Desk, desk
+
+# Longer than any pause of a process that is started again, and shorter than anybody's patience.
+OUTBOX_MAX_AGE_SECONDS: Final = 300
+# However many machines ask, the broker sees one connection in this time.
+_KEPT_SECONDS: Final = 5.0
+
+_VERSIONS: Final = "SELECT version_num FROM alembic_version"
+
+# Rows that were tried wait for their agent, and those that were set aside for an operator; a row that
+# nobody has tried waits for us.
+_OLDEST_UNTRIED: Final = """
+SELECT created_at FROM outbox WHERE attempts = 0 AND last_failure IS DISTINCT FROM 'unreadable'
+ORDER BY outbox_id LIMIT 1
+"""
+
+_STATE: Final = "swpt_accounts probes"
+
+probes = Blueprint("probes", __name__)
+
+
+class Check(msgspec.Struct, frozen=True):
+    """Whether something is well, and a sentence about it."""
+
+    is_well: bool
+    detail: str
+
+
+class BrokerCheck:
+    """Asks the broker, and remembers its answer for some seconds."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._until = 0.0
+        self._check = Check(False, "not asked yet")
+
+    def __call__(self, at: Desk) -> Check:
+        with self._lock:
+            if monotonic() >= self._until:
+                self._check = _ask_broker(at)
+                self._until = monotonic() + _KEPT_SECONDS
+            return self._check
+
+
+@probes.get("/livez")
+@open_to_everybody
+def livez() -> Response:
+    """The process answers."""
+    return jsonify(status="alive")
+
+
+@probes.get("/readyz")
+@open_to_everybody
+def readyz() -> Response:
+    """Database, broker and outbox are well: 200; otherwise 503."""
+    checks = check_all()
+    is_ready = all(check.is_well for check in checks.values())
+    told: dict[str, Any] = {
+        name: {"status": "ok" if check.is_well else "failing", "detail": check.detail}
+        for name, check in checks.items()
+    }
+    response = jsonify(status="ready" if is_ready else "not ready", checks=told)
+    response.status_code = 200 if is_ready else 503
+    return response
+
+
+def check_all() -> dict[str, Check]:
+    """Whether database, broker and outbox are well."""
+    ask_broker: BrokerCheck = current_app.extensions.setdefault(_STATE, BrokerCheck())
+    database, outbox = _ask_database(desk())
+    return {"database": database, "broker": ask_broker(desk()), "outbox": outbox}
+
+
+def _ask_database(at: Desk) -> tuple[Check, Check]:
+    try:
+        with at.reading() as connection, connection, connection.cursor() as cursor:
+            cursor.execute(_VERSIONS)
+            versions = {row[0] for row in cursor.fetchall()}
+            cursor.execute(_OLDEST_UNTRIED)
+            oldest = cursor.fetchone()
+    except (psycopg2.Error, SQLAlchemyError) as error:
+        cause = mask_url(first_line(getattr(error, "orig", None) or error))
+        return Check(False, cause), Check(False, "the database cannot be asked")
+    wanted = migrations.newest_versions()
+    is_migrated = versions == wanted
+    detail = "answers, with the tables of this version" if is_migrated else "run `swpt-accounts configure`"
+    age = 0 if oldest is None else max(0, at.now() - oldest[0]) // MICROSECONDS
+    outbox = Check(age <= OUTBOX_MAX_AGE_SECONDS, f"the oldest row that nobody has tried is {age} s old")
+    return Check(is_migrated, detail), outbox
+
+
+def _ask_broker(at: Desk) -> Check:
+    try:
+        waiting = at.count_messages(at.settings.protocol_broker_queue)
+    except BrokerProblem as error:
+        return Check(False, mask_url(first_line(error)))
+    return Check(True, f"answers, {waiting} messages wait")

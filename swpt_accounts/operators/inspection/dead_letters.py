@@ -1,0 +1,106 @@
+"""Dead letters: listed, shown, decoded once more."""
+
+from typing import Any, Final
+
+import msgspec
+
+from swpt_accounts.broker.amqp.content_header import describe
+from swpt_accounts.broker.delivery import CONTENT_TYPE, TYPE, short_property
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.wire import messages
+from swpt_accounts.wire.messages import Malformed
+from swpt_accounts.wire.moments import Moment
+
+STATES: Final = ("open", "returned", "discarded")
+
+
+COLUMNS: Final = """
+    dead_letter_id, received_at, state, reason, detail, queue, exchange, routing_key, properties, body_size,
+    body_sha256, coalesce(octet_length(body), -1) = body_size, settled_at, operator_note
+"""
+
+
+_LIST: Final = f"""
+SELECT {COLUMNS} FROM dead_letter
+WHERE dead_letter_id > %(after)s AND (%(state)s IS NULL OR state = %(state)s)
+  AND (%(reason)s IS NULL OR reason = %(reason)s)
+ORDER BY dead_letter_id LIMIT %(limit)s
+"""  # noqa: S608 - constants only
+
+
+_SHOW: Final = f"SELECT {COLUMNS}, body FROM dead_letter WHERE dead_letter_id = %s"  # noqa: S608
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A dead letter without its body.  `is_complete` says whether the whole body is kept."""
+
+    dead_letter_id: int
+    received_at: Moment
+    state: str
+    reason: str
+    detail: str
+    queue: str
+    exchange: str
+    routing_key: str
+    properties: bytes
+    body_size: int
+    body_sha256: bytes
+    is_complete: bool
+    settled_at: Moment | None
+    operator_note: str | None
+
+    @property
+    def type(self) -> str | None:
+        """The property type; None if it is missing."""
+        return short_property(self.properties, TYPE)
+
+    @property
+    def content_type(self) -> str | None:
+        """The property content_type; None if it is missing."""
+        return short_property(self.properties, CONTENT_TYPE)
+
+    def described_properties(self) -> dict[str, Any]:
+        """All properties and headers, as far as they can be read."""
+        return describe(self.properties)
+
+
+def list_dead_letters(
+    connection: Any, *, state: str | None, reason: str | None, after: int = 0, limit: int = 100
+) -> list[DeadLetter]:
+    """Dead letters by id, those behind `after`; no state or reason means all of them."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_LIST, {"state": state, "reason": reason, "after": after, "limit": limit})
+        return [dead_letter(row) for row in cursor.fetchall()]
+
+
+def show_dead_letter(connection: Any, dead_letter_id: int) -> tuple[DeadLetter, bytes | None]:
+    """A dead letter, and what is kept of its body."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_SHOW, [dead_letter_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise OperatorError(no_such_letter(dead_letter_id))
+    return with_body(row)
+
+
+def read_message(letter: DeadLetter, body: bytes | None) -> messages.Message | Malformed:
+    """The message in a dead letter, or what is wrong with it."""
+    try:
+        return messages.decode(body or b"", letter.content_type, letter.type, body_size=letter.body_size)
+    except Malformed as malformed:
+        return malformed
+
+
+def dead_letter(row: Any) -> DeadLetter:
+    values = list(row)
+    for position in (8, 10):
+        values[position] = bytes(values[position])
+    return DeadLetter(*values)
+
+
+def with_body(row: Any) -> tuple[DeadLetter, bytes | None]:
+    return dead_letter(row[:-1]), None if row[-1] is None else bytes(row[-1])
+
+
+def no_such_letter(dead_letter_id: int) -> str:
+    return f"there is no dead letter {dead_letter_id}"

@@ -1,0 +1,235 @@
+"""The ledger of an account, and its principal at a past moment: both read from the journal.
+
+The journal knows moments of application, and principals, but not the interest between two payments.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from swpt_accounts.storage.arrays import int_array
+from swpt_accounts.storage.partitions import journal_start
+from swpt_accounts.wire.moments import FIRST_MOMENT, LAST_MOMENT, Moment
+
+from .keyset import Cut, Page, Position, read_page
+
+_COLUMNS: Final = """
+    applied_at, journal_id, debtor_id, sender_creditor_id, recipient_creditor_id, amount, sender_principal,
+    recipient_principal, sender_created_at, recipient_created_at, sender_transfer_number,
+    recipient_transfer_number, committed_at, transfer_id, coordinator_type, coordinator_id,
+    coordinator_request_id, transfer_note_format, transfer_note
+"""
+
+# Each side has an index of its own.  The limits stand inside as well, so that neither is read to its end.
+_SIDE: Final = """
+(SELECT {columns} FROM journal
+ WHERE debtor_id = CAST(%(debtor_id)s AS int8) AND {side}_creditor_id = CAST(%(creditor_id)s AS int8)
+   AND applied_at BETWEEN %(since)s AND %(until)s AND {{cut}}
+ ORDER BY {{order}} LIMIT %(limit)s)
+"""
+_LEDGER: Final = (
+    _SIDE.format(columns=_COLUMNS, side="sender")
+    + "UNION ALL"
+    + _SIDE.format(columns=_COLUMNS, side="recipient")
+    + "ORDER BY {order} LIMIT %(limit)s"
+)
+
+_KEYS: Final = ("applied_at", "journal_id")
+
+# The entry of an account that is next to a moment, on either side of the transfer.
+_NEXT_TO: Final = """
+(SELECT * FROM (
+    (SELECT applied_at, journal_id, sender_principal AS principal, amount, sender_created_at AS created_at
+     FROM journal
+     WHERE debtor_id = CAST(%(debtor_id)s AS int8) AND sender_creditor_id = CAST(%(creditor_id)s AS int8)
+       AND applied_at {which}
+     ORDER BY applied_at {order}, journal_id {order} LIMIT 1)
+    UNION ALL
+    (SELECT applied_at, journal_id, recipient_principal, -amount, recipient_created_at
+     FROM journal
+     WHERE debtor_id = CAST(%(debtor_id)s AS int8) AND recipient_creditor_id = CAST(%(creditor_id)s AS int8)
+       AND applied_at {which}
+     ORDER BY applied_at {order}, journal_id {order} LIMIT 1)
+ ) AS sides ORDER BY applied_at {order}, journal_id {order} LIMIT 1)
+"""
+
+# One statement for all points of a plot: two steps down an index for each.
+_LAST_BEFORE: Final = f"""
+SELECT m.at, e.principal, e.applied_at, e.created_at
+FROM unnest(CAST(%(moments)s AS int8[])) AS m (at)
+LEFT JOIN LATERAL {_NEXT_TO.format(which="<= m.at", order="DESC")} AS e ON true
+ORDER BY m.at
+"""  # noqa: S608 - constants only
+
+_FIRST: Final = f"""
+SELECT e.principal + e.amount FROM {_NEXT_TO.format(which="> 0", order="ASC")} AS e
+"""  # noqa: S608 - constants only
+
+_ACCOUNT: Final = """
+SELECT created_at, principal FROM account
+WHERE debtor_id = CAST(%(debtor_id)s AS int8) AND creditor_id = CAST(%(creditor_id)s AS int8)
+"""
+
+
+class LedgerEntry(msgspec.Struct, frozen=True):
+    """A committed transfer as one of its parties sees it.
+
+    `acquired_amount` is negative for the sender.  `transfer_number` is 0 if no AccountTransfer was sent to
+    this party.  `other_principal` is none if the other party is on another shard.
+    """
+
+    applied_at: Moment
+    journal_id: int
+    debtor_id: int
+    creditor_id: int
+    other_creditor_id: int
+    acquired_amount: int
+    principal: int | None
+    other_principal: int | None
+    account_created_at: Moment | None
+    transfer_number: int
+    committed_at: Moment
+    transfer_id: int
+    coordinator_type: str
+    coordinator_id: int
+    coordinator_request_id: int
+    transfer_note_format: str
+    transfer_note: str
+
+
+class PastPrincipal(msgspec.Struct, frozen=True):
+    """A principal at a past moment.
+
+    `principal` is none if nobody knows it: the account did not exist, or the journal does not reach back.
+    `applied_at` is when it was last changed before, if the journal knows.
+    """
+
+    at: Moment
+    principal: int | None
+    applied_at: Moment | None
+
+
+def list_entries(
+    connection: Any,
+    debtor_id: int,
+    creditor_id: int,
+    cut: Cut,
+    limit: int,
+    *,
+    since: Moment = FIRST_MOMENT,
+    until: Moment = LAST_MOMENT,
+    newest_first: bool = True,
+) -> Page[LedgerEntry]:
+    """Entries of an account, by moment of application, within a range of moments (ends included)."""
+    since, until = _narrowed(cut, since, until, newest_first=newest_first)
+    parameters = {"debtor_id": debtor_id, "creditor_id": creditor_id, "since": since, "until": until}
+    with connection, connection.cursor() as cursor:
+        page = read_page(
+            cursor,
+            _LEDGER,
+            parameters,
+            cut,
+            limit,
+            keys=_KEYS,
+            position_of=_position,
+            newest_first=newest_first,
+        )
+    return page.map(lambda row: entry(row, creditor_id))
+
+
+def principal_at(connection: Any, debtor_id: int, creditor_id: int, at: Moment) -> PastPrincipal:
+    """The principal of an account right after everything that was applied up to this moment."""
+    with connection, connection.cursor() as cursor:
+        [found] = _principals(cursor, debtor_id, creditor_id, [at])
+    return found
+
+
+def principals_over(
+    connection: Any, debtor_id: int, creditor_id: int, since: Moment, until: Moment, points: int
+) -> list[PastPrincipal]:
+    """The principal at so many moments, at equal distances, from `since` to `until`; for a plot."""
+    assert points > 1, "the doors check it"
+    moments = [since + (until - since) * number // (points - 1) for number in range(points)]
+    with connection, connection.cursor() as cursor:
+        return _principals(cursor, debtor_id, creditor_id, moments)
+
+
+def entry(row: Any, creditor_id: int) -> LedgerEntry:
+    """A row of the journal (all of `JOURNAL_ROW`) as its party with this id sees it."""
+    is_sender = row[3] == creditor_id
+    this, other = (0, 1) if is_sender else (1, 0)
+    return LedgerEntry(
+        applied_at=row[0],
+        journal_id=row[1],
+        debtor_id=row[2],
+        creditor_id=creditor_id,
+        other_creditor_id=row[3 + other],
+        acquired_amount=-row[5] if is_sender else row[5],
+        principal=row[6 + this],
+        other_principal=row[6 + other],
+        account_created_at=row[8 + this],
+        transfer_number=row[10 + this],
+        committed_at=row[12],
+        transfer_id=row[13],
+        coordinator_type=row[14],
+        coordinator_id=row[15],
+        coordinator_request_id=row[16],
+        transfer_note_format=row[17],
+        transfer_note=row[18],
+    )
+
+
+JOURNAL_ROW: Final = _COLUMNS
+
+
+def _principals(
+    cursor: Any, debtor_id: int, creditor_id: int, moments: Sequence[Moment]
+) -> list[PastPrincipal]:
+    parameters = {"debtor_id": debtor_id, "creditor_id": creditor_id, "moments": int_array(moments)}
+    cursor.execute(_ACCOUNT, parameters)
+    account = cursor.fetchone()
+    cursor.execute(_LAST_BEFORE, parameters)
+    rows = cursor.fetchall()
+    at_birth = None if account is None else _principal_at_birth(cursor, account, parameters)
+    found = []
+    for at, principal, applied_at, created_at in rows:
+        is_alive = account is not None and account[0] <= at
+        if applied_at is not None and not (is_alive and created_at != account[0]):
+            found.append(PastPrincipal(at, principal, applied_at))
+        else:
+            # Nothing has happened in this life of the account, as far as the journal knows.
+            found.append(PastPrincipal(at, at_birth if is_alive else None, None))
+    return found
+
+
+def _principal_at_birth(cursor: Any, account: Any, parameters: Mapping[str, Any]) -> int:
+    """The principal before everything that the journal knows of this account.
+
+    If the journal does not reach back to its creation, it follows from the first entry, or is the
+    present one if there is none.
+    """
+    created_at, principal = account
+    if _is_known_since(cursor, created_at):
+        return 0
+    cursor.execute(_FIRST, parameters)
+    row = cursor.fetchone()
+    return int(principal if row is None else row[0])
+
+
+def _is_known_since(cursor: Any, moment: Moment) -> bool:
+    start = journal_start(cursor)
+    return start is not None and start <= moment
+
+
+def _narrowed(cut: Cut, since: Moment, until: Moment, *, newest_first: bool) -> tuple[Moment, Moment]:
+    """The range without what lies on the other side of the cut, so that its partitions are left out."""
+    if cut.position is None:
+        return since, until
+    if newest_first != cut.is_backward:
+        return since, min(until, cut.position[0])
+    return max(since, cut.position[0]), until
+
+
+def _position(row: Any) -> Position:
+    return row[0], row[1]

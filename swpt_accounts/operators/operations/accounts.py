@@ -1,0 +1,57 @@
+"""One account for operators: shown as it is, and its order key of configurations set back.
+
+Spec: accounting.md sections 3.1 and 16.32.
+"""
+
+from typing import Any
+
+from swpt_accounts.operators.inspection.accounts import no_such_account
+from swpt_accounts.rules.accounts import Account
+from swpt_accounts.rules.book import Book
+from swpt_accounts.rules.facts import Facts
+from swpt_accounts.rules.interventions import set_back_configuration
+from swpt_accounts.rules.root_config import settings_of
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.transactions.account_locks import lock_accounts
+from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.gathering import load_currencies
+from swpt_accounts.transactions.storing import store
+from swpt_accounts.wire.moments import Moment, render_timestamp
+
+from .orders import Order
+from .transactions import transact
+
+
+def set_back_config(
+    connection: Any, debtor_id: int, creditor_id: int, ts: Moment, seqnum: int, *, bench: Bench, order: Order
+) -> Account:
+    """Make an account take configurations again that are later than this order key.
+
+    Only ever back: a later key would freeze the account.  Announced like every visible change.
+    """
+    key = debtor_id, creditor_id
+
+    def set_back(cursor: Any) -> Account:
+        found = lock_accounts(cursor, [key], bench.infos)
+        if key not in found:
+            raise OperatorError(no_such_account(*key))
+        before = found[key]
+        currencies = load_currencies(cursor, [debtor_id])
+        facts = Facts(now=bench.clock(), policy=bench.policy, accounts=found, currencies=currencies)
+        book = Book(facts, settings_of)
+        if not set_back_configuration(book, key, ts, seqnum):
+            raise OperatorError(
+                f"the last configuration of {debtor_id}/{creditor_id} is {_told(before)}: the order key can"
+                " only be set back, to an earlier one"
+            )
+        store(cursor, book, bench.infos, bench.publisher_key)
+        after = book.accounts[key]
+        detail = f"from {_told(before)} to {_told(after)}"
+        order.write_down(cursor, "accounts set-back-config", f"account {debtor_id}/{creditor_id}", detail)
+        return after
+
+    return transact(connection, set_back)
+
+
+def _told(account: Account) -> str:
+    return f"{render_timestamp(account.last_config_ts)} with number {account.last_config_seqnum}"

@@ -1,0 +1,150 @@
+"""Dead-lettered credits from other shards: applied on an operator's order, or discarded.
+
+Spec: accounting.md section 8.2.  The order skips the age (B3), but never the registry (B1, B2).  The
+registry forgets, though, so the journal is asked as well: it knows every credit of this database.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from swpt_accounts.operators.inspection.dead_letters import DeadLetter, read_message
+from swpt_accounts.rules.book import Alarm
+from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.root_config import settings_of
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.gathering import gather
+from swpt_accounts.transactions.storing import store
+from swpt_accounts.wire.messages import Malformed, PendingBalanceChange
+from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, render_timestamp
+
+from .dead_letters import ONLY_BY_CREDITS, lock_dead_letters, settle
+from .orders import Order
+from .transactions import transact
+
+# They were refused after the check of their sender, so that their origin is as certain as ever.
+_APPLICABLE: Final = ONLY_BY_CREDITS | {"internal_error", "wrong_shard"}
+
+_NO_AGE: Final = 2**62
+
+_FIND_ENTRY: Final = """
+SELECT applied_at FROM journal
+WHERE debtor_id = %(debtor_id)s AND applied_at >= %(since)s AND transfer_id = %(change_id)s
+  AND sender_creditor_id = %(payer)s AND recipient_creditor_id = %(payee)s
+LIMIT 1
+"""
+
+
+class AppliedCredit(msgspec.Struct, frozen=True):
+    """What applying a credit has done; alarms are for the log."""
+
+    debtor_id: int
+    creditor_id: int
+    principal_delta: int
+    principal: int
+    alarms: list[Alarm]
+
+
+def apply_credit(
+    connection: Any, dead_letter_id: int, note: str, *, bench: Bench, order: Order
+) -> AppliedCredit:
+    """Apply a credit that was refused for its age, with all effects of a credit, in one transaction."""
+
+    def apply(cursor: Any) -> AppliedCredit:
+        found = lock_dead_letters(cursor, [dead_letter_id], _why_not_applied)
+        [(letter, body)] = found
+        credit = _read_credit(letter, body)
+        if not bench.policy.realm.owns(credit.debtor_id, credit.creditor_id):
+            raise OperatorError(f"dead letter {dead_letter_id} belongs to an account of another shard")
+        ledger = _decide(cursor, credit, bench)
+        _check_journal(cursor, credit, dead_letter_id)
+        store(cursor, ledger, bench.infos, bench.publisher_key)
+        told = "applied: " + _described(credit) + (f": {note}" if note else "")
+        settle(cursor, found, "returned", told, "credits apply", order)
+        account = ledger.accounts[credit.debtor_id, credit.creditor_id]
+        return AppliedCredit(
+            account.debtor_id, account.creditor_id, credit.principal_delta, account.principal, ledger.alarms
+        )
+
+    return transact(connection, apply)
+
+
+def discard_credit(connection: Any, dead_letter_id: int, note: str, *, order: Order) -> None:
+    """Close a credit that was refused as too old or conflicting, without any other effect."""
+
+    def discard(cursor: Any) -> None:
+        found = lock_dead_letters(cursor, [dead_letter_id], _why_not_discarded)
+        settle(cursor, found, "discarded", note, "credits discard", order)
+
+    transact(connection, discard)
+
+
+def _decide(cursor: Any, credit: PendingBalanceChange, bench: Bench) -> Ledger:
+    """The ledger with the credit, which has no age any more."""
+    policy = msgspec.structs.replace(bench.policy, credit_safe_age=_NO_AGE)
+    facts = gather(cursor, [credit], policy, bench.infos, bench.memory, bench.clock)
+    ledger = Ledger(facts, settings_of)
+    ledger.apply(credit)
+    if ledger.ignored:
+        raise OperatorError("the credit is applied already: `credits discard` closes the dead letter")
+    if ledger.refused_credits:
+        raise OperatorError(
+            "the registry has another credit with the same number, which was applied: do not apply both,"
+            " look for the reason on the shard of the sender"
+        )
+    return ledger
+
+
+def _check_journal(cursor: Any, credit: PendingBalanceChange, dead_letter_id: int) -> None:
+    """Refuse what was applied so long ago that the registry has forgotten it."""
+    # Both accounts number their own transfers, so a transfer in the other direction may have the same number.
+    parties = credit.other_creditor_id, credit.creditor_id
+    payer, payee = parties if credit.principal_delta > 0 else reversed(parties)
+    cursor.execute(
+        _FIND_ENTRY,
+        {
+            "debtor_id": credit.debtor_id,
+            # The clocks of two shards may differ.
+            "since": credit.committed_at - MICROSECONDS_PER_DAY,
+            "change_id": credit.change_id,
+            "payer": payer,
+            "payee": payee,
+        },
+    )
+    row = cursor.fetchone()
+    if row is not None:
+        raise OperatorError(
+            f"the journal knows this credit, applied at {render_timestamp(row[0])}:"
+            f" `credits discard {dead_letter_id}` closes the dead letter"
+        )
+
+
+def _why_not_applied(letter: DeadLetter, body: bytes | None) -> str | None:
+    if letter.reason not in _APPLICABLE:
+        return f"is {letter.reason}: only a credit that was well-formed and ours can be applied"
+    if not letter.is_complete:
+        return "has lost its body, because too many were open: it can only be discarded"
+    message = read_message(letter, body)
+    if isinstance(message, Malformed):
+        return f"is no credit: {message.detail}"
+    return None if isinstance(message, PendingBalanceChange) else f"is a {type(message).__name__}, no credit"
+
+
+def _why_not_discarded(letter: DeadLetter, body: bytes | None) -> str | None:
+    if letter.reason not in ONLY_BY_CREDITS:
+        return f"is {letter.reason}: use `dead-letters discard`"
+    return None
+
+
+def _read_credit(letter: DeadLetter, body: bytes | None) -> PendingBalanceChange:
+    message = read_message(letter, body)
+    assert isinstance(message, PendingBalanceChange), "checked when it was locked"
+    return message
+
+
+def _described(credit: PendingBalanceChange) -> str:
+    account = f"account {credit.debtor_id}/{credit.creditor_id}"
+    change = f"change {credit.change_id} of {credit.other_creditor_id}"
+    committed = f"committed {render_timestamp(credit.committed_at)}"
+    return f"{credit.principal_delta:+} on {account}, {change}, {committed}"

@@ -1,0 +1,51 @@
+"""Rows of the outbox that could not be published yet, for operators (spec: wire.md section 8).
+
+Most of them are tried again by themselves.  A row that the relay could not read is set aside (rule O6),
+and waits for an operator: perhaps a newer version can read it, perhaps nobody ever will.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from swpt_accounts.runtime.errors import OperatorError
+
+from .orders import Order
+from .transactions import transact
+
+_LOCK: Final = """
+SELECT outbox_id, type_counts, octet_length(payload) FROM outbox
+WHERE outbox_id = ANY(%(ids)s) AND last_failure = 'unreadable' AND publisher_key IS NULL
+ORDER BY outbox_id FOR UPDATE
+"""
+
+_RELEASE: Final = "UPDATE outbox SET next_attempt_at = %(now)s WHERE outbox_id = ANY(%(ids)s)"
+_DISCARD: Final = "DELETE FROM outbox WHERE outbox_id = ANY(%(ids)s)"
+_STATEMENTS: Final = {"release": _RELEASE, "discard": _DISCARD}
+
+
+def settle_unreadable(connection: Any, ids: Sequence[int], action: str, note: str, *, order: Order) -> None:
+    """Let the relay try rows again that it could not read (release), or delete them (discard).
+
+    All of them or none; each leaves an audit row.  Raises OperatorError if one is no such row, or if
+    there is no note for what cannot be taken back.
+    """
+    if action == "discard" and not note.strip():
+        raise OperatorError("discarded events are lost: say in a note why")
+    wanted = sorted(set(ids))
+
+    def settle(cursor: Any) -> None:
+        cursor.execute(_LOCK, {"ids": wanted})
+        found = cursor.fetchall()
+        if missing := set(wanted) - {outbox_id for outbox_id, _, _ in found}:
+            raise OperatorError("\n".join(_why_not(one) for one in sorted(missing)))
+        cursor.execute(_STATEMENTS[action], {"ids": wanted, "now": order.clock()})
+        for outbox_id, type_counts, size in found:
+            told = ", ".join(f"{number} {name}" for name, number in sorted(type_counts.items()))
+            detail = f"{told}, unreadable, {size} bytes" + (f": {note}" if note else "")
+            order.write_down(cursor, f"outbox {action}", f"row {outbox_id}", detail)
+
+    transact(connection, settle)
+
+
+def _why_not(outbox_id: int) -> str:
+    return f"row {outbox_id} of the outbox is none that is set aside as unreadable, or is in hand just now"

@@ -1,0 +1,147 @@
+"""After a restore from a backup: raises all counters, and announces all accounts anew.
+
+Spec: accounting.md section 3.6.  It goes in steps of a bounded number of accounts, each with its
+events in one transaction.  The table `restoration` remembers how far it came, so that it can be
+stopped at any moment, and no account is raised twice for the same restoration.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from swpt_accounts.rules.book import Book
+from swpt_accounts.rules.facts import AccountKey, Facts
+from swpt_accounts.rules.interventions import restore
+from swpt_accounts.rules.root_config import settings_of
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.transactions.account_locks import lock_accounts
+from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.gathering import load_currencies
+from swpt_accounts.transactions.storing import store
+from swpt_accounts.wire.moments import Moment, render_timestamp
+
+from .orders import Order
+from .transactions import transact
+
+_STEP: Final = 500
+
+_FIND_BUSY: Final = """
+SELECT DISTINCT application_name FROM pg_stat_activity
+WHERE datname = current_database()
+  AND application_name IN ('swpt_accounts worker', 'swpt_accounts chores', 'swpt_accounts outbox')
+ORDER BY 1
+"""
+
+_FIND_UNFINISHED: Final = "SELECT restored_at FROM restoration WHERE finished_at IS NULL ORDER BY restored_at"
+
+_BEGIN: Final = """
+INSERT INTO restoration (restored_at, started_at) VALUES (%(restored_at)s, %(now)s) ON CONFLICT DO NOTHING
+"""
+
+_TAKE: Final = """
+SELECT finished_at, last_debtor_id, last_creditor_id, accounts FROM restoration
+WHERE restored_at = %s FOR UPDATE
+"""
+
+_FIND_FIRST: Final = "SELECT debtor_id, creditor_id FROM account ORDER BY debtor_id, creditor_id LIMIT %s"
+
+_FIND_NEXT: Final = """
+SELECT debtor_id, creditor_id FROM account WHERE (debtor_id, creditor_id) > (%s, %s)
+ORDER BY debtor_id, creditor_id LIMIT %s
+"""
+
+_GO_ON: Final = """
+UPDATE restoration SET last_debtor_id = %s, last_creditor_id = %s, accounts = accounts + %s
+WHERE restored_at = %s
+"""
+
+_FINISH: Final = "UPDATE restoration SET finished_at = %s WHERE restored_at = %s"
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """How far a restoration is; `announced` counts what this run has announced."""
+
+    restored_at: Moment
+    accounts: int
+    announced: int
+    is_finished: bool
+
+
+def raise_counters(
+    connection: Any,
+    restored_at: Moment | None,
+    *,
+    is_forced: bool,
+    bench: Bench,
+    order: Order,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> Restored:
+    """Raise the counters of every account for the restoration at this moment (whole seconds; none: now).
+
+    Once more for the same moment goes on where it stopped, and does nothing when it is finished.
+    Raises OperatorError if another restoration is not finished, or while the server works.
+    """
+    moment = transact(connection, lambda cursor: _begin(cursor, restored_at, order))
+    announced = 0
+    while True:
+        progress = transact(connection, lambda cursor: _step(cursor, moment, is_forced, bench, order))
+        announced += progress.announced
+        if progress.is_finished or is_stopping():
+            return msgspec.structs.replace(progress, announced=announced)
+
+
+def _begin(cursor: Any, restored_at: Moment | None, order: Order) -> Moment:
+    now = order.clock()
+    moment = now // 1_000_000 * 1_000_000 if restored_at is None else restored_at
+    cursor.execute(_FIND_UNFINISHED)
+    for (unfinished,) in cursor.fetchall():
+        if unfinished != moment:
+            text = render_timestamp(unfinished)
+            raise OperatorError(f"the restoration of {text} is not finished: go on with --moment {text}")
+    cursor.execute(_BEGIN, {"restored_at": moment, "now": now})
+    if cursor.rowcount:
+        order.write_down(cursor, "restored begins", render_timestamp(moment))
+    return moment
+
+
+def _step(cursor: Any, restored_at: Moment, is_forced: bool, bench: Bench, order: Order) -> Restored:
+    if not is_forced:
+        _refuse_while_busy(cursor)
+    cursor.execute(_TAKE, [restored_at])
+    finished_at, *last, done = cursor.fetchone()
+    if finished_at is not None:
+        return Restored(restored_at, done, 0, True)
+    if last[0] is None:
+        cursor.execute(_FIND_FIRST, [_STEP])
+    else:
+        cursor.execute(_FIND_NEXT, [*last, _STEP])
+    keys: list[AccountKey] = cursor.fetchall()
+    if not keys:
+        cursor.execute(_FINISH, [order.clock(), restored_at])
+        order.write_down(cursor, "restored ends", render_timestamp(restored_at), f"{done} accounts")
+        return Restored(restored_at, done, 0, True)
+    announced = _apply(cursor, keys, restored_at, bench)
+    cursor.execute(_GO_ON, [*keys[-1], len(keys), restored_at])
+    return Restored(restored_at, done + len(keys), announced, False)
+
+
+def _apply(cursor: Any, keys: list[AccountKey], restored_at: Moment, bench: Bench) -> int:
+    accounts = lock_accounts(cursor, keys, bench.infos)
+    currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts})
+    facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
+    book = Book(facts, settings_of)
+    announced = sum(restore(book, key, restored_at) for key in list(accounts))
+    store(cursor, book, bench.infos, bench.publisher_key)
+    return announced
+
+
+def _refuse_while_busy(cursor: Any) -> None:
+    """A process that works now could give numbers again that were told before the restore."""
+    cursor.execute(_FIND_BUSY)
+    names = [name for (name,) in cursor.fetchall()]
+    if names:
+        raise OperatorError(
+            f"the server works on this database ({', '.join(names)}): stop its workers and chores first,"
+            " or use --force"
+        )

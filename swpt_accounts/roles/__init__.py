@@ -1,0 +1,1 @@
+"""The processes of the server: worker, chores, web, and all of them under supervision."""

@@ -1,0 +1,116 @@
+"""Chore: looks at every account once per period (spec: accounting.md section 12).
+
+Purges, deletes, applies settings that were put off, pays interest, and sends heartbeats.  Most
+accounts need nothing, so a step first reads many of them without locks and tries the rules on the
+copies; only those that would change are then locked, and the rules decide again.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from swpt_accounts.rules.accounts import Account
+from swpt_accounts.rules.book import Book
+from swpt_accounts.rules.facts import AccountKey, Facts
+from swpt_accounts.rules.root_config import settings_of
+from swpt_accounts.rules.upkeep import tend
+from swpt_accounts.storage.arrays import arrays
+from swpt_accounts.storage.outbox.rows import Stored
+from swpt_accounts.transactions import statements as sql
+from swpt_accounts.transactions.account_locks import accounts_of, lock_accounts
+from swpt_accounts.transactions.gathering import load_currencies
+from swpt_accounts.transactions.storing import store
+from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
+
+from .chore import Position, Progress, Tools
+from .isolation import attempt, attempt_together
+from .telling import tell
+
+_TENDED: Final = "tended"
+
+_READ_FIRST: Final = f"SELECT {sql.ACCOUNT_ROW} FROM account ORDER BY debtor_id, creditor_id LIMIT %s"  # noqa: S608
+
+_READ_NEXT: Final = f"""
+SELECT {sql.ACCOUNT_ROW} FROM account WHERE (debtor_id, creditor_id) > (%s, %s)
+ORDER BY debtor_id, creditor_id LIMIT %s
+"""  # noqa: S608 - constants only
+
+
+def tend_accounts(cursor: Any, position: Position, tools: Tools) -> Progress:
+    """Tend to the accounts behind `position`."""
+    bench = tools.bench
+    if position is None:
+        cursor.execute(_READ_FIRST, [tools.rows])
+    else:
+        cursor.execute(_READ_NEXT, [*position, tools.rows])
+    accounts = accounts_of(cursor, cursor.fetchall(), bench.infos)
+    position = None if len(accounts) < tools.rows else list(next(reversed(accounts)))
+    wanted = _try_out(cursor, accounts, tools)
+    if not wanted:
+        return Progress(0, position)
+
+    def tend_these(keys: Sequence[AccountKey]) -> _Done:
+        return _tend(cursor, {key: wanted[key] for key in keys}, tools)
+
+    done = attempt_together(cursor, tend_these, list(wanted), _TENDED)
+    tell(done.book)
+    return Progress(done.changed, position, done.stored)
+
+
+class _Done(NamedTuple):
+    """What was changed in the transaction."""
+
+    changed: int
+    book: Book
+    stored: Stored | None
+
+
+def _tend(cursor: Any, wanted: dict[AccountKey, set[AccountKey]], tools: Tools) -> _Done:
+    """Lock the accounts and those that go with them, and do whatever is due."""
+    bench = tools.bench
+    book = _gather(cursor, set().union(*wanted.values()), tools)
+    changed = sum(tend(book, key, tools.periods) for key in wanted)
+    return _Done(changed, book, store(cursor, book, bench.infos, bench.publisher_key))
+
+
+def _try_out(
+    cursor: Any, accounts: dict[AccountKey, Account], tools: Tools
+) -> dict[AccountKey, set[AccountKey]]:
+    """Which accounts seem to need something, each with those that have to be locked for it."""
+    bench = tools.bench
+    now, owns = bench.clock(), bench.policy.realm.owns
+    currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts})
+    wanted: dict[AccountKey, set[AccountKey]] = {}
+    for key, account in accounts.items():
+        if not owns(*key):
+            continue
+        # A book for each, because what is tried out for one account must not be seen by the next ones.
+        currency = {key[0]: currencies[key[0]]} if key[0] in currencies else {}
+        facts = Facts(now=now, policy=bench.policy, accounts={key: account}, currencies=currency)
+        book = Book(facts, settings_of)
+        if attempt(partial(tend, book, key, tools.periods), key, _TENDED, otherwise=False):
+            wanted[key] = {key}
+            if book.entries:  # The other party of all payments.
+                wanted[key].add((key[0], ROOT_CREDITOR_ID))
+    return wanted
+
+
+def _gather(cursor: Any, touched: set[AccountKey], tools: Tools) -> Book:
+    """Lock the accounts in key order, and load what the rules ask for.
+
+    If a payment has become due since the accounts were read, its root account is not among them: then
+    the book creates it, the table has it already, and the step is tried again.
+    """
+    bench = tools.bench
+    accounts = lock_accounts(cursor, touched, bench.infos)
+    currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in touched})
+    now = bench.clock()
+    # Not only those that can leave now: a payment of this step may be what the root account waits for.
+    leaving = [a for a in accounts.values() if a.is_deleted or a.is_scheduled_for_deletion]
+    incoming: set[AccountKey] = set()
+    if leaving:
+        keys = [(account.debtor_id, account.creditor_id) for account in leaving]
+        sql.FIND_INCOMING.run(cursor, [*arrays(("debtor_id", "creditor_id"), keys), now])
+        incoming = set(cursor.fetchall())
+    facts = Facts(now=now, policy=bench.policy, accounts=accounts, currencies=currencies, incoming=incoming)
+    return Book(facts, settings_of)

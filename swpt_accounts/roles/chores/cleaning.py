@@ -1,0 +1,96 @@
+"""Chores: remove what is not needed any more, a bounded number of rows at a time."""
+
+from typing import Any, Final
+
+from swpt_accounts.storage.partitions import make_partitions
+from swpt_accounts.transactions.refusals import forget_refusals
+from swpt_accounts.wire.moments import seconds
+
+from .chore import Position, Progress, Tools
+
+_READ: Final = 5000
+_REMOVE: Final = 500
+_REMOVE_MANY: Final = 5000
+_DAY: Final = seconds(86400)
+
+# Lone tries are made within seconds; what is this old belongs to a message that is long gone.
+_ATTEMPTS_KEPT: Final = 30 * _DAY
+
+_CREDIT_KEY: Final = ("debtor_id", "other_creditor_id", "change_id")
+
+_READ_CREDITS: Final = """
+SELECT debtor_id, other_creditor_id, change_id FROM registered_balance_change
+WHERE (debtor_id, other_creditor_id, change_id) >= (%(debtor_id)s, %(other_creditor_id)s, %(change_id)s)
+ORDER BY debtor_id, other_creditor_id, change_id LIMIT 1 OFFSET %(limit)s
+"""
+
+_REMOVE_CREDITS: Final = """
+DELETE FROM registered_balance_change
+WHERE (debtor_id, other_creditor_id, change_id) >= (%(debtor_id)s, %(other_creditor_id)s, %(change_id)s)
+  AND (%(is_last)s OR (debtor_id, other_creditor_id, change_id)
+       < (%(end_debtor_id)s, %(end_other_creditor_id)s, %(end_change_id)s))
+  AND committed_at < %(before)s
+"""
+
+_REMOVE_DEAD_LETTERS: Final = """
+DELETE FROM dead_letter WHERE dead_letter_id IN (
+    SELECT dead_letter_id FROM dead_letter WHERE state IN ('returned', 'discarded') AND settled_at < %s
+    ORDER BY state, dead_letter_id LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
+
+_REMOVE_SESSIONS: Final = """
+DELETE FROM admin_session WHERE seen_at < %(seen_before)s OR created_at < %(born_before)s
+"""
+
+_REMOVE_ATTEMPTS: Final = "DELETE FROM delivery_attempt WHERE last_attempt_at < %s"
+
+
+def clean_registry(cursor: Any, position: Position, tools: Tools) -> Progress:
+    """Forget cross-shard credits of which no duplicate can be applied (accounting.md section 12.7)."""
+    start = dict(zip(_CREDIT_KEY, position or [-(2**63)] * 3, strict=True))
+    cursor.execute(_READ_CREDITS, {**start, "limit": _READ})
+    end = cursor.fetchone()
+    ends = end or (0, 0, 0)
+    before = tools.bench.clock() - tools.bench.policy.credit_safe_age - _DAY
+    cursor.execute(
+        _REMOVE_CREDITS,
+        {
+            **start,
+            "is_last": end is None,
+            "end_debtor_id": ends[0],
+            "end_other_creditor_id": ends[1],
+            "end_change_id": ends[2],
+            "before": before,
+        },
+    )
+    return Progress(cursor.rowcount, None if end is None else list(end))
+
+
+def remove_dead_letters(tools: Tools) -> int:
+    """Remove settled dead letters after DEAD_LETTER_RETENTION, and attempts that nobody needs."""
+    now = tools.until
+    before = now - seconds(tools.settings.dead_letter_retention)
+    with tools.connection, tools.connection.cursor() as cursor:
+        cursor.execute(_REMOVE_ATTEMPTS, [now - _ATTEMPTS_KEPT])
+        cursor.execute(_REMOVE_DEAD_LETTERS, [before, _REMOVE])
+        return int(cursor.rowcount)
+
+
+def remove_refusals(tools: Tools) -> int:
+    """Forget refusals that are old or too many, and sessions of the console that have ended by time."""
+    now, settings = tools.until, tools.settings
+    ends = {
+        "seen_before": now - seconds(settings.admin_session_idle),
+        "born_before": now - seconds(settings.admin_session_length),
+    }
+    with tools.connection, tools.connection.cursor() as cursor:
+        cursor.execute(_REMOVE_SESSIONS, ends)
+        before = now - seconds(settings.refusal_retention)
+        return forget_refusals(
+            cursor, before, until=now, most_kept=settings.refusal_max_rows, limit=_REMOVE_MANY
+        )
+
+
+def make_journal_partitions(tools: Tools) -> int:
+    """Make the partitions of the next months."""
+    return make_partitions(tools.connection, tools.bench.clock())

@@ -1,0 +1,269 @@
+"""The loop of the chores: each when its period is over, none disturbed by another."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from logging import getLogger
+from threading import Event
+from time import monotonic
+from typing import Any, Final
+
+import msgspec
+
+from swpt_accounts.runtime import clock, metrics
+from swpt_accounts.runtime.errors import WrongUsage, first_line
+from swpt_accounts.runtime.lateness import NOTED_SECONDS
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.storage import connections
+from swpt_accounts.storage.faults import Fault, fault_of
+from swpt_accounts.storage.outbox.publishing import Outbox
+from swpt_accounts.transactions import bench
+from swpt_accounts.transactions.account_memory import AccountMemory
+from swpt_accounts.transactions.bench import make_bench, make_periods, make_policy
+from swpt_accounts.transactions.debtor_infos import DebtorInfos
+from swpt_accounts.wire.moments import Moment
+
+from .accounts import tend_accounts
+from .chore import Chore, Deadline, Errand, Pass, Tools
+from .cleaning import clean_registry, make_journal_partitions, remove_dead_letters, remove_refusals
+from .diary import enroll, find_requested, note_errand, take_step
+from .pace import Pace
+from .propagation import oldest_job_seconds, propagate_settings
+from .relay import relay_outbox
+from .reminders import send_reminders
+from .summaries import summarize_debtors
+from .updates import announce_updates
+
+# A chore that has much to do lets the others have their turn after this time.
+_TURN_SECONDS: Final = 0.5
+
+# A chore goes slowly for this part of the time that it may take, and then as fast as it can.
+_UNHURRIED_SHARE: Final = 0.5
+
+# What a step looks at if somebody waits for its end, as with `chores --once`.
+_ROWS: Final = 200
+
+# How often a pass asks whether its period is over; it may be a fraction of a second in tests.
+_LONGEST_LOOK_SECONDS: Final = 5.0
+_LONGEST_PAUSE_SECONDS: Final = 10.0
+
+# A broker that is slow or away must not fill our memory with heartbeats: what can wait does.
+_MOST_PENDING: Final = 10_000
+_PUBLISHING_SECONDS: Final = 0.5
+
+# How long to wait for another process that works on the same pass.
+_SHARING_SECONDS: Final = 0.02
+
+_logger: Final = getLogger(__name__)
+
+
+def _every(period_seconds: float) -> Callable[[Settings], float]:
+    return lambda settings: period_seconds
+
+
+CHORES: Final[tuple[Chore, ...]] = (
+    Errand("announce updates", _every(0.5), announce_updates),
+    Errand("relay outbox", _every(1.0), relay_outbox),
+    Errand(
+        "propagate settings",
+        _every(1.0),
+        propagate_settings,
+        Deadline(lambda settings: settings.settings_propagation_time, oldest_job_seconds),
+    ),
+    Errand("make partitions", _every(3600.0), make_journal_partitions),
+    Errand("remove dead letters", _every(3600.0), remove_dead_letters),
+    Errand("remove refusals", _every(600.0), remove_refusals),
+    Pass("tend accounts", lambda settings: settings.accounts_scan_interval, tend_accounts),
+    Pass("send reminders", lambda settings: settings.reminders_scan_interval, send_reminders),
+    Pass("clean registry", lambda settings: settings.registry_scan_interval, clean_registry),
+    Pass("summarize debtors", lambda settings: settings.summaries_scan_interval, summarize_debtors),
+)
+"""All periodic work.  Each is one function: which rows, and which rule of `upkeep` for them."""
+
+
+class Chores:
+    """Does chores on one connection; `turn` may be called by a loop, or by a test.
+
+    Only one of those that share an outbox may do chores that publish (`publishes`).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        chores: tuple[Chore, ...] = CHORES,
+        now: Callable[[], Moment] = clock.utcnow,
+        *,
+        publishes: bool = True,
+    ) -> None:
+        self._settings = settings
+        self._publishes = publishes
+        self._outbox = outbox
+        self._chores = chores
+        self._clock = now
+        self._look_at = dict.fromkeys((chore.name for chore in chores), 0.0)
+        self._note_at = dict.fromkeys((chore.name for chore in chores), 0.0)
+        self._rows = dict.fromkeys((chore.name for chore in chores), 0)
+        self._paces = {chore.name: Pace() for chore in chores}
+        self._make_bench = partial(make_bench, settings, outbox, DebtorInfos(), AccountMemory())
+        self._policy = make_policy(settings)
+        self._hear_at = 0.0
+        self._connection: Any = None
+        self._is_enrolled = False
+        self._pause = 0.5
+
+    def turn(self, stop: Event) -> float:
+        """Do what is due; returns how many seconds may pass before the next turn."""
+        try:
+            self._hear_requests()
+        except Exception as error:
+            if fault_of(error) is not Fault.OUTAGE:
+                raise
+            return self._back_off(error)
+        for chore in self._chores:
+            if self._look_at[chore.name] > monotonic() or stop.is_set():
+                continue
+            if _can_wait(chore) and self._outbox.pending > _MOST_PENDING:
+                self._look_at[chore.name] = monotonic() + _PUBLISHING_SECONDS
+                continue
+            try:
+                self.enroll()
+                rest = self._do(chore, stop)
+            except Exception as error:
+                if fault_of(error) is Fault.OUTAGE:
+                    # Perhaps only this chore suffers: when we are back, the others have their turn.
+                    self._look_at[chore.name] = monotonic() + 2 * self._pause
+                    return self._back_off(error)
+                rest = min(chore.period_seconds(self._settings), _LONGEST_LOOK_SECONDS)
+                if fault_of(error) is Fault.CONFLICT:
+                    metrics.RETRIES.labels("conflict").inc()
+                if fault_of(error) is Fault.MESSAGE:
+                    metrics.CHORE_FAILURES.labels(chore.name).inc()
+                    rest = _LONGEST_LOOK_SECONDS
+                    _logger.exception("ALARM: the chore %r fails; the others go on", chore.name)
+            self._look_at[chore.name] = monotonic() + rest
+        self._pause = 0.5
+        return max(0.0, min([self._hear_at, *self._look_at.values()]) - monotonic())
+
+    def do_all(self, chore: Chore, stop: Event) -> int:
+        """Do a chore to its end, whether its period is over or not; returns the rows handled."""
+        self.enroll()
+        rows, is_over, started_at = 0, False, self._clock()
+        while not (is_over or stop.is_set()):
+            try:
+                handled, is_over = self._do_more(chore, stop, started_at)
+            except Exception as error:
+                if fault_of(error) is not Fault.CONFLICT:
+                    raise
+            else:
+                rows += handled
+        if isinstance(chore, Errand):
+            note_errand(self._tools(), chore, started_at, rows)
+        return rows
+
+    def _do_more(self, chore: Chore, stop: Event, started_at: Moment) -> tuple[int, bool]:
+        """Do a step of a chore now; how many rows it handled, and whether it was the last one."""
+        if isinstance(chore, Errand):
+            handled = chore.step(msgspec.structs.replace(self._tools(), until=started_at))
+            return handled, not handled
+        progress = take_step(chore, self._tools(), chore.period_seconds(self._settings), is_forced=True)
+        if progress is None:  # Another process has the pass in hand, and may be about to end it.
+            stop.wait(_SHARING_SECONDS)
+            return 0, False
+        return progress.rows, progress.position is None
+
+    def enroll(self) -> None:
+        """Give every chore its row in the diary, once."""
+        if self._is_enrolled:
+            return
+        tools = self._tools()
+        for chore in self._chores:
+            enroll(tools.connection, chore, chore.period_seconds(self._settings))
+            metrics.CHORE_FAILURES.labels(chore.name)
+        self._is_enrolled = True
+
+    def _hear_requests(self) -> None:
+        """Let what operators want be looked at in this turn, whether its time has come or not."""
+        if self._hear_at > monotonic():
+            return
+        for name in find_requested(self._tools().connection) & self._look_at.keys():
+            self._look_at[name] = self._note_at[name] = 0.0
+        self._hear_at = monotonic() + _LONGEST_LOOK_SECONDS
+
+    def close(self) -> None:
+        """Close the connection to the database."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _do(self, chore: Chore, stop: Event) -> float:
+        """Do a part of a chore; returns how many seconds may pass before it is looked at again."""
+        if isinstance(chore, Errand):
+            return self._do_errand(chore, stop)
+        period_seconds = chore.period_seconds(self._settings)
+        tools, started = self._tools(chore), monotonic()
+        progress = take_step(chore, tools, period_seconds, is_forced=False)
+        if progress is None or progress.position is None:
+            return min(period_seconds, _LONGEST_LOOK_SECONDS)
+        is_late = progress.age_seconds > _UNHURRIED_SHARE * period_seconds
+        return self._paces[chore.name].rest_after(monotonic() - started, is_late=is_late)
+
+    def _do_errand(self, errand: Errand, stop: Event) -> float:
+        started_at, started = self._clock(), monotonic()
+        is_done = False
+        while not stop.is_set() and not is_done:
+            handled = errand.step(msgspec.structs.replace(self._tools(errand), until=started_at))
+            self._rows[errand.name] += handled
+            is_done = not handled
+            if errand.deadline is not None or monotonic() >= started + _TURN_SECONDS:
+                break
+        seconds = monotonic() - started
+        if (is_done or errand.deadline is not None) and monotonic() >= self._note_at[errand.name]:
+            note_errand(self._tools(errand), errand, started_at, self._rows[errand.name])
+            # Errands come too often to write down each of them.
+            self._note_at[errand.name] = monotonic() + NOTED_SECONDS
+            self._rows[errand.name] = 0
+        if is_done:
+            return errand.period_seconds(self._settings)
+        if errand.deadline is None:
+            return 0.0
+        age = errand.deadline.age_seconds(self._tools(errand))
+        is_late = age > _UNHURRIED_SHARE * errand.deadline.seconds(self._settings)
+        return self._paces[errand.name].rest_after(seconds, is_late=is_late)
+
+    def _tools(self, chore: Chore | None = None) -> Tools:
+        if self._connection is None:
+            self._connection = connections.connect(
+                self._settings.postgres_url, "swpt_accounts chores", key_lookups_only=True
+            )
+            if self._publishes:
+                self._outbox.sign_in(self._connection)
+        made = self._make_bench(bench.load_policy(self._connection, self._policy))
+        return Tools(
+            connection=self._connection,
+            bench=msgspec.structs.replace(made, clock=self._clock),
+            periods=make_periods(self._settings, made.policy),
+            outbox=self._outbox,
+            settings=self._settings,
+            rows=_ROWS if chore is None else self._paces[chore.name].rows,
+            until=self._clock(),
+        )
+
+    def _back_off(self, error: Exception) -> float:
+        self.close()
+        _logger.warning("The database is away (%s): trying again in %.1f s.", first_line(error), self._pause)
+        pause = self._pause
+        self._pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        return pause
+
+
+def _can_wait(chore: Chore) -> bool:
+    return isinstance(chore, Pass) or chore.deadline is not None
+
+
+def chosen(only: Sequence[str]) -> tuple[Chore, ...]:
+    """The chores of these names, or all.  Raises WrongUsage for a name that does not exist."""
+    names = [chore.name for chore in CHORES]
+    for name in only:
+        if name not in names:
+            raise WrongUsage(f"there is no chore {name!r}; there are: {', '.join(names)}")
+    return tuple(chore for chore in CHORES if not only or chore.name in only)

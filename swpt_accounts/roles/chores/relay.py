@@ -1,0 +1,83 @@
+"""Chore: publishes what other processes left in the outbox (spec: wire.md section 8).
+
+Rows of a process that is gone are taken over at once: its advisory lock is free.  Rows of single
+events, which the broker did not take before, are tried again when their time has come.
+"""
+
+from logging import getLogger
+from typing import Any, Final
+
+from swpt_accounts.storage.outbox.rows import Stored, unpack
+
+from .chore import Tools
+
+_STEP: Final = 200
+# Rows of whole batches are big, and all of them are in memory until the broker has confirmed them.
+_BATCH_ROWS: Final = 20
+
+_FIND_PUBLISHERS: Final = "SELECT DISTINCT publisher_key FROM outbox WHERE publisher_key IS NOT NULL"
+
+_IS_GONE: Final = "SELECT pg_try_advisory_xact_lock(%s)"
+
+_TAKE_OVER: Final = """
+UPDATE outbox SET publisher_key = %(own)s
+WHERE outbox_id IN (
+    SELECT outbox_id FROM outbox WHERE publisher_key = %(gone)s ORDER BY outbox_id LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)
+RETURNING outbox_id, payload, attempts
+"""
+
+_TRY_AGAIN: Final = """
+UPDATE outbox SET publisher_key = %(own)s
+WHERE outbox_id IN (
+    SELECT outbox_id FROM outbox WHERE publisher_key IS NULL AND next_attempt_at <= %(until)s
+    ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING outbox_id, payload, attempts
+"""
+
+# Without a moment for the next attempt there is none (rule O6).
+_SET_ASIDE: Final = """
+UPDATE outbox SET publisher_key = NULL, next_attempt_at = NULL, last_failure = 'unreadable'
+WHERE outbox_id = ANY(%s)
+"""
+
+_logger: Final = getLogger(__name__)
+
+
+def relay_outbox(tools: Tools) -> int:
+    """Take over a bounded number of rows and publish them; none while the broker is away."""
+    if not tools.outbox.is_connected:
+        tools.outbox.connect()
+        return 0
+    own = tools.bench.publisher_key
+    with tools.connection, tools.connection.cursor() as cursor:
+        rows = _take_over(cursor, own)
+        cursor.execute(_TRY_AGAIN, {"own": own, "until": tools.until, "limit": _STEP})
+        rows += cursor.fetchall()
+    unreadable = []
+    for outbox_id, payload, attempts in sorted(rows):
+        try:
+            envelopes = unpack(payload)
+        except Exception:
+            _logger.exception("ALARM: the row %d of the outbox cannot be read, and is set aside", outbox_id)
+            unreadable.append(outbox_id)
+        else:
+            tools.outbox.hand_over(Stored(outbox_id, envelopes), attempts)
+    if unreadable:
+        with tools.connection, tools.connection.cursor() as cursor:
+            cursor.execute(_SET_ASIDE, [unreadable])
+    return len(rows)
+
+
+def _take_over(cursor: Any, own: int) -> list[Any]:
+    cursor.execute(_FIND_PUBLISHERS)
+    for (key,) in cursor.fetchall():
+        if key == own:
+            continue
+        cursor.execute(_IS_GONE, [key])
+        if cursor.fetchone()[0]:
+            cursor.execute(_TAKE_OVER, {"own": own, "gone": key, "limit": _BATCH_ROWS})
+            rows: list[Any] = cursor.fetchall()
+            if rows:
+                return rows
+    return []

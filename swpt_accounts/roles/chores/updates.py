@@ -1,0 +1,78 @@
+"""Chore: announces changed balances when they are due (spec: accounting.md section 10.2)."""
+
+from typing import Final
+
+from swpt_accounts.rules.book import Book
+from swpt_accounts.rules.facts import AccountKey, Facts
+from swpt_accounts.rules.root_config import settings_of
+from swpt_accounts.rules.upkeep import announce_pending, due_later
+from swpt_accounts.storage.arrays import arrays
+from swpt_accounts.transactions.account_locks import lock_accounts
+from swpt_accounts.transactions.gathering import load_currencies
+from swpt_accounts.transactions.storing import store
+from swpt_accounts.wire.moments import Moment, seconds
+from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
+
+from .chore import Tools
+from .isolation import attempt
+
+_STEP: Final = 500
+_PAUSE: Final = seconds(300)
+
+# One process at a time, because two would pick the same accounts and wait for each other.
+_TAKE_TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtext('swpt_accounts announce_updates'))"
+
+_FIND_DUE: Final = """
+SELECT debtor_id, creditor_id FROM account_update_due WHERE due_at <= %s ORDER BY due_at LIMIT %s
+"""
+
+_FORGET: Final = """
+DELETE FROM account_update_due d USING unnest(%s::int8[], %s::int8[]) AS k (debtor_id, creditor_id)
+WHERE d.debtor_id = k.debtor_id AND d.creditor_id = k.creditor_id
+"""
+
+_PUT_OFF: Final = """
+UPDATE account_update_due d SET due_at = k.due_at
+FROM unnest(%s::int8[], %s::int8[], %s::int8[]) AS k (debtor_id, creditor_id, due_at)
+WHERE d.debtor_id = k.debtor_id AND d.creditor_id = k.creditor_id
+"""
+
+
+def announce_updates(tools: Tools) -> int:
+    """Announce the accounts whose AccountUpdate is due."""
+    bench = tools.bench
+    with tools.connection, tools.connection.cursor() as cursor:
+        cursor.execute(_TAKE_TURN)
+        if not cursor.fetchone()[0]:
+            return 0
+        cursor.execute(_FIND_DUE, [tools.until, _STEP])
+        keys = sorted(cursor.fetchall())
+        if not keys:
+            return 0
+        # The account first, always: a worker that holds it may be writing its row of due updates.
+        accounts = lock_accounts(cursor, keys, bench.infos)
+        roots = {debtor_id for debtor_id, creditor_id in accounts if creditor_id == ROOT_CREDITOR_ID}
+        currencies = load_currencies(cursor, roots)
+        facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
+        book = Book(facts, settings_of)
+        put_off = [(*key, due_at) for key in keys if (due_at := _announce(book, key)) is not None]
+        stored = store(cursor, book, bench.infos, bench.publisher_key)
+        done = sorted(set(keys) - {row[:2] for row in put_off})
+        if done:
+            cursor.execute(_FORGET, arrays(("debtor_id", "creditor_id"), done))
+        if put_off:
+            cursor.execute(_PUT_OFF, arrays(("debtor_id", "creditor_id", "due_at"), put_off))
+    if stored is not None:
+        tools.outbox.hand_over(stored)
+    return len(keys)
+
+
+def _announce(book: Book, key: AccountKey) -> Moment | None:
+    """Announce the account if it is due; returns when it has to be looked at again."""
+
+    def announce() -> Moment | None:
+        announce_pending(book, key)
+        return due_later(book, key)
+
+    # Without a pause, an account that can not be announced would come first again and again.
+    return attempt(announce, key, "announced", otherwise=book.now + _PAUSE)

@@ -1,0 +1,74 @@
+"""Prepares the servers: tables, promises and partitions in PostgreSQL, topology in RabbitMQ."""
+
+from collections.abc import Callable
+from logging import getLogger
+from time import monotonic, sleep
+from typing import Final
+
+import psycopg2
+import sqlalchemy.exc
+
+from swpt_accounts.broker import BrokerProblem, SmpBroker
+from swpt_accounts.broker.errors import NoSuchVirtualHost, WrongPassword
+from swpt_accounts.runtime.errors import OperatorError, first_line, mask_url
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.storage.readiness import configure_database, refuse_shards
+
+from .composition import make_broker
+
+# A server that is just starting needs seconds, one that is recovering from a crash maybe minutes.
+WAIT_SECONDS: Final = 120.0
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_TELL_AGAIN_SECONDS: Final = 15.0
+
+# What does not pass by waiting.
+_PERMANENT: Final = (
+    "password authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "permission denied",
+    "connection option",  # a wrong value for one of them
+)
+
+_logger: Final = getLogger(__name__)
+
+
+def run(settings: Settings, wait_seconds: float = WAIT_SECONDS) -> int:
+    """Configure everything; idempotent.  Raises OperatorError if a server stays away or refuses us."""
+    refuse_shards(settings)
+    deadline = monotonic() + wait_seconds
+    _retry("the database", lambda: configure_database(settings), deadline)
+    _logger.info("The database %s is ready.", mask_url(settings.postgres_url))
+    _retry("the broker", lambda: configure_broker(settings, make_broker(settings)), deadline)
+    _logger.info("The broker %s is ready.", mask_url(settings.protocol_broker_url))
+    return 0
+
+
+def configure_broker(settings: Settings, broker: SmpBroker) -> None:
+    """Declare exchanges, queues and bindings.  Raises BrokerProblem."""
+    broker.declare_topology(settings.protocol_broker_queue, settings.protocol_broker_queue_routing_key)
+
+
+def _retry(what: str, action: Callable[[], None], deadline: float) -> None:
+    """Call the action until it works, with growing pauses."""
+    pause = 0.25
+    told, told_at = "", 0.0
+    while True:
+        try:
+            action()
+        except (psycopg2.OperationalError, sqlalchemy.exc.OperationalError, BrokerProblem) as error:
+            text = mask_url(first_line(getattr(error, "orig", None) or error))
+            is_permanent = isinstance(error, WrongPassword | NoSuchVirtualHost) or _is_permanent(text)
+            if is_permanent or monotonic() + pause > deadline:
+                raise OperatorError(f"cannot configure {what}: {text}") from None
+            if text != told or monotonic() - told_at > _TELL_AGAIN_SECONDS:
+                _logger.warning("Waiting for %s, for %.0f s at most: %s", what, deadline - monotonic(), text)
+                told, told_at = text, monotonic()
+            sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _is_permanent(text: str) -> bool:
+    return any(sign in text for sign in _PERMANENT)

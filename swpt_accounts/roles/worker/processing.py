@@ -1,0 +1,287 @@
+"""Carries a batch through its transaction: tries again, backs off, and isolates the culprit.
+
+Spec: wire.md section 6.  Their mistake goes to the dead letters, our overload slows down, and our
+bug is loud.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
+from logging import DEBUG, ERROR, WARNING, getLogger
+from threading import Event
+from time import monotonic, perf_counter
+from typing import Any, Final
+
+from swpt_accounts import procedures
+from swpt_accounts.broker.batch import Batch, Delivered
+from swpt_accounts.broker.delivery import Delivery
+from swpt_accounts.procedures import Applied
+from swpt_accounts.roles.gate import Gate
+from swpt_accounts.rules.policy import Policy
+from swpt_accounts.runtime import metrics
+from swpt_accounts.runtime.errors import first_line
+from swpt_accounts.runtime.logs import about_account
+from swpt_accounts.storage import eager
+from swpt_accounts.storage.faults import Fault, fault_of
+from swpt_accounts.storage.outbox.publishing import Outbox
+from swpt_accounts.transactions import bench
+from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.dead_letters import ALARMING_REASONS
+
+from .about import about_delivery, about_item
+
+# An outage of the database that lasts longer closes the consumer.
+PATIENCE_SECONDS: Final = 60.0
+
+_LONGEST_PAUSE_SECONDS: Final = 10.0
+_POLICY_SECONDS: Final = 1.0
+
+# So many conflicts in a row are worth a line in the log.
+_MANY_CONFLICTS: Final = 20
+
+# A message that came so often may be the one that kills the process.  Deployments raise the count
+# as well, so this condemns nobody: the message is just tried alone, with its attempts written down.
+_SUSPICIOUS_DELIVERIES: Final = 5
+
+# More culprits than this, in a batch that is isolated or one after the other, mean that the fault is ours.
+_FEW: Final = 3
+
+_logger: Final = getLogger(__name__)
+
+
+class DatabaseAwayError(Exception):
+    """The database cannot be used now; no message is to blame."""
+
+
+class OurFaultError(Exception):
+    """So many messages fail that the mistake must be ours."""
+
+
+class Processor:
+    """Processes the batches of one consumer, one after the other."""
+
+    def __init__(
+        self,
+        postgres_url: str,
+        policy: Policy,
+        outbox: Outbox,
+        gate: Gate,
+        make_bench: Callable[[Policy], Bench],
+        max_delivery_attempts: int,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._postgres_url = postgres_url
+        self._policy = policy
+        self._outbox = outbox
+        self._gate = gate
+        self._make_bench = make_bench
+        self._max_attempts = max_delivery_attempts
+        self._patience_seconds = patience_seconds
+        self._connection: Any = None
+        self._bench: Bench | None = None
+        self._bench_until = 0.0
+        self._failures_in_a_row = 0
+        self._received_at: float | None = None
+        self._is_stopping = Event()
+
+    def stop(self) -> None:
+        """Give up waiting for the database; the batch at hand comes again elsewhere."""
+        self._is_stopping.set()
+
+    def close(self) -> None:
+        """Close the connection to the database."""
+        self._disconnect()
+
+    def process(self, batch: Batch) -> None:
+        """Commit all effects of the batch and settle it; or leave it unsettled, to come again."""
+        pause, give_up_at = 0.1, monotonic() + self._patience_seconds
+        begun_at, self._received_at = perf_counter(), batch.received_at
+        while not self._is_stopping.is_set():
+            try:
+                self._commit_all(batch.items)
+            except DatabaseAwayError as error:
+                metrics.RETRIES.labels("outage").inc()
+                self._disconnect()
+                if self._is_stopping.is_set():
+                    return
+                if monotonic() > give_up_at:
+                    self._gate.shut(first_line(error))
+                    return
+                _logger.warning(
+                    "The database is away (%s): holding %d messages, trying again in %.1f s.",
+                    first_line(error),
+                    len(batch.items),
+                    pause,
+                )
+                self._is_stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            except OurFaultError as error:
+                metrics.RETRIES.labels("our_fault").inc()
+                _logger.critical("ALARM: %s. Giving the batch back to the queue.", error)
+                self._is_stopping.wait(_LONGEST_PAUSE_SECONDS)
+                return
+            else:
+                batch.settle()
+                metrics.BATCH_MESSAGES.observe(len(batch))
+                metrics.BATCH_SECONDS.observe(perf_counter() - begun_at)
+                return
+
+    # -- a batch -------------------------------------------------------------------------------
+
+    def _commit_all(self, items: Sequence[Delivered]) -> None:
+        culprits: list[tuple[Delivered, str]] = []
+        for is_suspicious, group in groupby(items, _is_suspicious):
+            if is_suspicious:
+                for item in group:
+                    self._commit_alone(item, culprits)
+            else:
+                self._commit(list(group), culprits)
+        told = self._tell_our_fault(len(culprits), len(items))
+        if told:
+            self._absolve(culprits)
+            raise OurFaultError(f"{told}, the last: {culprits[-1][1]}")
+        for item, why in culprits:
+            self._put_aside(item, why)
+
+    def _tell_our_fault(self, culprits: int, size: int) -> str:
+        """Why the culprits of a batch are innocent; empty text if they are not."""
+        self._failures_in_a_row = culprits + (self._failures_in_a_row if culprits == size else 0)
+        if culprits > max(_FEW, size // 10):
+            return f"{culprits} of {size} messages fail"
+        # On a quiet server a batch is one message, and all of them fail one after the other.
+        if culprits == size and self._failures_in_a_row > _FEW:
+            return f"{self._failures_in_a_row} messages in a row fail"
+        return ""
+
+    def _commit(self, items: Sequence[Delivered], culprits: list[tuple[Delivered, str]]) -> None:
+        """Commit the items together; by bisection if one of them is to blame."""
+        try:
+            applied = self._transact(lambda bench: procedures.apply_batch(self._connection, items, bench))
+        except DatabaseAwayError:
+            raise
+        except Exception as error:
+            if len(items) == 1:
+                _logger.warning("A message fails: %s", _told(error), extra=about_item(items[0]))
+                self._commit_alone(items[0], culprits)
+                return
+            _logger.warning("A batch of %d fails, looking for the culprit: %s", len(items), _told(error))
+            middle = len(items) // 2
+            self._commit(items[:middle], culprits)
+            self._commit(items[middle:], culprits)
+        else:
+            self._finish(applied)
+
+    def _commit_alone(self, item: Delivered, culprits: list[tuple[Delivered, str]]) -> None:
+        """Try a message alone, up to MAX_DELIVERY_ATTEMPTS times, also if the process dies of it."""
+        delivery, why = item.delivery, "the process died of it"
+        while True:
+            attempt = self._transact(
+                lambda bench: procedures.record_attempt(self._connection, delivery, bench)
+            )
+            if attempt > self._max_attempts:
+                culprits.append((item, why))
+                return
+            try:
+                applied = self._transact(lambda bench: procedures.apply_alone(self._connection, item, bench))
+            except DatabaseAwayError:
+                raise
+            except Exception as error:
+                why = _told(error)
+                metrics.RETRIES.labels("isolation").inc()
+                _logger.warning(
+                    "Attempt %d of %d fails: %s", attempt, self._max_attempts, why, extra=about_item(item)
+                )
+                self._is_stopping.wait(0.01)
+            else:
+                self._finish(applied)
+                return
+
+    def _put_aside(self, item: Delivered, why: str) -> None:
+        detail = why.encode("ascii", "replace").decode()[:200]
+        self._finish(
+            self._transact(lambda bench: procedures.put_aside(self._connection, item.delivery, detail, bench))
+        )
+
+    def _absolve(self, culprits: Sequence[tuple[Delivered, str]]) -> None:
+        for item, _ in culprits:
+            self._transact(partial(self._forget_attempts, item.delivery))
+
+    def _forget_attempts(self, delivery: Delivery, bench: Bench) -> None:
+        procedures.forget_attempts(self._connection, delivery)
+
+    # -- a transaction -------------------------------------------------------------------------
+
+    def _transact(self, action: Callable[[Bench], Any]) -> Any:
+        """Run a transaction; again after a conflict.  Raises DatabaseAwayError, or what a message causes."""
+        conflicts = 0
+        while True:
+            try:
+                return action(self._ready())
+            except Exception as error:
+                fault = fault_of(error)
+                if fault is Fault.OUTAGE:
+                    raise DatabaseAwayError(first_line(error)) from error
+                if fault is Fault.MESSAGE:
+                    raise
+                if self._is_stopping.is_set():
+                    raise DatabaseAwayError("a conflict that has not ended in time") from error
+                conflicts += 1
+                metrics.RETRIES.labels("conflict").inc()
+                level = DEBUG if conflicts % _MANY_CONFLICTS else WARNING
+                _logger.log(level, "Conflict %d, trying again: %s", conflicts, first_line(error))
+                self._is_stopping.wait(random.uniform(0.0, min(0.01 * conflicts, 0.5)))  # noqa: S311
+
+    def _ready(self) -> Bench:
+        """The bench with a fresh policy, on a connection that is there."""
+        if self._connection is None:
+            self._connection = eager.connect(self._postgres_url, "swpt_accounts worker")
+            self._outbox.sign_in(self._connection)
+            self._bench = None
+        if self._bench is None or monotonic() > self._bench_until:
+            self._bench = self._make_bench(bench.load_policy(self._connection, self._policy))
+            self._bench_until = monotonic() + _POLICY_SECONDS
+        return self._bench
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # -- afterwards ----------------------------------------------------------------------------
+
+    def _finish(self, applied: Applied) -> None:
+        """Publish, count and tell what is committed."""
+        if applied.stored is not None:
+            self._outbox.hand_over(applied.stored, received_at=self._received_at)
+        for name, number in applied.consumed.items():
+            metrics.MESSAGES_CONSUMED.labels(name).inc(number)
+        for labels, number in applied.ignored.items():
+            metrics.MESSAGES_IGNORED.labels(*labels).inc(number)
+        for code, number in applied.rejections.items():
+            metrics.REJECTIONS.labels(code).inc(number)
+        for alarm in applied.alarms:
+            _logger.error("ALARM: %s", alarm, extra=about_account(alarm.account))
+        if applied.overflows:
+            metrics.PRINCIPAL_OVERFLOW.inc(applied.overflows)
+        if applied.future_configs:
+            metrics.FUTURE_CONFIG.inc(applied.future_configs)
+        for delivery, reason, detail in applied.dead_letters:
+            metrics.DEAD_LETTERS.labels(reason).inc()
+            _logger.log(
+                ERROR if reason in ALARMING_REASONS else WARNING,
+                "Dead letter, %s: %s (%d bytes from exchange %s)",
+                reason,
+                detail,
+                delivery.body_size,
+                delivery.exchange,
+                extra=about_delivery(delivery),
+            )
+
+
+def _is_suspicious(item: Delivered) -> bool:
+    return item.delivery.redelivered and item.delivery.delivery_count >= _SUSPICIOUS_DELIVERIES
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"

@@ -1,0 +1,101 @@
+"""How a worker is put together: broker, gate, processor, and what Dramatiq calls at start and stop."""
+
+import gc
+from functools import partial
+from typing import Final
+
+import dramatiq
+import psycopg2
+
+from swpt_accounts.actors import declare_actors
+from swpt_accounts.broker import MemoryTransport, SmpBroker
+from swpt_accounts.roles.composition import STOP_TIMEOUT_SECONDS, make_broker, make_outbox
+from swpt_accounts.roles.gate import Gate
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.storage import connections
+from swpt_accounts.storage.outbox.publishing import Outbox
+from swpt_accounts.storage.readiness import prepare_database
+from swpt_accounts.transactions.account_memory import AccountMemory
+from swpt_accounts.transactions.bench import make_bench, make_policy
+from swpt_accounts.transactions.debtor_infos import DebtorInfos
+
+from .processing import Processor
+
+# So many young objects are looked at together, every 20th time those that survived, and so on.
+_THRESHOLDS: Final = (50_000, 20, 100)
+
+
+def look_for_cycles_seldom() -> None:
+    """Tell the collector of this process to take its time."""
+    gc.set_threshold(*_THRESHOLDS)
+
+
+class Frugality(dramatiq.Middleware):
+    """Has a worker do so."""
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Settle it for the whole process."""
+        look_for_cycles_seldom()
+
+
+def make_gate(settings: Settings) -> Gate:
+    """A gate that opens when the database answers."""
+
+    def probe() -> bool:
+        try:
+            connections.connect(settings.postgres_url, "swpt_accounts gate").close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    return Gate(probe)
+
+
+class WorkerLifecycle(dramatiq.Middleware):
+    """Starts and stops what a worker needs, in step with Dramatiq's own worker."""
+
+    def __init__(self, settings: Settings, processor: Processor, outbox: Outbox) -> None:
+        self._settings = settings
+        self._processor = processor
+        self._outbox = outbox
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Check the database before the first message is taken."""
+        prepare_database(self._settings)
+        self._outbox.start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Stop waiting for what may never come."""
+        self._processor.stop()
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Publish what is committed, as far as the broker takes it."""
+        self._outbox.stop(STOP_TIMEOUT_SECONDS)
+        self._processor.close()
+        broker.close()
+
+
+def equip_worker(settings: Settings, broker: SmpBroker, gate: Gate) -> Processor:
+    """Put the actors and the life cycle of a worker on a broker."""
+    outbox = make_outbox(settings, broker)
+    infos = DebtorInfos()
+    processor = Processor(
+        settings.postgres_url,
+        make_policy(settings),
+        outbox,
+        gate,
+        partial(make_bench, settings, outbox, infos, AccountMemory()),
+        settings.max_delivery_attempts,
+    )
+    broker.add_middleware(WorkerLifecycle(settings, processor, outbox))
+    broker.add_middleware(Frugality())
+    declare_actors(broker, settings.protocol_broker_queue, processor.process)
+    return processor
+
+
+def make_worker_broker(settings: Settings, transport: MemoryTransport | None = None) -> SmpBroker:
+    """The broker of a worker process, ready for `dramatiq.Worker`; nothing is connected yet."""
+    gate = make_gate(settings)
+    broker = make_broker(settings, gate, transport)
+    equip_worker(settings, broker, gate)
+    return broker

@@ -1,0 +1,1 @@
+"""The rules of accounting, pure: values in, values out; no I/O, no clock, no environment."""

@@ -1,0 +1,109 @@
+"""The invariants V1 to V7 that hold after every step, whatever happened (spec: accounting.md 3.7).
+
+Pure: a row of facts about an account in, what is wrong with it out.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from swpt_accounts.wire.moments import Moment
+from swpt_accounts.wire.numbers import MAX_INT64, ROOT_CREDITOR_ID
+
+_JUMP: Final = 2**20
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """A broken invariant; `creditor_id` is none if it concerns a whole currency."""
+
+    rule: str
+    debtor_id: int
+    creditor_id: int | None
+    text: str
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The AccountTransfer messages that the journal knows of an account since its creation."""
+
+    count: int = 0
+    distinct: int = 0
+    greatest: int = 0
+
+
+class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """An account with what belongs to it.  `told` is none if the journal is not complete for it."""
+
+    debtor_id: int
+    creditor_id: int
+    created_at: Moment
+    principal: int
+    interest: float
+    interest_rate: float
+    has_debtor_info: bool
+    is_deleted: bool
+    is_overflown: bool
+    last_transfer_number: int
+    last_transfer_id: int
+    total_locked_amount: int
+    pending_transfers_count: int
+    transfers: int = 0
+    locked_amount: int = 0
+    greatest_transfer_id: int | None = None
+    told: Told | None = None
+
+
+def violations(account: AccountFacts, restorations: Sequence[Moment] = ()) -> Iterator[Violation]:
+    """What is wrong with one account; `restorations` are the ends of the restorations of the database."""
+    broken: list[tuple[str, str]] = []
+    locked = min(account.locked_amount, MAX_INT64)
+    if account.total_locked_amount != locked:
+        broken.append(("V1", f"{account.total_locked_amount} is locked, its transfers lock {locked}"))
+    if account.pending_transfers_count != account.transfers:
+        broken.append(("V2", f"{account.pending_transfers_count} transfers, found {account.transfers}"))
+    if account.told is not None:
+        broken += [("V4", text) for text in _wrong_numbers(account, account.told, restorations)]
+    if account.is_deleted and not _is_empty(account):
+        broken.append(("V5", "deleted, but not empty"))
+    if account.greatest_transfer_id is not None and account.greatest_transfer_id > account.last_transfer_id:
+        broken.append(("V6", f"transfer {account.greatest_transfer_id} is beyond {account.last_transfer_id}"))
+    if account.creditor_id == ROOT_CREDITOR_ID and not _bears_nothing(account):
+        broken.append(("V7", "a root account with interest rate, debtor info or transfer numbers"))
+    for rule, text in broken:
+        yield Violation(rule, account.debtor_id, account.creditor_id, text)
+
+
+def stray_transfers(debtor_id: int, creditor_id: int, transfers: int) -> Violation:
+    """Prepared transfers whose sender does not exist."""
+    return Violation("V2", debtor_id, creditor_id, f"no account, but {transfers} prepared transfers")
+
+
+def unbalanced(debtor_id: int, total: int) -> Violation:
+    """A currency whose principals do not add up to zero."""
+    return Violation("V3", debtor_id, None, f"the principals add up to {total}, not to 0")
+
+
+def _is_empty(account: AccountFacts) -> bool:
+    return (
+        account.principal == 0
+        and account.interest == 0.0
+        and account.total_locked_amount == 0
+        and account.pending_transfers_count == 0
+    )
+
+
+def _bears_nothing(account: AccountFacts) -> bool:
+    return account.interest_rate == 0.0 and not account.has_debtor_info and account.last_transfer_number == 0
+
+
+def _wrong_numbers(account: AccountFacts, told: Told, restorations: Sequence[Moment]) -> Iterator[str]:
+    """The numbers are 1, 2, 3, … but for one jump at each restoration that the account has seen."""
+    last = account.last_transfer_number
+    jumps, rest = divmod(last - told.count, _JUMP)
+    most = sum(moment >= account.created_at for moment in restorations)
+    if rest or not 0 <= jumps <= most:
+        yield f"last transfer number {last}, but the journal has {told.count} transfers"
+    if told.distinct != told.count:
+        yield f"{told.count} transfers share {told.distinct} numbers"
+    if told.greatest > last:
+        yield f"transfer number {told.greatest} is beyond the last, {last}"

@@ -1,0 +1,1 @@
+"""What a process knows of its surroundings: settings, clock, log, numbers that are counted."""

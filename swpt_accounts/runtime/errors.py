@@ -1,0 +1,40 @@
+"""Failures that an operator can mend: told in clear lines, never with a traceback."""
+
+import re
+from typing import Final
+
+
+class OperatorError(Exception):
+    """The command cannot do its work, and the text says why and what to change.
+
+    Raise it for what is expected to happen on real machines: a port in use, a server that is
+    missing, a wrong password.  The command line prints the text and ends with `exit_code`.
+    """
+
+    exit_code = 1
+
+
+class WrongUsage(OperatorError):
+    """What was typed names something that does not exist; the text names what does."""
+
+    exit_code = 2
+
+
+def first_line(error: BaseException) -> str:
+    """The first line that an error says about itself, or its class if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__
+
+
+_SECRETS: Final = (
+    # Greedy up to the last "@", because people forget to escape "@" and "/" in passwords.
+    (re.compile(r"(://[^\s:@/]*):\S*@"), r"\1:***@"),
+    (re.compile(r"(password=)[^&\s'\"]+", re.IGNORECASE), r"\1***"),
+)
+
+
+def mask_url(text: str) -> str:
+    """The text with the password of every URL in it replaced by `***`."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text

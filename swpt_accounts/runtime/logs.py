@@ -1,0 +1,104 @@
+"""Log lines on standard error: as text for people, or as JSON, one object a line."""
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from .errors import mask_url
+from .settings import Settings
+
+# They tell of every connection, frame and plugin; what matters to operators we say ourselves.
+_TALKATIVE: Final = {
+    "alembic.runtime.plugins": logging.WARNING,
+    "pika": logging.CRITICAL,
+    "waitress": logging.ERROR,
+    "waitress.queue": logging.ERROR,
+}
+
+_PLAIN: Final = re.compile(r"[\w.,:+-]+", re.ASCII)
+_LONGEST_VALUE: Final = 100
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-11-21T09:30:00.123Z WARNING swpt_accounts.web: message [debtor_id=1]`, without passwords."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        # A message of several lines would look like several messages, maybe of somebody else.
+        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
+        if pairs := " ".join(f"{name}={_shown(value)}" for name, value in _fields(record).items()):
+            message += f" [{pairs}]"
+        lines = [f"{_timestamp(record)} {record.levelname} {record.name}: {message}", *_trace(self, record)]
+        return mask_url("\n".join(lines))
+
+
+class JsonFormatter(logging.Formatter):
+    """An object with `ts`, `level`, `logger`, `message`, what the line is about, and maybe `trace`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = _fields(record) | {
+            "ts": _timestamp(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "message": mask_url(record.getMessage()),
+        }
+        if trace := _trace(self, record):
+            fields["trace"] = mask_url("\n".join(trace))
+        return json.dumps(fields)
+
+
+def set_up(settings: Settings) -> None:
+    """Send the log of this process to standard error, and start it with the settings' warnings."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name, level in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(level)
+    for line in settings.warnings:
+        _logger.warning("%s", line)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """The ids of what the line is about (see `log_fields`); texts of others are kept short."""
+    fields: dict[str, Any] = getattr(record, "fields", {})
+    return {
+        name: value[:_LONGEST_VALUE] if isinstance(value, str) else value
+        for name, value in fields.items()
+        if value is not None
+    }
+
+
+def _shown(value: object) -> str:
+    """A value between other words: quoted, with odd characters spelled out, if it is not plain."""
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds") + "Z"
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
+    lines = []
+    if record.exc_info:
+        lines.append(formatter.formatException(record.exc_info))
+    if record.stack_info:
+        lines.append(formatter.formatStack(record.stack_info))
+    return lines
+
+
+def about(**fields: Any) -> dict[str, Any]:
+    """The `extra` of a log line with these fields."""
+    return {"fields": fields}
+
+
+def about_account(key: tuple[int, int] | None) -> dict[str, Any]:
+    """The `extra` of a line about an account, by its debtor and creditor; of a general one, if None."""
+    return about() if key is None else about(debtor_id=key[0], creditor_id=key[1])

@@ -1,0 +1,93 @@
+"""Names and keys in settings: which texts are allowed.  The readers raise ValueError that says so."""
+
+import re
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+_ROUTING_KEY: Final = re.compile(r"((?:[01]\.){0,20})#")
+_QUEUES_OF_OTHERS: Final = re.compile(r"(creditors|debtors)_(in|out)|to_trade|(ca|aa|da|amq)\..*", re.DOTALL)
+_MAX_QUEUE_NAME_BYTES: Final = 255 - len(".XQ")
+_SHORTEST_SECRET_KEY: Final = 32
+
+
+def read_binding_key(content: str) -> str:
+    """A binding key of the queue, like `1.0.#`."""
+    if not _ROUTING_KEY.fullmatch(content):
+        raise ValueError(
+            "must be `#`, or up to 20 binary digits with a dot after each, and `#`, like `1.0.#`"
+        )
+    return content
+
+
+def read_queue_name(content: str) -> str:
+    """The name of a queue of this server."""
+    if not content or not content.isprintable() or len(content.encode()) > _MAX_QUEUE_NAME_BYTES:
+        raise ValueError(f"must be a name of 1 to {_MAX_QUEUE_NAME_BYTES} printable bytes")
+    if _QUEUES_OF_OTHERS.fullmatch(content):
+        raise ValueError("must not be a name that belongs to agents, relays or the broker")
+    return content
+
+
+def read_user_name(content: str) -> str:
+    """The name of a broker user, or nothing."""
+    if not all(c.isprintable() for c in content) or len(content.encode()) > 255:
+        raise ValueError("must be the name of a broker user (at most 255 bytes), or empty")
+    return content
+
+
+def read_address(content: str) -> str:
+    """The address or name of a network interface."""
+    if not re.fullmatch(r"[0-9A-Za-z.:_-]+", content, re.ASCII):
+        raise ValueError("must be the address or name of a network interface, like 127.0.0.1")
+    return content
+
+
+def read_proxy_address(content: str) -> str:
+    """The address of a proxy, or nothing."""
+    return read_address(content) if content else content
+
+
+def read_secret_key(content: str) -> str:
+    """A key that nobody can guess, or nothing."""
+    if content and (len(content) < _SHORTEST_SECRET_KEY or not content.isprintable()):
+        raise ValueError(f"must be empty, or at least {_SHORTEST_SECRET_KEY} printable characters")
+    return content
+
+
+_POSTGRES_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg2")
+
+
+def read_postgres_url(text: str) -> str:
+    """A `postgresql://` address, as given; raises ValueError with what is allowed."""
+    _split(text, _POSTGRES_SCHEMES, "postgresql://user:password@host:5432/database")
+    return text
+
+
+def read_amqp_url(text: str) -> str:
+    """An `amqp://` or `amqps://` address, as given; raises ValueError with what is allowed."""
+    example = "amqp://user:password@host:5672"
+    if not _split(text, ("amqp", "amqps"), example).hostname:
+        raise ValueError(f"must name a host, like {example}")
+    return text
+
+
+def read_base_url(text: str) -> str | None:
+    """An `http://` or `https://` base without a slash at its end; empty text means none."""
+    if not text:
+        return None
+    example = "https://router.internal:8080"
+    parts = _split(text, ("http", "https"), example)
+    if not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"must be a base URL with a host, and without query and fragment, like {example}")
+    return text.rstrip("/")
+
+
+def _split(text: str, schemes: tuple[str, ...], example: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"must be an address like {example}") from None
+    if parts.scheme not in schemes or "://" not in text or port == 0 or re.search(r"\s", text):
+        raise ValueError(f"must be an address like {example}")
+    return parts

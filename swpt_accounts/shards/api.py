@@ -1,0 +1,140 @@
+"""The HTTP interface for the other shards of the node (spec: wire.md section 11).
+
+Read-only, without authentication, for the internal network.
+"""
+
+import logging
+from typing import Final
+
+from flask import Blueprint, Flask, Response, request
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import BaseConverter
+
+from swpt_accounts.runtime.errors import first_line
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.storage.models import db
+from swpt_accounts.wire.numbers import MAX_INT64, MAX_UINT64, u64
+
+from . import queries
+
+MAX_BODY_BYTES: Final = 20480
+
+_PLAIN: Final = "text/plain; charset=utf-8"
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+
+_logger: Final = logging.getLogger(__name__)
+
+
+def _canonical_up_to(greatest: int) -> str:
+    """A regular expression for the numbers from 0 to `greatest`, without leading zeros.
+
+    Werkzeug asks only the expression of a converter when it tells 405 from 404.
+    """
+    digits = str(greatest)
+    shorter = rf"0|[1-9][0-9]{{0,{len(digits) - 2}}}"
+    # The same digits as the greatest up to some place, and a smaller one there.
+    smaller = [
+        f"{digits[:place]}[{int(place == 0)}-{int(digit) - 1}][0-9]{{{len(digits) - place - 1}}}"
+        for place, digit in enumerate(digits)
+        if int(digit) > int(place == 0)
+    ]
+    return "|".join([shorter, *smaller, digits])
+
+
+class IdConverter(BaseConverter):
+    """An id in a path: u64 in its one canonical decimal form outside, int64 inside."""
+
+    regex = f"(?:{_canonical_up_to(MAX_UINT64)})"
+
+    def to_python(self, value: str) -> int:
+        number = int(value)
+        return number if number <= MAX_INT64 else number - 2**64
+
+    def to_url(self, value: int) -> str:
+        return str(u64(value))
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Add the interface to the application."""
+    app.url_map.converters["id"] = IdConverter
+    # Anything but the canonical path is unknown; a redirect would be an answer of its own.
+    app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.before_request(_refuse_extra_slashes)
+    app.before_request(_refuse_large_bodies)
+    app.register_error_handler(HTTPException, _refuse)
+    app.register_error_handler(SQLAlchemyError, _say_database_is_away)
+    app.register_error_handler(Exception, _say_it_is_our_fault)
+    app.register_blueprint(_accounts(settings))
+
+
+def _accounts(settings: Settings) -> Blueprint:
+    realm = settings.realm()
+    accounts = Blueprint("accounts", __name__, url_prefix="/accounts")
+
+    @accounts.get("/healthz")
+    def healthz() -> Response:
+        return Response("I am healthy", content_type="text/plain")
+
+    @accounts.get("/<id:debtor_id>/<id:creditor_id>/reachable")
+    def reachable(debtor_id: int, creditor_id: int) -> Response:
+        if not realm.owns(debtor_id, creditor_id):
+            return _say_wrong_shard()
+        if not queries.is_reachable(db.session, debtor_id, creditor_id):
+            return _absent()
+        return _answer("", 204, settings.fetch_api_reachable_max_age)
+
+    @accounts.get("/<id:debtor_id>/<id:creditor_id>/config")
+    def config(debtor_id: int, creditor_id: int) -> Response:
+        if not realm.owns(debtor_id, creditor_id):
+            return _say_wrong_shard()
+        config_data = queries.config_data(db.session, debtor_id, creditor_id)
+        if config_data is None:
+            return _absent()
+        return _answer(config_data, 200, settings.fetch_api_config_max_age)
+
+    return accounts
+
+
+def _answer(body: str, status: int, max_age_seconds: float) -> Response:
+    headers = {"Cache-Control": f"max-age={int(max_age_seconds)}"}
+    return Response(body, status, headers, content_type=_PLAIN)
+
+
+def _absent() -> Response:
+    return Response("", 404, _NO_STORE, content_type=_PLAIN)
+
+
+def _say_wrong_shard() -> Response:
+    # Not a 404: the account may exist, and the caller has to try again.
+    return Response("The account belongs to another shard.\n", 500, _NO_STORE, content_type=_PLAIN)
+
+
+def _refuse_extra_slashes() -> None:
+    # The server in front of the application makes one slash of several at the beginning.
+    if request.environ.get("REQUEST_URI", "").startswith("//"):
+        raise NotFound
+
+
+def _refuse_large_bodies() -> None:
+    # Nothing here needs a body, but reading it is what enforces the limit, chunked ones included.
+    request.get_data(cache=False)
+
+
+def _refuse(error: HTTPException) -> Response:
+    response = Response(f"{error.name}.\n", error.code, _NO_STORE, content_type=_PLAIN)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return response
+
+
+def _say_database_is_away(error: SQLAlchemyError) -> Response:
+    cause = first_line(getattr(error, "orig", None) or error)
+    _logger.error("The database cannot be asked (%s): answered 503, the caller will ask again.", cause)
+    return Response("The database cannot be asked.\n", 503, _NO_STORE, content_type=_PLAIN)
+
+
+def _say_it_is_our_fault(error: Exception) -> Response:
+    _logger.error("A request could not be answered because of a bug: answered 500.", exc_info=error)
+    return Response("Internal server error.\n", 500, _NO_STORE, content_type=_PLAIN)

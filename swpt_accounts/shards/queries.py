@@ -1,0 +1,46 @@
+"""Read-only questions to the database, apart from the rules."""
+
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Select, and_, func, select, text
+from sqlalchemy.orm import Session, scoped_session
+
+from swpt_accounts.storage.models import Account, RootConfiguration
+from swpt_accounts.wire.codes import SCHEDULED_FOR_DELETION_FLAG
+from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
+
+AnySession: TypeAlias = Session | scoped_session[Any]
+
+# Whoever asks over HTTP rather hears soon that there is no answer.
+_ANSWER_WITHIN: Final = text("SET LOCAL statement_timeout = '3s'")
+
+
+def is_reachable(session: AnySession, debtor_id: int, creditor_id: int) -> bool:
+    """Whether transfers to the account can be prepared (spec: wire.md section 11)."""
+    if creditor_id == ROOT_CREDITOR_ID:
+        return True
+    session.execute(_ANSWER_WITHIN)
+    query: Select[*tuple[Any, ...]] = select(Account.is_deleted, Account.config_flags).where(
+        Account.debtor_id == debtor_id, Account.creditor_id == creditor_id
+    )
+    row = session.execute(query).one_or_none()
+    return row is not None and not row.is_deleted and not row.config_flags & SCHEDULED_FOR_DELETION_FLAG
+
+
+def config_data(session: AnySession, debtor_id: int, creditor_id: int) -> str | None:
+    """The `config_data` of an existing account, deleted or not; None if there is no such account.
+
+    Only a root account can have one that is not empty (spec: accounting.md section 5).
+    """
+    session.execute(_ANSWER_WITHIN)
+    is_its_root = and_(
+        RootConfiguration.debtor_id == Account.debtor_id, Account.creditor_id == ROOT_CREDITOR_ID
+    )
+    query: Select[*tuple[Any, ...]] = (
+        select(func.coalesce(RootConfiguration.config_data, ""))
+        .select_from(Account)
+        .outerjoin(RootConfiguration, is_its_root)
+        .where(Account.debtor_id == debtor_id, Account.creditor_id == creditor_id)
+    )
+    found: str | None = session.execute(query).scalar_one_or_none()
+    return found

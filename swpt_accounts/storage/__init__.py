@@ -1,0 +1,1 @@
+"""How the server speaks with PostgreSQL: connections, statements, tables, and the outbox."""

@@ -1,0 +1,281 @@
+"""The outbox: carries committed events to the broker, and keeps what the broker did not take.
+
+Spec: wire.md section 8.  A transaction stores its events as one row (see `storing`), and after
+the commit the same process publishes them from memory.  A thread of its own removes the rows that
+are confirmed, and explodes a row of which something is left into rows of single events,
+which the relay tries again.
+
+Every row names who publishes it, by the number of an advisory lock that the connection which wrote
+the row holds as long as it lives.  So the relay can take over at once the rows of a process that is
+gone, and never those of one that lives.  A process that has lost its connection does not know
+what became of its last commit: it goes on under a new number, and what it may have left under the
+old one is the relay's.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from logging import getLogger
+from threading import Condition, Event, Thread
+from time import monotonic
+from typing import Any, Final, NamedTuple
+
+import psycopg2
+from psycopg2.extras import Json, execute_values
+
+from swpt_accounts.broker.settlement import Publisher, Reason, Settlement
+from swpt_accounts.events import Envelope, decode
+from swpt_accounts.runtime import metrics
+from swpt_accounts.runtime.errors import first_line
+from swpt_accounts.storage import connections
+from swpt_accounts.wire.moments import Moment, seconds
+
+from .rows import Stored, pack_accounts, pack_bodies
+
+# Confirmed rows are removed together, this long after the first of them was confirmed: one small
+# transaction for many rows.  Nobody waits for it.
+_GATHER_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 10.0
+
+_logger: Final = getLogger(__name__)
+
+_FORGET: Final = "DELETE FROM outbox WHERE outbox_id = ANY(%s)"
+
+_TAKE_BATCH_ROW: Final = "DELETE FROM outbox WHERE outbox_id = %s RETURNING created_at"
+
+_INSERT_LEFTOVERS: Final = """
+INSERT INTO outbox (created_at, type_counts, accounts, payload, attempts, next_attempt_at, last_failure)
+VALUES %s
+"""
+
+_PUT_OFF: Final = """
+UPDATE outbox SET publisher_key = NULL, attempts = %(attempts)s, next_attempt_at = %(next_attempt_at)s,
+    last_failure = %(last_failure)s
+WHERE outbox_id = %(outbox_id)s
+"""
+
+
+class RetryDelays(NamedTuple):
+    """Pauses in seconds between the attempts to publish an event (rule O4)."""
+
+    least: float
+    most: float
+
+    def draw(self, attempts: int, reason: Reason) -> float:
+        """The pause after so many attempts: it doubles, and varies at random.
+
+        No answer is the fault of an outage, which has an end: then nothing should wait for long.
+        """
+        most = self.most
+        if reason == "unanswered":
+            most = min(most, max(self.least, _LONGEST_PAUSE_SECONDS))
+        pause: float = min(most, self.least * 2.0 ** min(attempts - 1, 40))
+        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
+
+
+class Work(NamedTuple):
+    """A row that the publisher has answered for."""
+
+    outbox_id: int
+    envelopes: Sequence[Envelope]
+    attempts: int
+    unsettled: Sequence[tuple[int, Reason]]
+
+
+class Outbox:
+    """The publishing side of a process.  `hand_over` may be called from any thread."""
+
+    def __init__(
+        self,
+        postgres_url: str,
+        publisher: Publisher,
+        delays: RetryDelays,
+        clock: Callable[[], Moment],
+    ) -> None:
+        self.publisher_key = 0
+        self._postgres_url = postgres_url
+        self._publisher = publisher
+        self._delays = delays
+        self._clock = clock
+        self._done: list[Work] = []
+        self._changed = Condition()
+        self._is_stopping = Event()
+        self._connection: Any = None
+        self._thread = Thread(target=self._keep, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread that keeps the table; it connects when there is something to do."""
+        self._thread.start()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker takes messages now, as far as we know."""
+        return self._publisher.is_connected
+
+    @property
+    def pending(self) -> int:
+        """How many events were handed over, and are not answered for."""
+        return self._publisher.pending()
+
+    def connect(self) -> None:
+        """Begin to connect to the broker, before there is anything to publish."""
+        self._publisher.start()
+
+    def sign_in(self, connection: Any) -> None:
+        """Sign the rows that this connection will write with a new number, for as long as it lives."""
+        key = random.getrandbits(62)
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [key])
+        self.publisher_key = key
+
+    def hand_over(self, stored: Stored, attempts: int = 0, received_at: float | None = None) -> None:
+        """Publish the events of a committed row, which had `attempts` before.
+
+        If they answer messages, the first of these arrived at `received_at` by the monotonic clock.
+        """
+        outbox_id, envelopes = stored.outbox_id, stored.envelopes
+        handed_over_at = monotonic()
+
+        def settled(settlement: Settlement) -> None:
+            with self._changed:
+                self._done.append(Work(outbox_id, envelopes, attempts, settlement.unsettled))
+                self._changed.notify()
+            if not settlement.unsettled:
+                _time(handed_over_at, received_at)
+
+        self._publisher.publish(envelopes, settled)
+
+    def stop(self, timeout: float) -> None:
+        """Publish what is there for at most `timeout` seconds, write down the rest, and end."""
+        self._publisher.stop(timeout)
+        self._is_stopping.set()
+        with self._changed:
+            self._changed.notify()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=5.0)
+        if self._connection is not None:
+            self._connection.close()
+
+    # -- the keeper's thread -------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        pause = 0.25
+        work: list[Work] = []
+        while True:
+            with self._changed:
+                if not self._done and not work and not self._is_stopping.is_set():
+                    self._changed.wait()
+            if not self._is_stopping.is_set():
+                self._is_stopping.wait(_GATHER_SECONDS)
+            with self._changed:
+                work += self._done
+                self._done = []
+            if not work and self._is_stopping.is_set():
+                return
+            try:
+                self._settle_all(work)
+            except psycopg2.Error as error:
+                self._disconnect()
+                if self._is_stopping.is_set():
+                    _logger.warning("Outbox: %s; another process will clean up.", first_line(error))
+                    return
+                _logger.warning("Outbox: %s; trying again in %.1f s.", first_line(error), pause)
+                self._is_stopping.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            else:
+                work, pause = [], 0.25
+
+    def _settle_all(self, work: Sequence[Work]) -> None:
+        """Settle together; one by one if one of them is broken, so that it delays nothing."""
+        try:
+            self._settle(work)
+        except psycopg2.Error:
+            raise
+        except Exception:
+            _logger.exception("ALARM: rows of the outbox cannot be settled together; trying one by one")
+            for one in work:
+                try:
+                    self._settle([one])
+                except psycopg2.Error:
+                    raise
+                except Exception:
+                    # It stays in the table, and is published again when this process is gone.
+                    _logger.exception("ALARM: the row %d of the outbox cannot be settled", one.outbox_id)
+
+    def _connect(self) -> None:
+        self._connection = connections.connect(self._postgres_url, "swpt_accounts outbox")
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _settle(self, work: Sequence[Work]) -> None:
+        if self._connection is None:
+            self._connect()
+        confirmed = [one.outbox_id for one in work if not one.unsettled]
+        with self._connection, self._connection.cursor() as cursor:
+            if confirmed:
+                cursor.execute(_FORGET, [confirmed])
+            for one in work:
+                if one.unsettled:
+                    self._keep_leftovers(cursor, one)
+        for one in work:
+            _count(one)
+
+    def _keep_leftovers(self, cursor: Any, work: Work) -> None:
+        """What is left of a row goes on in rows of single events, so that nothing waits for it."""
+        now = self._clock()
+        attempts = work.attempts + 1
+        # Nothing was answered at all: that is an outage, and no reason to take the row apart.
+        is_outage = len(work.unsettled) == len(work.envelopes) and work.unsettled[0][1] == "unanswered"
+        if is_outage or len(work.envelopes) == 1:
+            cursor.execute(
+                _PUT_OFF,
+                {
+                    "outbox_id": work.outbox_id,
+                    "attempts": attempts,
+                    "next_attempt_at": self._next_attempt_at(now, attempts, work.unsettled[0][1]),
+                    "last_failure": work.unsettled[0][1],
+                },
+            )
+            return
+        cursor.execute(_TAKE_BATCH_ROW, [work.outbox_id])
+        row = cursor.fetchone()
+        if row is None:  # Another process has taken it over, when it could not see us.
+            return
+        rows = [
+            (
+                row[0],
+                Json({work.envelopes[index].type: 1}),
+                psycopg2.Binary(pack_accounts([decode(work.envelopes[index].body)])),
+                psycopg2.Binary(pack_bodies([work.envelopes[index].body])),
+                attempts,
+                self._next_attempt_at(now, attempts, reason),
+                reason,
+            )
+            for index, reason in work.unsettled
+        ]
+        execute_values(cursor, _INSERT_LEFTOVERS, rows)
+
+    def _next_attempt_at(self, now: Moment, attempts: int, reason: Reason) -> Moment:
+        return now + seconds(self._delays.draw(attempts, reason))
+
+
+def _time(handed_over_at: float, received_at: float | None) -> None:
+    confirmed_at = monotonic()
+    metrics.CONFIRM_SECONDS.observe(confirmed_at - handed_over_at)
+    if received_at is not None:
+        metrics.ANSWER_SECONDS.observe(confirmed_at - received_at)
+
+
+def _count(work: Work) -> None:
+    reasons = dict(work.unsettled)
+    published = Counter(
+        envelope.type for index, envelope in enumerate(work.envelopes) if index not in reasons
+    )
+    for name, number in published.items():
+        metrics.MESSAGES_PUBLISHED.labels(name).inc(number)
+    for index, reason in work.unsettled:
+        name = work.envelopes[index].type
+        (metrics.OUTBOX_RETURNED if reason == "returned" else metrics.OUTBOX_NACKED).labels(name).inc()

@@ -1,0 +1,41 @@
+"""Whether a database is fit for this server: tables, promises and partitions, made or refused."""
+
+from swpt_accounts.runtime import clock
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.runtime.settings import Settings
+
+from . import connections, migrations
+from .partitions import make_partitions
+from .server_record import keep_promises
+
+
+def refuse_shards(settings: Settings) -> None:
+    """Raises OperatorError if this is to be one shard of several."""
+    # A shard would take transfers to recipients of other shards, and could not ask about them.
+    if settings.realm().bits:
+        raise OperatorError(
+            f"PROTOCOL_BROKER_QUEUE_ROUTING_KEY={settings.protocol_broker_queue_routing_key}: this version "
+            "can not be one of several shards yet: set it to #."
+        )
+
+
+def prepare_database(settings: Settings) -> None:
+    """Check the tables, record promises, make partitions.  Raises OperatorError, or OperationalError."""
+    refuse_shards(settings)
+    if not migrations.is_migrated(settings.postgres_url):
+        raise OperatorError(
+            "the database lacks the tables of this version: run `swpt-accounts configure` first"
+        )
+    with connections.session(settings.postgres_url, "swpt_accounts start") as connection:
+        keep_promises(connection, settings)
+        make_partitions(connection, clock.utcnow())
+
+
+def configure_database(settings: Settings) -> None:
+    """Make the tables, record promises, make partitions.  Raises OperatorError, or OperationalError."""
+    # Connect once with a time limit, which the tools for migrations do not have.
+    connections.connect(settings.postgres_url, "swpt_accounts configure").close()
+    migrations.upgrade(settings.postgres_url)
+    with connections.session(settings.postgres_url, "swpt_accounts configure") as connection:
+        keep_promises(connection, settings)
+        make_partitions(connection, clock.utcnow())

@@ -1,0 +1,1 @@
+"""What one transaction is made of: gather under locks, decide by the rules, store state and outbox."""

@@ -1,0 +1,94 @@
+"""What transactions of a process work with, made from its settings."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from swpt_accounts.rules.policy import Periods, Policy
+from swpt_accounts.runtime import clock
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.storage.outbox.publishing import Outbox
+from swpt_accounts.wire.moments import Moment, seconds
+
+from . import statements as sql
+from .account_memory import AccountMemory
+from .debtor_infos import DebtorInfos
+
+
+class Bench(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process works with: the rules in force, its memory, and the names it signs with."""
+
+    policy: Policy
+    infos: DebtorInfos
+    publisher_key: int
+    queue: str
+    dead_letter_max_open: int
+    clock: Callable[[], Moment]
+    memory: AccountMemory = msgspec.field(default_factory=AccountMemory)
+
+
+def load_policy(connection: Any, policy: Policy) -> Policy:
+    """The policy with the values that this database has promised (accounting.md section 10.4)."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql.LOAD_SERVER_RECORD)
+        transfer_note_max_bytes, commit_period, version = cursor.fetchone()
+    return msgspec.structs.replace(
+        policy,
+        transfer_note_max_bytes=transfer_note_max_bytes,
+        commit_period_seconds=commit_period,
+        settings_version=version,
+    )
+
+
+def make_policy(settings: Settings) -> Policy:
+    """The part of the settings that decides, in the units of the pure core."""
+    return Policy(
+        realm=settings.realm(),
+        max_config_delay=seconds(settings.max_config_delay),
+        rate_change_min_interval=seconds(settings.rate_change_min_interval),
+        settings_max_age=seconds(settings.settings_max_age),
+        commit_period_seconds=settings.commit_period,
+        transfer_note_max_bytes=settings.transfer_note_max_bytes,
+        max_prepared_transfers=settings.max_prepared_transfers,
+        account_update_ttl_seconds=settings.account_update_ttl,
+        account_update_delay=seconds(settings.account_update_delay),
+        account_update_min_interval=seconds(settings.account_update_min_interval),
+        credit_safe_age=seconds(settings.credit_safe_age),
+    )
+
+
+def make_periods(settings: Settings, policy: Policy) -> Periods:
+    """The part of the settings that the periodic work decides by, in the units of the pure core.
+
+    `policy` knows the commit period that the database has promised, which may be longer than the one set.
+    """
+    return Periods(
+        heartbeat_interval=seconds(settings.heartbeat_interval),
+        reminder_interval=seconds(settings.reminder_interval),
+        capitalization_min_interval=seconds(settings.capitalization_min_interval),
+        capitalization_min_ratio=settings.capitalization_min_ratio,
+        deletion_min_age=seconds(settings.deletion_min_age),
+        deletion_quiet_time=seconds(settings.max_config_delay),
+        deletion_retry_interval=seconds(settings.deletion_retry_interval),
+        deletion_dust_amount=settings.deletion_dust_amount,
+        purge_delay=seconds(
+            settings.internal_max_delay + policy.commit_period_seconds + settings.purge_extra_delay
+        ),
+        purge_min_age=seconds(settings.purge_min_age),
+    )
+
+
+def make_bench(
+    settings: Settings, outbox: Outbox, infos: DebtorInfos, memory: AccountMemory, policy: Policy
+) -> Bench:
+    """What transactions of this process work with."""
+    return Bench(
+        policy=policy,
+        infos=infos,
+        memory=memory,
+        publisher_key=outbox.publisher_key,
+        queue=settings.protocol_broker_queue,
+        dead_letter_max_open=settings.dead_letter_max_open,
+        clock=clock.utcnow,
+    )

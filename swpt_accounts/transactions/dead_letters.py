@@ -1,0 +1,57 @@
+"""Dead letters: messages that were refused for their form, kept with the reason (wire.md section 7)."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import psycopg2
+
+from swpt_accounts.broker.delivery import Delivery
+from swpt_accounts.wire.moments import Moment
+
+from . import statements as sql
+
+ALARMING_REASONS: Final = frozenset(
+    {"credit_conflict", "credit_too_old", "wrong_shard", "not_internal", "internal_error"}
+)
+
+
+class DeadLetter(NamedTuple):
+    """A delivery that is put aside; `detail` is ASCII and holds nothing of notes and config_data."""
+
+    delivery: Delivery
+    reason: str
+    detail: str
+
+
+def store_dead_letters(
+    cursor: Any, dead_letters: Sequence[DeadLetter], queue: str, max_open: int, now: Moment
+) -> bool:
+    """Write dead letters in the transaction of their batch.
+
+    While more than `max_open` of them are open, further ones are kept without their bodies;
+    then the answer is False, which deserves an alarm.
+    """
+    if not dead_letters:
+        return True
+    cursor.execute(sql.COUNT_OPEN_DEAD_LETTERS, {"limit": max_open + 1})
+    # The first letter beyond the limit still comes whole: there are more than `max_open` only after it.
+    room: int = max_open + 1 - cursor.fetchone()[0]
+    for number, (delivery, reason, detail) in enumerate(dead_letters):
+        digest = delivery.body_sha256 or hashlib.sha256(delivery.body).digest()
+        cursor.execute(
+            sql.INSERT_DEAD_LETTER,
+            {
+                "now": now,
+                "reason": reason,
+                "detail": detail[:200],
+                "queue": queue,
+                "exchange": delivery.exchange,
+                "routing_key": delivery.routing_key,
+                "properties": psycopg2.Binary(delivery.properties),
+                "body": psycopg2.Binary(delivery.body) if number < room else None,
+                "body_size": delivery.body_size,
+                "body_sha256": psycopg2.Binary(digest),
+            },
+        )
+    return len(dead_letters) <= room

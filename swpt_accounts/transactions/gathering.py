@@ -1,0 +1,213 @@
+"""Gathers the facts of a batch: has its accounts locked, then loads what the rules ask for."""
+
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+from logging import getLogger
+from typing import Any, Final
+
+from swpt_accounts.rules.currency import Currency
+from swpt_accounts.rules.facts import (
+    AccountKey,
+    Credit,
+    CreditKey,
+    Facts,
+    RequestKey,
+    TransferKey,
+    request_key,
+)
+from swpt_accounts.rules.policy import Policy
+from swpt_accounts.rules.root_config import settings_of
+from swpt_accounts.rules.transfers import PreparedTransfer, parse_recipient
+from swpt_accounts.storage.arrays import arrays, int_array
+from swpt_accounts.storage.faults import BatchConflictError
+from swpt_accounts.wire.messages import (
+    ConfigureAccount,
+    FinalizeTransfer,
+    Message,
+    PendingBalanceChange,
+    PrepareTransfer,
+)
+from swpt_accounts.wire.moments import Moment
+from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
+
+from . import statements as sql
+from .account_locks import ask_for_accounts
+from .account_memory import AccountMemory
+from .debtor_infos import DebtorInfos
+
+_logger: Final = getLogger(__name__)
+
+
+def gather(
+    cursor: Any,
+    messages: Sequence[Message],
+    policy: Policy,
+    infos: DebtorInfos,
+    memory: AccountMemory,
+    clock: Callable[[], Moment],
+) -> Facts:
+    """Lock and load everything that the messages can touch, then read the moment.
+
+    The transfers that are finalized are read before the locks, because they tell whom to lock.  If one
+    of them has ended in between, that is noticed here or when it is deleted: then BatchConflictError
+    is raised, and the transaction has to be tried again.
+
+    What needs no answer is worked out between a question and its answer, for which an eager
+    connection does not wait meanwhile.
+    """
+    prepares = [m for m in messages if isinstance(m, PrepareTransfer)]
+    finalizes = [m for m in messages if isinstance(m, FinalizeTransfer)]
+    balance_changes = [m for m in messages if isinstance(m, PendingBalanceChange)]
+    configures = [m for m in messages if isinstance(m, ConfigureAccount)]
+
+    take_transfers = _ask_for_transfers(cursor, finalizes)
+    touched = {(m.debtor_id, m.creditor_id) for m in configures}
+    touched.update((m.debtor_id, m.creditor_id) for m in prepares)
+    touched.update((m.debtor_id, m.creditor_id) for m in balance_changes)
+    if finalizes and prepares:
+        touched.update(_recipients_within(prepares, finalizes))
+    prepared = take_transfers()
+    for (debtor_id, creditor_id, _), transfer in prepared.items():
+        touched.add((debtor_id, creditor_id))
+        touched.add((debtor_id, transfer.recipient_creditor_id))
+
+    take_accounts = ask_for_accounts(cursor, touched, infos, memory)
+    requests = {request_key(m) for m in prepares}
+    others = _recipients_outside(prepares, touched)
+    accounts = take_accounts()
+    missing = touched - accounts.keys()
+    take_repeated = _ask_for_repeated(cursor, requests)
+    if missing:
+        # Nobody purges an account that has prepared transfers; so those of a missing one have ended.
+        prepared = {key: transfer for key, transfer in prepared.items() if key[:2] not in missing}
+    repeated = take_repeated()
+    take_reachable = _ask_for_reachable(cursor, others)
+    _add_repeated(prepared, repeated, requests)
+    roots = {debtor_id for debtor_id, creditor_id in touched if creditor_id == ROOT_CREDITOR_ID}
+    newcomers = {debtor_id for debtor_id, _ in missing}
+    newcomers.update(account.debtor_id for account in accounts.values() if account.is_deleted)
+    reachable = take_reachable()
+    currencies = load_currencies(cursor, roots | newcomers, creates_accounts=bool(newcomers))
+    known_credits = _load_credits(cursor, balance_changes)
+    return Facts(
+        now=clock(),
+        policy=policy,
+        accounts=accounts,
+        prepared=prepared,
+        reachable=reachable,
+        currencies=currencies,
+        credits=known_credits,
+    )
+
+
+def load_currencies(
+    cursor: Any, debtor_ids: Iterable[int], *, creates_accounts: bool = False
+) -> dict[int, Currency]:
+    """The root configurations of those debtors whose root account exists.
+
+    A transaction that creates accounts gets its id before it reads the configurations, so that
+    the propagation of a later configuration can wait for it.
+    """
+    ordered = sorted(set(debtor_ids))
+    if not ordered:
+        return {}
+    if creates_accounts:
+        cursor.execute(sql.GET_TRANSACTION_ID)
+    sql.LOAD_CURRENCIES.run(cursor, [int_array(ordered)])
+    return {debtor_id: _currency(debtor_id, config_data) for debtor_id, config_data in cursor.fetchall()}
+
+
+@lru_cache(maxsize=4096)
+def _currency(debtor_id: int, config_data: str) -> Currency:
+    """Remembered also because one alarm of a process is enough."""
+    settings = settings_of(config_data)
+    if settings is None:
+        _logger.error(
+            "ALARM: the stored root configuration of debtor %d can not be read; nothing is issued, and its "
+            "accounts keep rate and info, until it is configured anew",
+            debtor_id,
+        )
+    return Currency(config_data, settings)
+
+
+def _recipients_within(
+    prepares: Sequence[PrepareTransfer], finalizes: Sequence[FinalizeTransfer]
+) -> set[AccountKey]:
+    """Recipients of transfers that this batch may both prepare and finalize."""
+    requests = {
+        (m.debtor_id, m.creditor_id, m.coordinator_type, m.coordinator_id, m.coordinator_request_id)
+        for m in finalizes
+    }
+    found = set()
+    for m in prepares:
+        key = m.debtor_id, m.creditor_id, m.coordinator_type, m.coordinator_id, m.coordinator_request_id
+        if key in requests:
+            recipient_id = parse_recipient(m.recipient)
+            if recipient_id is not None:
+                found.add((m.debtor_id, recipient_id))
+    return found
+
+
+# -- transfers ---------------------------------------------------------------------------------
+
+
+def _ask_for_transfers(
+    cursor: Any, finalizes: Sequence[FinalizeTransfer]
+) -> Callable[[], dict[TransferKey, PreparedTransfer]]:
+    """The prepared transfers that the messages finalize.
+
+    One that is committed only after this has not been announced yet: who finalizes it has guessed its id.
+    """
+    if not finalizes:
+        return dict
+    keys = sorted({(m.debtor_id, m.creditor_id, m.transfer_id) for m in finalizes})
+    sql.LOAD_TRANSFERS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
+    return lambda: {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
+
+
+def _ask_for_repeated(cursor: Any, requests: Collection[RequestKey]) -> Callable[[], list[PreparedTransfer]]:
+    """The prepared transfers of earlier deliveries of the same requests, under the senders' locks."""
+    if not requests:
+        return list
+    sql.LOAD_REPEATED.run(cursor, arrays(sql.REQUEST_KEY, sorted(requests)))
+    return lambda: [PreparedTransfer(*row) for row in cursor.fetchall()]
+
+
+def _add_repeated(
+    prepared: dict[TransferKey, PreparedTransfer],
+    repeated: Sequence[PreparedTransfer],
+    requests: AbstractSet[RequestKey],
+) -> None:
+    known = {request_key(transfer) for transfer in prepared.values()}
+    if not (known & requests) <= {request_key(transfer) for transfer in repeated}:
+        raise BatchConflictError("a transfer was finalized by another worker")
+    prepared.update({(t.debtor_id, t.creditor_id, t.transfer_id): t for t in repeated})
+
+
+def _recipients_outside(
+    prepares: Sequence[PrepareTransfer], touched: Container[AccountKey]
+) -> set[AccountKey]:
+    """The recipients of transfers that are not locked."""
+    found = set()
+    for m in prepares:
+        recipient_id = parse_recipient(m.recipient)
+        if recipient_id is not None and (key := (m.debtor_id, recipient_id)) not in touched:
+            found.add(key)
+    return found
+
+
+def _ask_for_reachable(cursor: Any, keys: Iterable[AccountKey]) -> Callable[[], set[AccountKey]]:
+    """Those of the accounts that accept transfers."""
+    if not keys:
+        return set
+    sql.FIND_REACHABLE.run(cursor, arrays(("debtor_id", "creditor_id"), sorted(keys)))
+    return lambda: set(cursor.fetchall())
+
+
+def _load_credits(cursor: Any, balance_changes: Sequence[PendingBalanceChange]) -> dict[CreditKey, Credit]:
+    keys = sorted({(m.debtor_id, m.other_creditor_id, m.change_id) for m in balance_changes})
+    if not keys:
+        return {}
+    sql.LOAD_CREDITS.run(cursor, arrays(("debtor_id", "other_creditor_id", "change_id"), keys))
+    return {(row[0], row[1], row[2]): Credit(*row[3:]) for row in cursor.fetchall()}

@@ -1,0 +1,44 @@
+"""The protocol's numbers, flags and codes (spec: protocol.md sections 2, 6 and 7)."""
+
+from typing import Final
+
+MAX_INT32: Final = 2**31 - 1
+MIN_INT32: Final = -(2**31)
+MAX_INT64: Final = 2**63 - 1
+MIN_INT64: Final = -(2**63)
+MAX_UINT64: Final = 2**64 - 1
+
+MAX_DELAY: Final = MAX_INT32
+ROOT_CREDITOR_ID: Final = 0
+AGENT_SUBNET_MASK: Final = 0xFFFFFF0000000000
+
+
+MIN_INTEREST_RATE: Final = -50.0
+MAX_INTEREST_RATE: Final = 100.0
+DEMURRAGE_RATE: Final = -50.0
+SECONDS_PER_YEAR: Final = 31557600.0
+
+MAX_MESSAGE_BYTES: Final = 65536
+MAX_NESTING_LEVELS: Final = 32
+MAX_CONFIG_DATA_BYTES: Final = 2000
+MAX_TRANSFER_NOTE_BYTES: Final = 500
+
+
+def u64(number: int) -> int:
+    """An int64 read as an unsigned number (spec: protocol.md section 2)."""
+    return number & MAX_UINT64
+
+
+def subnet(creditor_id: int) -> int:
+    """The upper 24 bits of a creditor id, in place (spec: protocol.md section 2)."""
+    return creditor_id & AGENT_SUBNET_MASK
+
+
+def is_later_number(a: int, b: int) -> bool:
+    """Compare two wrapping int32 numbers (spec: protocol.md section 11.2)."""
+    return 0 < (a - b) % 2**32 < 2**31
+
+
+def next_number(number: int) -> int:
+    """The successor of a wrapping int32 number."""
+    return MIN_INT32 if number == MAX_INT32 else number + 1
