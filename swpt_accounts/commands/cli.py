@@ -72,7 +72,7 @@ def program(supervised: bool) -> None:
     if supervised:
         from swpt_accounts.roles import supervision
 
-        supervision.stop_with_supervisor()
+        supervision.begin_supervised()
 
 
 @program.command()

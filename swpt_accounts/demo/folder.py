@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from swpt_accounts.runtime.temporary import temporary_files
 from swpt_accounts.storage.embedded import stop_leftover
 
 _PREFIX: Final = "swpt-accounts-demo-"
@@ -26,21 +27,31 @@ _LONGEST_PARENT: Final = 60
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A new folder, which is deleted at the end; a server that still runs in it is stopped."""
-    parent = _parent()
-    _remove_abandoned(parent)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    # Nobody takes a folder without a label for abandoned.
-    with (folder / f".{_LABEL}").open("w") as label:
-        fcntl.flock(label, fcntl.LOCK_EX)
-        label.write(_LABEL_TEXT.format(os.getpid()))
-        label.flush()
-        (folder / f".{_LABEL}").rename(folder / _LABEL)
+    """A new folder, which is deleted at the end; a server that still runs in it is stopped.
+
+    Raises OperatorError if there cannot be one.
+    """
+    with temporary_files():
+        parent = _parent()
+        _remove_abandoned(parent)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        label = _labelled(folder)
+    with label:
         try:
             yield folder
         finally:
             stop_leftover(folder)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _labelled(folder: Path) -> IO[str]:
+    """The label of a folder, locked; nobody takes a folder without a label for abandoned."""
+    label = (folder / f".{_LABEL}").open("w")
+    fcntl.flock(label, fcntl.LOCK_EX)
+    label.write(_LABEL_TEXT.format(os.getpid()))
+    label.flush()
+    (folder / f".{_LABEL}").rename(folder / _LABEL)
+    return label
 
 
 def _parent() -> Path:

@@ -21,6 +21,7 @@ from supervisor import supervisord
 from supervisor.options import ServerOptions
 
 from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.runtime.temporary import temporary_files
 
 STOP_TIMEOUT_SECONDS: Final = 30
 """How long a process may take to finish what it holds, before it is killed."""
@@ -70,13 +71,17 @@ stderr_logfile_maxbytes=0
 
 
 def run(settings: Settings) -> int:
-    """Run workers, chores and the web server until SIGTERM or SIGINT; then stop them together."""
-    with tempfile.TemporaryDirectory(prefix="swpt-accounts-") as folder, _pipes_for_output():
+    """Run workers, chores and the web server until SIGTERM or SIGINT; then stop them together.
+
+    Raises OperatorError if there is no room for temporary files.
+    """
+    with _private_folder() as folder, _pipes_for_output():
         if not settings.metrics_folder:
             # For the children, which inherit the environment.
-            os.environ["METRICS_FOLDER"] = str(Path(folder) / "metrics")
-        path = Path(folder) / "supervisord.conf"
-        path.write_text(configuration(settings, Path(folder)))
+            os.environ["METRICS_FOLDER"] = str(folder / "metrics")
+        path = folder / "supervisord.conf"
+        with temporary_files():
+            path.write_text(configuration(settings, folder))
         _supervise(path)
     return 0
 
@@ -93,13 +98,8 @@ def configuration(settings: Settings, folder: Path) -> str:
     return head + _GROUP + "".join(_program(name, count) for name, count in counts.items())
 
 
-def stop_with_supervisor() -> None:
-    """Make the kernel stop this process when supervisord is gone, even by `kill -9`.
-
-    Otherwise the orphan would hold its port, and a new start would find it taken.  A signal
-    that came since the process was forked takes effect here.
-    """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+def begin_supervised() -> None:
+    """Let a request to stop take effect that has come since this process was forked."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
 
@@ -111,12 +111,30 @@ class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
     """
 
     def fork(self) -> int:
-        """A child that hears no request to stop before `stop_with_supervisor`."""
+        """A child that stops when supervisord is gone, even by `kill -9` in the very next moment.
+
+        As an orphan it would hold its port, and a new start would find it taken.  It hears no request to
+        stop before `begin_supervised`.
+        """
+        prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         pid = os.fork()
         if pid:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-        return pid
+            return pid
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:  # It was gone already, so that the kernel will tell us nothing.
+            os._exit(1)
+        return 0
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A new folder for the files of one run.  Raises OperatorError if there cannot be one."""
+    with temporary_files():
+        folder = tempfile.TemporaryDirectory(prefix="swpt-accounts-", ignore_cleanup_errors=True)
+    with folder as path:
+        yield Path(path)
 
 
 def _supervise(path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from swpt_accounts.roles.supervision import STOP_TIMEOUT_SECONDS, configuration
 from swpt_accounts.runtime.settings import load
-from tests.commands import SERVER, TOP, Command, get, running
+from tests.commands import SERVER, TOP, Command, get, running, said
 from tests.services.ports import free_port
 
 PROGRAMS = ("worker_1", "worker_2", "chores_1", "web_1")
@@ -55,6 +55,19 @@ def wait_until_gone(pids: list[int]) -> None:
         time.sleep(0.05)
 
 
+def descendants_in(folder: str) -> list[int]:
+    """The processes that were started with this folder for temporary files."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            environ = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
+        except OSError:
+            continue
+        if f"TMPDIR={folder}".encode() in environ.split(b"\0"):
+            found.append(int(entry.name))
+    return found
+
+
 def test_all_starts_everything_again_and_stops_everything(environ):
     """What is killed comes back by itself; SIGTERM ends every process, with exit code 0."""
     with running((*SERVER, "all"), environ) as server:
@@ -91,6 +104,35 @@ def test_nobody_is_left_behind_when_the_supervisor_is_killed(environ):
         server.wait_for("Serving HTTP")
         server.process.kill()
         wait_until_gone(pids)
+
+
+@pytest.mark.parametrize("program", ["worker_1", "web_1"])
+def test_nobody_is_left_behind_who_has_just_been_forked(environ, program):
+    """The same for a program that has not even begun when the supervisor is killed."""
+    with running((*SERVER, "all"), environ) as server:
+        process_of(server, program)
+        server.process.kill()
+        pids = descendants_in(environ["TMPDIR"])
+        try:
+            wait_until_gone(pids)
+        finally:
+            for pid in filter(is_alive, pids):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("command", [("all",), ("demo", "--transfers", "1")])
+def test_a_machine_without_room_for_temporary_files_is_told_in_one_line(environ, command):
+    """No folder there may be written to: the command ends at once and says what to set."""
+    if os.geteuid() != 0 or said(("unshare", "--mount", "true"), {})[0]:
+        pytest.skip("Mounting needs the rights of root.")
+    # Only this command, in a name space of its own, sees them locked.
+    lock = "for one in /tmp /var/tmp; do mount -t tmpfs -o ro none $one; done; cd /var/tmp"
+    words = ("unshare", "--mount", "sh", "-c", f'{lock}; exec "$@"', "-", *SERVER, *command)
+    code, lines = said(words, environ | {"TMPDIR": "/tmp", "PYTHONPATH": str(TOP)})
+    lines = [line for line in lines if " INFO " not in line]
+    assert code == 1
+    assert len(lines) == 1
+    assert "TMPDIR" in lines[0]
 
 
 def test_the_log_may_be_a_socket(environ):
