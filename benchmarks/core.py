@@ -23,7 +23,6 @@ from swpt_accounts.rules.currency import Currency
 from swpt_accounts.rules.deciding import Ledger
 from swpt_accounts.rules.facts import Facts
 from swpt_accounts.rules.policy import Policy
-from swpt_accounts.rules.root_config import settings_of
 from swpt_accounts.storage.outbox.rows import pack_bodies
 from swpt_accounts.wire.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
 from swpt_accounts.wire.moments import T_FAR, render_timestamp
@@ -95,7 +94,7 @@ def _per_second(seconds: float, step: Callable[[], object]) -> float:
 def _decider(interest_rate: float) -> Callable[[], object]:
     """A step that decides a batch: finalizations of transfers that wait, and as many new ones."""
     accounts = dict(_opened(interest_rate).accounts)
-    first = Ledger(Facts(now=_NOW, policy=Policy(), accounts=dict(accounts)), settings_of)
+    first = Ledger(Facts(now=_NOW, policy=Policy(), accounts=dict(accounts)))
     prepares, _, _ = _traffic()
     for prepare in prepares:
         first.apply(prepare)
@@ -107,7 +106,7 @@ def _decider(interest_rate: float) -> Callable[[], object]:
 
     def decide() -> object:
         facts = Facts(now=_NOW + 1, policy=Policy(), accounts=dict(locked), prepared=dict(prepared))
-        ledger = Ledger(facts, settings_of)
+        ledger = Ledger(facts)
         for one in messages:
             ledger.apply(one)
         assert len(ledger.entries) == _TRANSFERS
@@ -118,9 +117,7 @@ def _decider(interest_rate: float) -> Callable[[], object]:
 
 def _opened(interest_rate: float) -> Ledger:
     """A currency with accounts that have money."""
-    ledger = Ledger(
-        Facts(now=_NOW - 86_400_000_000, policy=Policy(), currencies={_DEBTOR: Currency()}), settings_of
-    )
+    ledger = Ledger(Facts(now=_NOW - 86_400_000_000, policy=Policy(), currencies={_DEBTOR: Currency()}))
     for creditor_id in (0, *_ids()):
         ledger.apply(ConfigureAccount(_DEBTOR, creditor_id, 0.0, 0, "", _NOW - 86_400_000_000, 1))
     for key, account in list(ledger.accounts.items()):
@@ -145,7 +142,7 @@ def _traffic() -> tuple[list[PrepareTransfer], list[FinalizeTransfer], list[Even
         for number, (sender, recipient) in enumerate(zip(ids[::2], ids[1::2], strict=True))
     ]
     facts = Facts(now=_NOW, policy=Policy(), accounts=dict(_opened(0.0).accounts))
-    ledger = Ledger(facts, settings_of)
+    ledger = Ledger(facts)
     for prepare in prepares:
         ledger.apply(prepare)
     finalizes = [_finalize(event) for event in ledger.events if isinstance(event, PreparedTransfer)]

@@ -18,7 +18,6 @@ from .broker.batch import Delivered
 from .broker.delivery import Delivery
 from .rules.book import Alarm
 from .rules.deciding import Ledger
-from .rules.root_config import settings_of
 from .storage.outbox.rows import Stored
 from .transactions.bench import Bench
 from .transactions.dead_letters import DeadLetter, store_dead_letters
@@ -110,7 +109,7 @@ def _apply(cursor: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
         else:
             messages.append(message)
     facts = gather(cursor, messages, bench.policy, bench.infos, bench.memory, bench.clock)
-    ledger = Ledger(facts, settings_of)
+    ledger = Ledger(facts)
     for message in messages:
         ledger.apply(message)
     dead_letters += _refused_credits(ledger, items)

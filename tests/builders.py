@@ -241,7 +241,7 @@ def batch(
         currencies={DEBTOR: currency(root_config or "")} if knows_root else {},
         credits=known_credits or {},
     )
-    return Ledger(facts, parse_root_config)
+    return Ledger(facts)
 
 
 def applied(ledger: Ledger, *messages: Message) -> Ledger:

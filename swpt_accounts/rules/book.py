@@ -4,8 +4,6 @@ Pure: what the rules ask for comes in as `Facts`; what they change and emit is c
 (spec: accounting.md sections 8, 9.3, 10 and 11).
 """
 
-from collections.abc import Callable
-
 import msgspec
 
 from swpt_accounts.events import Event
@@ -14,7 +12,7 @@ from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 from . import accounts, announcements
 from .accounts import Account, replace
 from .balances import INTEREST_BOUND
-from .currency import Currency, CurrencySettings
+from .currency import Currency
 from .facts import (
     AccountKey,
     Credit,
@@ -44,13 +42,9 @@ class Alarm(msgspec.Struct, frozen=True, gc=False):
 
 
 class Book:
-    """The state of a batch; afterwards its results are read off the attributes.
+    """The state of a batch; afterwards its results are read off the attributes."""
 
-    `parse_root_config` turns a `config_data` of a root account into settings, or None if it is
-    not valid.
-    """
-
-    def __init__(self, facts: Facts, parse_root_config: Callable[[str], CurrencySettings | None]) -> None:
+    def __init__(self, facts: Facts) -> None:
         self.now = facts.now
         self.policy = facts.policy
         self.accounts = facts.accounts
@@ -61,7 +55,6 @@ class Book:
         self.reachable = facts.reachable
         self.currencies = facts.currencies
         self.credits = facts.credits
-        self._parse_root_config = parse_root_config
 
         self.events: list[Event] = []
         self.entries: list[Entry] = []

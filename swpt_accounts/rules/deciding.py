@@ -18,6 +18,7 @@ from .accounts import Account
 from .book import Book
 from .currency import Currency
 from .facts import Credit, Payment, RefusedCredit, RequestKey, request_key
+from .root_config import settings_of
 from .transfers import PreparedTransfer, Rejection
 
 
@@ -45,7 +46,7 @@ class Ledger(Book):
         key = message.debtor_id, message.creditor_id
         account = self.accounts.get(key)
         is_root = message.creditor_id == numbers.ROOT_CREDITOR_ID
-        settings = self._parse_root_config(message.config_data) if is_root else None
+        settings = settings_of(message.config_data) if is_root else None
         is_valid = settings is not None if is_root else message.config_data == ""
         rule = accounts.judge_configuration(account, message, is_valid, self.policy, self.now)
         if rule in ("C1", "C2"):

@@ -124,4 +124,4 @@ def parse_root_config(text: str) -> CurrencySettings | None:
 
 
 settings_of = lru_cache(maxsize=4096)(parse_root_config)
-"""`schemas.parse_root_config`, remembered: a root configuration is parsed once, not once a batch."""
+"""`parse_root_config`, remembered: a root configuration is parsed once, not once a batch."""

@@ -12,7 +12,6 @@ from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.deciding import Ledger
 from swpt_accounts.rules.facts import AccountKey, CreditKey, Entry, Facts
 from swpt_accounts.rules.policy import Periods
-from swpt_accounts.rules.root_config import parse_root_config
 from swpt_accounts.rules.upkeep import announce_pending, remind, tend
 from swpt_accounts.wire.messages import Message, PendingBalanceChange
 from swpt_accounts.wire.moments import Moment
@@ -60,7 +59,7 @@ class LivingShard(Shard):
 
     def run(self, batch: Sequence[Message], now: Moment, foreign: set[AccountKey]) -> list[out.Event]:
         """Process a batch of messages."""
-        ledger = Ledger(self._gather(batch, now, foreign), parse_root_config)
+        ledger = Ledger(self._gather(batch, now, foreign))
         for message in batch:
             ledger.apply(message)
         return self._keep(ledger, dust=0)
@@ -105,7 +104,7 @@ class LivingShard(Shard):
             currencies=dict(self.currencies),
             incoming=self._awaited(now),
         )
-        return Book(facts, parse_root_config)
+        return Book(facts)
 
     def _awaited(self, now: Moment) -> set[AccountKey]:
         return {(p.debtor_id, p.recipient_creditor_id) for p in self.prepared.values() if p.deadline >= now}

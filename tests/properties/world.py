@@ -18,7 +18,6 @@ from swpt_accounts.rules.currency import Currency
 from swpt_accounts.rules.deciding import Ledger
 from swpt_accounts.rules.facts import AccountKey, Credit, CreditKey, Entry, Facts, TransferKey
 from swpt_accounts.rules.policy import Policy
-from swpt_accounts.rules.root_config import parse_root_config
 from swpt_accounts.rules.transfers import PreparedTransfer, parse_recipient
 from swpt_accounts.wire import messages
 from swpt_accounts.wire.messages import FinalizeTransfer, Message, PendingBalanceChange, PrepareTransfer
@@ -56,7 +55,7 @@ class Shard:
 
     def run(self, batch: Sequence[Message], now: Moment, foreign: set[AccountKey]) -> list[out.Event]:
         """Process a batch, and compare everything with the model that takes it in single steps."""
-        ledger = Ledger(self._gather(batch, now, foreign), parse_root_config)
+        ledger = Ledger(self._gather(batch, now, foreign))
         for message in batch:
             ledger.apply(message)
         expected = [event for message in batch for event in self.model.step(message, now, foreign)]
@@ -85,7 +84,7 @@ class Shard:
             currencies=currencies,
             incoming=awaited,
         )
-        ledger = Ledger(facts, parse_root_config)
+        ledger = Ledger(facts)
         step(ledger, key)
         self.payments += ledger.entries
         return self._settle(ledger, expected, exact_numbers=True)

@@ -10,7 +10,6 @@ from swpt_accounts.rules.accounts import Account
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.facts import Facts
 from swpt_accounts.rules.interventions import set_back_configuration
-from swpt_accounts.rules.root_config import settings_of
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.transactions.account_locks import lock_accounts
 from swpt_accounts.transactions.bench import Bench
@@ -38,7 +37,7 @@ def set_back_config(
         before = found[key]
         currencies = load_currencies(cursor, [debtor_id])
         facts = Facts(now=bench.clock(), policy=bench.policy, accounts=found, currencies=currencies)
-        book = Book(facts, settings_of)
+        book = Book(facts)
         if not set_back_configuration(book, key, ts, seqnum):
             raise OperatorError(
                 f"the last configuration of {debtor_id}/{creditor_id} is {_told(before)}: the order key can"

@@ -11,7 +11,6 @@ import msgspec
 from swpt_accounts.operators.inspection.dead_letters import DeadLetter, read_message
 from swpt_accounts.rules.book import Alarm
 from swpt_accounts.rules.deciding import Ledger
-from swpt_accounts.rules.root_config import settings_of
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.transactions.bench import Bench
 from swpt_accounts.transactions.gathering import gather
@@ -84,7 +83,7 @@ def _decide(cursor: Any, credit: PendingBalanceChange, bench: Bench) -> Ledger:
     """The ledger with the credit, which has no age any more."""
     policy = msgspec.structs.replace(bench.policy, credit_safe_age=_NO_AGE)
     facts = gather(cursor, [credit], policy, bench.infos, bench.memory, bench.clock)
-    ledger = Ledger(facts, settings_of)
+    ledger = Ledger(facts)
     ledger.apply(credit)
     if ledger.ignored:
         raise OperatorError("the credit is applied already: `credits discard` closes the dead letter")

@@ -13,7 +13,6 @@ import msgspec
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.facts import AccountKey, Facts
 from swpt_accounts.rules.interventions import restore
-from swpt_accounts.rules.root_config import settings_of
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.transactions.account_locks import lock_accounts
 from swpt_accounts.transactions.bench import Bench
@@ -130,7 +129,7 @@ def _apply(cursor: Any, keys: list[AccountKey], restored_at: Moment, bench: Benc
     accounts = lock_accounts(cursor, keys, bench.infos)
     currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts})
     facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
-    book = Book(facts, settings_of)
+    book = Book(facts)
     announced = sum(restore(book, key, restored_at) for key in list(accounts))
     store(cursor, book, bench.infos, bench.publisher_key)
     return announced

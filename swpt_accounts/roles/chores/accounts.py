@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 from swpt_accounts.rules.accounts import Account
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.facts import AccountKey, Facts
-from swpt_accounts.rules.root_config import settings_of
 from swpt_accounts.rules.upkeep import tend
 from swpt_accounts.storage.arrays import arrays
 from swpt_accounts.storage.outbox.rows import Stored
@@ -87,7 +86,7 @@ def _try_out(
         # A book for each, because what is tried out for one account must not be seen by the next ones.
         currency = {key[0]: currencies[key[0]]} if key[0] in currencies else {}
         facts = Facts(now=now, policy=bench.policy, accounts={key: account}, currencies=currency)
-        book = Book(facts, settings_of)
+        book = Book(facts)
         if attempt(partial(tend, book, key, tools.periods), key, _TENDED, otherwise=False):
             wanted[key] = {key}
             if book.entries:  # The other party of all payments.
@@ -113,4 +112,4 @@ def _gather(cursor: Any, touched: set[AccountKey], tools: Tools) -> Book:
         sql.FIND_INCOMING.run(cursor, [*arrays(("debtor_id", "creditor_id"), keys), now])
         incoming = set(cursor.fetchall())
     facts = Facts(now=now, policy=bench.policy, accounts=accounts, currencies=currencies, incoming=incoming)
-    return Book(facts, settings_of)
+    return Book(facts)

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.currency import CurrencySettings
 from swpt_accounts.rules.facts import AccountKey, Facts
-from swpt_accounts.rules.root_config import settings_of
 from swpt_accounts.rules.upkeep import apply_settings
 from swpt_accounts.storage.faults import Fault, fault_of
 from swpt_accounts.storage.outbox.rows import Stored
@@ -226,7 +225,7 @@ def _apply(cursor: Any, keys: list[AccountKey], tools: Tools) -> Stored | None:
     accounts = lock_accounts(cursor, keys, bench.infos)
     currencies = load_currencies(cursor, [keys[0][0]])
     facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
-    book = Book(facts, settings_of)
+    book = Book(facts)
     for key in keys:
         attempt(
             partial(apply_settings, book, key),

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.facts import Facts, TransferKey
-from swpt_accounts.rules.root_config import settings_of
 from swpt_accounts.rules.transfers import PreparedTransfer
 from swpt_accounts.rules.upkeep import remind
 from swpt_accounts.storage.arrays import arrays
@@ -60,4 +59,4 @@ def _gather(cursor: Any, keys: list[TransferKey], tools: Tools) -> Book:
     sql.LOAD_TRANSFERS.run(cursor, arrays(_KEY, keys))
     prepared = {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
     facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, prepared=prepared)
-    return Book(facts, settings_of)
+    return Book(facts)

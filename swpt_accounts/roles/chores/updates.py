@@ -4,7 +4,6 @@ from typing import Final
 
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.facts import AccountKey, Facts
-from swpt_accounts.rules.root_config import settings_of
 from swpt_accounts.rules.upkeep import announce_pending, due_later
 from swpt_accounts.storage.arrays import arrays
 from swpt_accounts.transactions.account_locks import lock_accounts
@@ -54,7 +53,7 @@ def announce_updates(tools: Tools) -> int:
         roots = {debtor_id for debtor_id, creditor_id in accounts if creditor_id == ROOT_CREDITOR_ID}
         currencies = load_currencies(cursor, roots)
         facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
-        book = Book(facts, settings_of)
+        book = Book(facts)
         put_off = [(*key, due_at) for key in keys if (due_at := _announce(book, key)) is not None]
         stored = store(cursor, book, bench.infos, bench.publisher_key)
         done = sorted(set(keys) - {row[:2] for row in put_off})
