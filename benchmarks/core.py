@@ -19,8 +19,9 @@ from swpt_accounts.broker.amqp.frames import FrameReader
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.events import Envelope, Event, PreparedTransfer, envelop
 from swpt_accounts.roles.admission import make_admission
+from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.currency import Currency
-from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.deciding import decide
 from swpt_accounts.rules.facts import Facts
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.storage.outbox.rows import pack_bodies
@@ -94,38 +95,38 @@ def _per_second(seconds: float, step: Callable[[], object]) -> float:
 def _decider(interest_rate: float) -> Callable[[], object]:
     """A step that decides a batch: finalizations of transfers that wait, and as many new ones."""
     accounts = dict(_opened(interest_rate).accounts)
-    first = Ledger(Facts(now=_NOW, policy=Policy(), accounts=dict(accounts)))
+    first = Book(Facts(now=_NOW, policy=Policy(), accounts=dict(accounts)))
     prepares, _, _ = _traffic()
     for prepare in prepares:
-        first.apply(prepare)
+        decide(first, prepare)
     finalizes = [_finalize(event) for event in first.events if isinstance(event, PreparedTransfer)]
     locked, prepared = first.accounts, first.prepared
     again = [msgspec.structs.replace(one, coordinator_request_id=-1 - n) for n, one in enumerate(prepares)]
 
     messages: list[Message] = [*finalizes, *again]
 
-    def decide() -> object:
+    def step() -> object:
         facts = Facts(now=_NOW + 1, policy=Policy(), accounts=dict(locked), prepared=dict(prepared))
-        ledger = Ledger(facts)
+        book = Book(facts)
         for one in messages:
-            ledger.apply(one)
-        assert len(ledger.entries) == _TRANSFERS
-        return ledger
+            decide(book, one)
+        assert len(book.entries) == _TRANSFERS
+        return book
 
-    return decide
+    return step
 
 
-def _opened(interest_rate: float) -> Ledger:
+def _opened(interest_rate: float) -> Book:
     """A currency with accounts that have money."""
-    ledger = Ledger(Facts(now=_NOW - 86_400_000_000, policy=Policy(), currencies={_DEBTOR: Currency()}))
+    book = Book(Facts(now=_NOW - 86_400_000_000, policy=Policy(), currencies={_DEBTOR: Currency()}))
     for creditor_id in (0, *_ids()):
-        ledger.apply(ConfigureAccount(_DEBTOR, creditor_id, 0.0, 0, "", _NOW - 86_400_000_000, 1))
-    for key, account in list(ledger.accounts.items()):
+        decide(book, ConfigureAccount(_DEBTOR, creditor_id, 0.0, 0, "", _NOW - 86_400_000_000, 1))
+    for key, account in list(book.accounts.items()):
         if key[1]:
-            ledger.accounts[key] = msgspec.structs.replace(
+            book.accounts[key] = msgspec.structs.replace(
                 account, principal=1_000_000, interest_rate=interest_rate, last_change_ts=_NOW - 1_000_000
             )
-    return ledger
+    return book
 
 
 def _ids() -> list[int]:
@@ -142,13 +143,13 @@ def _traffic() -> tuple[list[PrepareTransfer], list[FinalizeTransfer], list[Even
         for number, (sender, recipient) in enumerate(zip(ids[::2], ids[1::2], strict=True))
     ]
     facts = Facts(now=_NOW, policy=Policy(), accounts=dict(_opened(0.0).accounts))
-    ledger = Ledger(facts)
+    book = Book(facts)
     for prepare in prepares:
-        ledger.apply(prepare)
-    finalizes = [_finalize(event) for event in ledger.events if isinstance(event, PreparedTransfer)]
+        decide(book, prepare)
+    finalizes = [_finalize(event) for event in book.events if isinstance(event, PreparedTransfer)]
     for finalize in finalizes:
-        ledger.apply(finalize)
-    return prepares, finalizes, ledger.events
+        decide(book, finalize)
+    return prepares, finalizes, book.events
 
 
 def _finalize(event: PreparedTransfer) -> FinalizeTransfer:

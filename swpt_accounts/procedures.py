@@ -16,8 +16,8 @@ from swpt_accounts.transactions import statements as sql
 
 from .broker.batch import Delivered
 from .broker.delivery import Delivery
-from .rules.book import Alarm
-from .rules.deciding import Ledger
+from .rules.book import Alarm, Book
+from .rules.deciding import decide
 from .storage.outbox.rows import Stored
 from .transactions.bench import Bench
 from .transactions.dead_letters import DeadLetter, store_dead_letters
@@ -109,32 +109,32 @@ def _apply(cursor: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
         else:
             messages.append(message)
     facts = gather(cursor, messages, bench.policy, bench.infos, bench.memory, bench.clock)
-    ledger = Ledger(facts)
+    book = Book(facts)
     for message in messages:
-        ledger.apply(message)
-    dead_letters += _refused_credits(ledger, items)
+        decide(book, message)
+    dead_letters += _refused_credits(book, items)
     consumed = Counter(type(message).__name__ for message in messages)
-    stored = store(cursor, ledger, bench.infos, bench.publisher_key)
-    rejections = Counter(store_refusals(cursor, ledger.events, ledger.now))
-    is_room = store_dead_letters(cursor, dead_letters, bench.queue, bench.dead_letter_max_open, ledger.now)
+    stored = store(cursor, book, bench.infos, bench.publisher_key)
+    rejections = Counter(store_refusals(cursor, book.events, book.now))
+    is_room = store_dead_letters(cursor, dead_letters, bench.queue, bench.dead_letter_max_open, book.now)
     if not is_room:
-        ledger.alarms.append(_NO_ROOM)
+        book.alarms.append(_NO_ROOM)
     return Applied(
         stored=stored,
         consumed=consumed,
-        ignored=Counter(ledger.ignored),
+        ignored=Counter(book.ignored),
         rejections=rejections,
         dead_letters=dead_letters,
-        alarms=[*ledger.alarms, *ledger.interest_alarms()],
-        overflows=ledger.overflows,
-        future_configs=_future_configs(messages, ledger.now) if consumed[ConfigureAccount.__name__] else 0,
+        alarms=[*book.alarms, *book.interest_alarms()],
+        overflows=book.overflows,
+        future_configs=_future_configs(messages, book.now) if consumed[ConfigureAccount.__name__] else 0,
     )
 
 
-def _refused_credits(ledger: Ledger, items: Sequence[Delivered]) -> list[DeadLetter]:
-    if not ledger.refused_credits:
+def _refused_credits(book: Book, items: Sequence[Delivered]) -> list[DeadLetter]:
+    if not book.refused_credits:
         return []
-    reasons = {id(refused.message): refused.reason for refused in ledger.refused_credits}
+    reasons = {id(refused.message): refused.reason for refused in book.refused_credits}
     return [
         DeadLetter(delivery, reasons[id(message)], "see the registry of applied credits")
         for delivery, message in items

@@ -9,7 +9,7 @@ from swpt_accounts.events import Event
 from swpt_accounts.rules.accounts import Account, new_account, replace
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.currency import Currency
-from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.deciding import decide
 from swpt_accounts.rules.facts import Credit, CreditKey, Facts
 from swpt_accounts.rules.policy import Periods, Policy
 from swpt_accounts.rules.root_config import parse_root_config
@@ -226,8 +226,8 @@ def batch(
     root_config: str | None = None,
     known_credits: dict[CreditKey, Credit] | None = None,
     policy: Policy = POLICY,
-) -> Ledger:
-    """A ledger that knows these accounts of `DEBTOR`.
+) -> Book:
+    """A book that knows these accounts of `DEBTOR`.
 
     The currency has settings if there is a root account among them, or `root_config` is given.
     """
@@ -241,19 +241,19 @@ def batch(
         currencies={DEBTOR: currency(root_config or "")} if knows_root else {},
         credits=known_credits or {},
     )
-    return Ledger(facts)
+    return Book(facts)
 
 
-def applied(ledger: Ledger, *messages: Message) -> Ledger:
-    """The same ledger, after it has decided these messages."""
+def applied(book: Book, *messages: Message) -> Book:
+    """The same book, after these messages were decided."""
     for message in messages:
-        ledger.apply(message)
-    return ledger
+        decide(book, message)
+    return book
 
 
-def told(ledger: Book, kind: type[E]) -> list[E]:
+def told(book: Book, kind: type[E]) -> list[E]:
     """The events of one kind, in the order of their emission."""
-    return [event for event in ledger.events if isinstance(event, kind)]
+    return [event for event in book.events if isinstance(event, kind)]
 
 
 def only(things: Sequence[T]) -> T:
@@ -262,14 +262,14 @@ def only(things: Sequence[T]) -> T:
     return things[0]
 
 
-def kinds(ledger: Book) -> list[str]:
+def kinds(book: Book) -> list[str]:
     """The names of all events, in the order of their emission."""
-    return [type(event).__name__ for event in ledger.events]
+    return [type(event).__name__ for event in book.events]
 
 
-def owner(ledger: Book, creditor_id: int) -> Account:
+def owner(book: Book, creditor_id: int) -> Account:
     """The account as the batch leaves it."""
-    return ledger.accounts[DEBTOR, creditor_id]
+    return book.accounts[DEBTOR, creditor_id]
 
 
 def text(moment: Moment) -> str:

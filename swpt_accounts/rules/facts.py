@@ -1,4 +1,4 @@
-"""What a batch knows and what it leaves behind: the values around a ledger."""
+"""What a batch knows and what it leaves behind: the values around a book."""
 
 from typing import TypeAlias
 

@@ -9,7 +9,7 @@ import msgspec
 from swpt_accounts import events as out
 from swpt_accounts.rules.accounts import Account, balance_at
 from swpt_accounts.rules.book import Book
-from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.deciding import decide
 from swpt_accounts.rules.facts import AccountKey, CreditKey, Entry, Facts
 from swpt_accounts.rules.policy import Periods
 from swpt_accounts.rules.upkeep import announce_pending, remind, tend
@@ -59,10 +59,10 @@ class LivingShard(Shard):
 
     def run(self, batch: Sequence[Message], now: Moment, foreign: set[AccountKey]) -> list[out.Event]:
         """Process a batch of messages."""
-        ledger = Ledger(self._gather(batch, now, foreign))
+        book = Book(self._gather(batch, now, foreign))
         for message in batch:
-            ledger.apply(message)
-        return self._keep(ledger, dust=0)
+            decide(book, message)
+        return self._keep(book, dust=0)
 
     def tend(self, now: Moment, periods: Periods, most: int) -> list[out.Event]:
         """A step of the chore: the accounts in their order, `most` of them in one transaction."""

@@ -1,7 +1,7 @@
 """Two shards in memory, their clients, and a network that repeats, reorders and delays.
 
 A `Shard` does with dictionaries what the procedures do with tables: it gathers the facts of a
-batch, lets the ledger decide, and stores the results.  Beside it runs the naive model, one
+batch, decides it in a book, and stores the results.  Beside it runs the naive model, one
 message at a time, and after every batch both have to be in the same state.
 """
 
@@ -14,8 +14,9 @@ import msgspec
 from swpt_accounts import events as out
 from swpt_accounts.rules import policy, upkeep
 from swpt_accounts.rules.accounts import Account, replace
+from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.currency import Currency
-from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.deciding import decide
 from swpt_accounts.rules.facts import AccountKey, Credit, CreditKey, Entry, Facts, TransferKey
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.rules.transfers import PreparedTransfer, parse_recipient
@@ -55,17 +56,17 @@ class Shard:
 
     def run(self, batch: Sequence[Message], now: Moment, foreign: set[AccountKey]) -> list[out.Event]:
         """Process a batch, and compare everything with the model that takes it in single steps."""
-        ledger = Ledger(self._gather(batch, now, foreign))
+        book = Book(self._gather(batch, now, foreign))
         for message in batch:
-            ledger.apply(message)
+            decide(book, message)
         expected = [event for message in batch for event in self.model.step(message, now, foreign)]
-        return self._settle(ledger, expected, exact_numbers=len(batch) == 1)
+        return self._settle(book, expected, exact_numbers=len(batch) == 1)
 
     def work(
         self,
         key: AccountKey,
         now: Moment,
-        step: Callable[[Ledger, AccountKey], object],
+        step: Callable[[Book, AccountKey], object],
         expected: list[Row],
         settings: Currency | None = None,
     ) -> list[out.Event]:
@@ -84,10 +85,10 @@ class Shard:
             currencies=currencies,
             incoming=awaited,
         )
-        ledger = Ledger(facts)
-        step(ledger, key)
-        self.payments += ledger.entries
-        return self._settle(ledger, expected, exact_numbers=True)
+        book = Book(facts)
+        step(book, key)
+        self.payments += book.entries
+        return self._settle(book, expected, exact_numbers=True)
 
     def _gather(self, batch: Sequence[Message], now: Moment, foreign: set[AccountKey]) -> Facts:
         touched = {(m.debtor_id, m.creditor_id) for m in batch}
@@ -112,25 +113,25 @@ class Shard:
             credits=dict(self.credits),
         )
 
-    def _settle(self, ledger: Ledger, expected: list[Row], *, exact_numbers: bool) -> list[out.Event]:
-        for old, new in ledger.changed_accounts():
+    def _settle(self, book: Book, expected: list[Row], *, exact_numbers: bool) -> list[out.Event]:
+        for old, new in book.changed_accounts():
             assert new.last_change_ts >= old.last_change_ts, "V8"
             assert new.last_interest_rate_change_ts >= old.last_interest_rate_change_ts, "V8"
             assert new.last_transfer_id >= old.last_transfer_id
             self.accounts[new.debtor_id, new.creditor_id] = new
-        for account in ledger.created_accounts():
+        for account in book.created_accounts():
             assert self.realm.owns(account.debtor_id, account.creditor_id)
             self.accounts[account.debtor_id, account.creditor_id] = account
             if account.is_root:
                 self.currencies.setdefault(account.debtor_id, Currency())
-        for key in ledger.removed_transfers:
+        for key in book.removed_transfers:
             del self.prepared[key]
-        self.prepared |= ledger.new_transfers
-        self.credits |= ledger.new_credits
-        self.currencies |= {debtor: currency(data) for debtor, data in ledger.root_configurations.items()}
-        self.refused += [refused.reason for refused in ledger.refused_credits]
-        self._compare(ledger.events, expected, exact_numbers)
-        return ledger.events
+        self.prepared |= book.new_transfers
+        self.credits |= book.new_credits
+        self.currencies |= {debtor: currency(data) for debtor, data in book.root_configurations.items()}
+        self.refused += [refused.reason for refused in book.refused_credits]
+        self._compare(book.events, expected, exact_numbers)
+        return book.events
 
     def _compare(self, events: list[out.Event], expected: list[Row], exact_numbers: bool) -> None:
         mine = [msgspec.to_builtins(event) for event in events]
@@ -340,12 +341,12 @@ PERIODS: Final = policy.Periods(
 )
 
 
-def _capitalize(ledger: Ledger, key: AccountKey) -> bool:
-    return upkeep.capitalize(ledger, key, PERIODS)
+def _capitalize(book: Book, key: AccountKey) -> bool:
+    return upkeep.capitalize(book, key, PERIODS)
 
 
-def _delete(ledger: Ledger, key: AccountKey) -> bool:
-    return upkeep.delete(ledger, key, PERIODS)
+def _delete(book: Book, key: AccountKey) -> bool:
+    return upkeep.delete(book, key, PERIODS)
 
 
 class World:

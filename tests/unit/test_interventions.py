@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from swpt_accounts.events import AccountUpdate
+from swpt_accounts.rules.deciding import decide
 from swpt_accounts.rules.interventions import least_transfer_id, raised, restore, set_back_configuration
 from swpt_accounts.wire.moments import from_datetime
 from tests.builders import (
@@ -101,13 +102,13 @@ def test_an_account_that_is_frozen_by_the_future_thaws():
     """After the order key is set back, an ordinary configuration is applied again."""
     frozen = account(last_config_ts=NOW + 1000 * YEAR, last_config_seqnum=3, negligible_amount=2.0)
     book = batch(frozen)
-    book.apply(configuration(ALICE))
+    decide(book, configuration(ALICE))
     assert book.ignored == [("ConfigureAccount", "C1")]
     assert set_back_configuration(book, (DEBTOR, ALICE), NOW - HOUR, 0)
     update = only(told(book, AccountUpdate))
     assert (update.last_config_ts, update.last_config_seqnum) == (text(NOW - HOUR), 0)
     assert (update.last_change_seqnum, update.negligible_amount) == (2, 2.0)
-    book.apply(configuration(ALICE, negligible_amount=5.0))
+    decide(book, configuration(ALICE, negligible_amount=5.0))
     assert owner(book, ALICE).negligible_amount == 5.0
 
 

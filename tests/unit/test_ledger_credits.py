@@ -39,24 +39,24 @@ OLDEST = NOW - 90 * DAY
 
 def test_a_credit_is_applied_and_registered():
     """The account gets the money, and the registry remembers it."""
-    ledger = applied(batch(account(BOB)), credit())
-    assert owner(ledger, BOB).principal == 100
-    assert ledger.new_credits == KNOWN
-    assert kinds(ledger) == ["AccountTransfer"]
+    book = applied(batch(account(BOB)), credit())
+    assert owner(book, BOB).principal == 100
+    assert book.new_credits == KNOWN
+    assert kinds(book) == ["AccountTransfer"]
 
 
 def test_a_known_credit_is_not_applied_again():
     """A duplicate does nothing (behaviour 60)."""
-    ledger = applied(batch(account(BOB), known_credits=dict(KNOWN)), credit())
-    assert (ledger.events, ledger.changed_accounts(), ledger.new_credits) == ([], [], {})
-    assert ledger.ignored == [("PendingBalanceChange", "B1")]
+    book = applied(batch(account(BOB), known_credits=dict(KNOWN)), credit())
+    assert (book.events, book.changed_accounts(), book.new_credits) == ([], [], {})
+    assert book.ignored == [("PendingBalanceChange", "B1")]
 
 
 def test_duplicates_of_one_batch_are_applied_once():
     """The second copy finds the first one in the registry (behaviour 60)."""
-    ledger = applied(batch(account(BOB)), credit(), credit(), credit())
-    assert owner(ledger, BOB).principal == 100
-    assert ledger.ignored == [("PendingBalanceChange", "B1")] * 2
+    book = applied(batch(account(BOB)), credit(), credit(), credit())
+    assert owner(book, BOB).principal == 100
+    assert book.ignored == [("PendingBalanceChange", "B1")] * 2
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_duplicates_of_one_batch_are_applied_once():
 def test_a_known_key_with_other_content_is_refused(creditor_id, fields):
     """The conflict becomes a dead letter, and nothing changes (behaviour 101)."""
     message = credit(creditor_id, **fields)
-    ledger = applied(batch(account(BOB), known_credits=dict(KNOWN)), message)
-    assert [(refused.message, refused.reason) for refused in ledger.refused_credits] == [
+    book = applied(batch(account(BOB), known_credits=dict(KNOWN)), message)
+    assert [(refused.message, refused.reason) for refused in book.refused_credits] == [
         (message, "credit_conflict")
     ]
-    assert (ledger.events, ledger.changed_accounts(), ledger.new_credits) == ([], [], {})
+    assert (book.events, book.changed_accounts(), book.new_credits) == ([], [], {})
 
 
 @pytest.mark.parametrize(
@@ -84,24 +84,24 @@ def test_a_known_key_with_other_content_is_refused(creditor_id, fields):
 )
 def test_words_do_not_make_a_conflict(fields):
     """Only account, amount and moment are compared with the registry."""
-    ledger = applied(batch(account(BOB), known_credits=dict(KNOWN)), credit(**fields))
-    assert ledger.ignored == [("PendingBalanceChange", "B1")]
+    book = applied(batch(account(BOB), known_credits=dict(KNOWN)), credit(**fields))
+    assert book.ignored == [("PendingBalanceChange", "B1")]
 
 
 @pytest.mark.parametrize(("committed_at", "refused"), [(OLDEST, False), (OLDEST - MICROSECOND, True)])
 def test_a_credit_that_is_too_old_is_refused(committed_at, refused):
     """Older than CREDIT_SAFE_AGE is a dead letter; exactly as old is applied (behaviour 101)."""
-    ledger = applied(batch(account(BOB)), credit(committed_at=committed_at))
-    assert [refusal.reason for refusal in ledger.refused_credits] == ["credit_too_old"] * refused
-    assert owner(ledger, BOB).principal == (0 if refused else 100)
+    book = applied(batch(account(BOB)), credit(committed_at=committed_at))
+    assert [refusal.reason for refusal in book.refused_credits] == ["credit_too_old"] * refused
+    assert owner(book, BOB).principal == (0 if refused else 100)
 
 
 def test_a_known_old_credit_is_still_a_duplicate():
     """B1 stands before B3."""
     known = {(DEBTOR, ALICE, 1): Credit(BOB, 100, OLDEST - DAY)}
-    ledger = applied(batch(account(BOB), known_credits=known), credit(committed_at=OLDEST - DAY))
-    assert ledger.ignored == [("PendingBalanceChange", "B1")]
-    assert ledger.refused_credits == []
+    book = applied(batch(account(BOB), known_credits=known), credit(committed_at=OLDEST - DAY))
+    assert book.ignored == [("PendingBalanceChange", "B1")]
+    assert book.refused_credits == []
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_a_known_old_credit_is_still_a_duplicate():
 )
 def test_another_key_is_another_credit(fields):
     """The originating account numbers its credits."""
-    ledger = applied(batch(account(BOB), known_credits=dict(KNOWN)), credit(**fields))
-    assert owner(ledger, BOB).principal == 100
+    book = applied(batch(account(BOB), known_credits=dict(KNOWN)), credit(**fields))
+    assert owner(book, BOB).principal == 100
 
 
 # -- what a credit tells -----------------------------------------------------------------------
@@ -119,8 +119,8 @@ def test_another_key_is_another_credit(fields):
 def test_a_credit_tells_who_paid_and_when():
     """Sender, note and the moment of the commit come from the message (behaviour 39)."""
     message = credit(committed_at=NOW - HOUR, transfer_note="n", transfer_note_format="f", change_id=9)
-    ledger = applied(batch(rich(5, BOB, last_transfer_number=3)), message)
-    assert only(told(ledger, AccountTransfer)) == AccountTransfer(
+    book = applied(batch(rich(5, BOB, last_transfer_number=3)), message)
+    assert only(told(book, AccountTransfer)) == AccountTransfer(
         debtor_id=DEBTOR,
         creditor_id=BOB,
         creation_date=day_of(NOW - DAY),
@@ -136,38 +136,38 @@ def test_a_credit_tells_who_paid_and_when():
         ts=text(NOW),
         previous_transfer_number=3,
     )
-    after = owner(ledger, BOB)
+    after = owner(book, BOB)
     assert (after.last_transfer_number, after.last_transfer_committed_at) == (4, NOW - HOUR)
     assert (after.last_change_seqnum, after.update_pending_since) == (2, NOW)
 
 
 def test_the_moment_of_the_last_transfer_may_go_back():
     """It belongs to the last message, not to the latest commit (behaviour 81)."""
-    ledger = applied(
+    book = applied(
         batch(account(BOB)),
         credit(change_id=1, committed_at=NOW),
         credit(change_id=2, committed_at=NOW - DAY),
     )
-    assert [event.committed_at for event in told(ledger, AccountTransfer)] == [text(NOW), text(NOW - DAY)]
-    assert owner(ledger, BOB).last_transfer_committed_at == NOW - DAY
+    assert [event.committed_at for event in told(book, AccountTransfer)] == [text(NOW), text(NOW - DAY)]
+    assert owner(book, BOB).last_transfer_committed_at == NOW - DAY
 
 
 def test_a_negative_credit_shows_the_account_as_sender():
     """A payment to the root account on another shard can be negative; so can any credit."""
-    ledger = applied(batch(rich(150, BOB)), credit(principal_delta=-100, other_creditor_id=ROOT))
-    event = only(told(ledger, AccountTransfer))
+    book = applied(batch(rich(150, BOB)), credit(principal_delta=-100, other_creditor_id=ROOT))
+    event = only(told(book, AccountTransfer))
     assert (event.sender, event.recipient) == (str(BOB), "0")
     assert (event.acquired_amount, event.principal) == (-100, 50)
-    entry = only(ledger.entries)
+    entry = only(book.entries)
     assert (entry.sender_creditor_id, entry.recipient_creditor_id, entry.amount) == (BOB, ROOT, 100)
     assert (entry.sender_principal, entry.recipient_principal) == (50, None)
 
 
 def test_the_root_account_is_not_told_about_its_credits():
     """It gets the money and a pending AccountUpdate, but no AccountTransfer (behaviour 33)."""
-    ledger = applied(batch(root(principal=-500)), credit(ROOT))
-    assert ledger.events == []
-    after = owner(ledger, ROOT)
+    book = applied(batch(root(principal=-500)), credit(ROOT))
+    assert book.events == []
+    after = owner(book, ROOT)
     assert (after.principal, after.last_transfer_number, after.last_change_seqnum) == (-400, 0, 2)
     assert after.update_pending_since == NOW
 
@@ -187,9 +187,9 @@ def test_the_root_account_is_not_told_about_its_credits():
 def test_negligible_credits_take_no_number(coordinator_type, negligible_amount, amount, is_told):
     """Suppression is exact, and never meets agents or outgoing amounts (behaviours 38, 90 and 105)."""
     before = account(BOB, negligible_amount=negligible_amount, last_transfer_number=7)
-    ledger = applied(batch(before), credit(coordinator_type=coordinator_type, principal_delta=amount))
-    assert len(told(ledger, AccountTransfer)) == is_told
-    after = owner(ledger, BOB)
+    book = applied(batch(before), credit(coordinator_type=coordinator_type, principal_delta=amount))
+    assert len(told(book, AccountTransfer)) == is_told
+    after = owner(book, BOB)
     assert after.last_transfer_number == 7 + is_told
     assert after.last_transfer_committed_at == (NOW if is_told else T0)
     assert (after.principal, after.last_change_seqnum, after.update_pending_since) == (amount, 2, NOW)
@@ -217,8 +217,8 @@ def test_a_late_credit_carries_due_interest(late, rate, previous_rate, rate_age,
         last_interest_rate_change_ts=NOW - rate_age,
         created_at=NOW - YEAR,
     )
-    ledger = applied(batch(before), credit(principal_delta=1000, committed_at=NOW - late))
-    after = owner(ledger, BOB)
+    book = applied(batch(before), credit(principal_delta=1000, committed_at=NOW - late))
+    after = owner(book, BOB)
     assert after.principal == 1000
     assert after.interest == pytest.approx(due, rel=1e-9)
 
@@ -226,8 +226,8 @@ def test_a_late_credit_carries_due_interest(late, rate, previous_rate, rate_age,
 def test_due_interest_comes_on_top_of_what_has_accumulated():
     """Interest is brought up to date first, with the old balance (S5, behaviour 44)."""
     before = rich(1000, BOB, interest_rate=10.0, last_change_ts=NOW - YEAR, created_at=NOW - YEAR)
-    ledger = applied(batch(before), credit(principal_delta=1000, committed_at=NOW - DAY))
-    assert owner(ledger, BOB).interest == pytest.approx(100.2609790999203267, rel=1e-9)
+    book = applied(batch(before), credit(principal_delta=1000, committed_at=NOW - DAY))
+    assert owner(book, BOB).interest == pytest.approx(100.2609790999203267, rel=1e-9)
 
 
 # -- creation and revival (section 8.1) --------------------------------------------------------
@@ -235,20 +235,20 @@ def test_due_interest_comes_on_top_of_what_has_accumulated():
 
 def test_a_credit_creates_an_unknown_account():
     """One update with number 1 shows the credited state and the settings (behaviours 8 and 43)."""
-    ledger = applied(batch(root_config='{"rate":5.0}'), credit(committed_at=NOW - DAY))
-    assert kinds(ledger) == ["AccountTransfer", "AccountUpdate"]
-    update = only(told(ledger, AccountUpdate))
+    book = applied(batch(root_config='{"rate":5.0}'), credit(committed_at=NOW - DAY))
+    assert kinds(book) == ["AccountTransfer", "AccountUpdate"]
+    update = only(told(book, AccountUpdate))
     assert (update.principal, update.last_change_seqnum, update.interest_rate) == (100, 1, 5.0)
     assert (update.interest, update.last_interest_rate_change_ts) == (0.0, text(NOW))
     assert (update.last_transfer_number, update.last_transfer_committed_at) == (1, text(NOW - DAY))
     assert (update.config_flags, update.negligible_amount, update.last_config_ts) == (0, 0.0, text(T0))
-    assert owner(ledger, BOB).update_pending_since == T0
+    assert owner(book, BOB).update_pending_since == T0
 
 
 def test_a_credit_creates_the_root_account():
     """It announces itself, without a rate and without AccountTransfer (behaviour 43)."""
-    ledger = applied(batch(), credit(ROOT))
-    update = only(ledger.events)
+    book = applied(batch(), credit(ROOT))
+    update = only(book.events)
     assert isinstance(update, AccountUpdate)
     assert (update.principal, update.last_change_seqnum, update.interest_rate) == (100, 1, 0.0)
     assert update.config_data == ""
@@ -257,45 +257,45 @@ def test_a_credit_creates_the_root_account():
 def test_a_credit_revives_a_deleted_account():
     """The mark goes, bit 0 stays, and the numbers go on (behaviour 53)."""
     before = deleted(BOB, last_change_seqnum=5, last_transfer_number=3, created_at=NOW - 30 * DAY)
-    ledger = applied(batch(before), credit())
-    assert kinds(ledger) == ["AccountTransfer", "AccountUpdate"]
-    update = only(told(ledger, AccountUpdate))
+    book = applied(batch(before), credit())
+    assert kinds(book) == ["AccountTransfer", "AccountUpdate"]
+    update = only(told(book, AccountUpdate))
     assert (update.principal, update.config_flags, update.last_change_seqnum) == (100, 1, 6)
     assert (update.last_transfer_number, update.creation_date) == (4, day_of(NOW - 30 * DAY))
-    after = owner(ledger, BOB)
+    after = owner(book, BOB)
     assert not after.is_deleted
     assert (after.update_pending_since, after.last_deletion_ts) == (T0, NOW - DAY)
 
 
 def test_a_negligible_credit_revives_as_well():
     """The update is sent even though the transfer is not told (behaviour 53)."""
-    ledger = applied(batch(deleted(BOB, negligible_amount=1e30)), credit())
-    assert kinds(ledger) == ["AccountUpdate"]
+    book = applied(batch(deleted(BOB, negligible_amount=1e30)), credit())
+    assert kinds(book) == ["AccountUpdate"]
 
 
 def test_a_revived_account_takes_the_rate_of_today_before_it_is_credited():
     """The time before the revival counts with the old rate (behaviours 44 and 53)."""
     before = deleted(BOB, interest_rate=10.0, last_interest_rate_change_ts=NOW - 80 * DAY)
-    ledger = applied(
+    book = applied(
         batch(before, root_config='{"rate":50}'), credit(principal_delta=1000, committed_at=NOW - DAY)
     )
-    update = only(told(ledger, AccountUpdate))
+    update = only(told(book, AccountUpdate))
     assert (update.interest_rate, update.last_interest_rate_change_ts) == (50.0, text(NOW))
     assert update.interest == pytest.approx(0.2609790999203267, rel=1e-9)
 
 
 def test_a_deleted_root_account_is_revived_with_its_settings():
     """Its configuration is shown as it was."""
-    ledger = applied(batch(deleted(ROOT), root_config='{"limit":5}'), credit(ROOT))
-    update = only(told(ledger, AccountUpdate))
+    book = applied(batch(deleted(ROOT), root_config='{"limit":5}'), credit(ROOT))
+    update = only(told(book, AccountUpdate))
     assert (update.config_data, update.config_flags, update.principal) == ('{"limit":5}', 1, 100)
 
 
 def test_only_the_first_credit_of_a_new_account_is_announced_at_once():
     """The second one of the batch is pending, with a number of its own (S7)."""
-    ledger = applied(batch(), credit(change_id=1), credit(change_id=2))
-    assert only(told(ledger, AccountUpdate)).principal == 100
-    after = owner(ledger, BOB)
+    book = applied(batch(), credit(change_id=1), credit(change_id=2))
+    assert only(told(book, AccountUpdate)).principal == 100
+    after = owner(book, BOB)
     assert (after.principal, after.update_pending_since) == (200, NOW)
     assert after.last_change_seqnum == 2
 
@@ -309,17 +309,17 @@ def test_only_the_first_credit_of_a_new_account_is_announced_at_once():
 )
 def test_a_principal_that_does_not_fit_raises_an_alarm(principal, delta, contained):
     """The principal is cut, the account is marked, and the alarm names it (behaviour 45)."""
-    ledger = applied(batch(rich(principal, BOB)), credit(principal_delta=delta))
-    after = owner(ledger, BOB)
+    book = applied(batch(rich(principal, BOB)), credit(principal_delta=delta))
+    after = owner(book, BOB)
     assert (after.principal, after.is_overflown) == (contained, True)
-    assert len(ledger.alarms) == 1
-    assert f"{DEBTOR}/{BOB}" in str(ledger.alarms[0])
-    event = only(told(ledger, AccountTransfer))
+    assert len(book.alarms) == 1
+    assert f"{DEBTOR}/{BOB}" in str(book.alarms[0])
+    event = only(told(book, AccountTransfer))
     assert (event.acquired_amount, event.principal) == (delta, contained)
 
 
 def test_a_principal_that_just_fits_raises_none():
     """MAX_INT64 itself is in range (behaviour 108)."""
-    ledger = applied(batch(rich(MAX_INT64 - 100, BOB)), credit())
-    assert owner(ledger, BOB).principal == MAX_INT64
-    assert ledger.alarms == []
+    book = applied(batch(rich(MAX_INT64 - 100, BOB)), credit())
+    assert owner(book, BOB).principal == MAX_INT64
+    assert book.alarms == []

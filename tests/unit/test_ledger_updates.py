@@ -67,23 +67,23 @@ def test_each_event_takes_its_numbers_and_is_announced_in_its_way(
 ):
     """Meaningful changes take one number, everything else none (behaviours 23, 24 and 96)."""
     owners = [account(BOB)] if before is None else [before, account(BOB)]
-    ledger = applied(batch(*owners, prepared=[TRANSFER] if before is SENDER else []), *messages)
-    after = owner(ledger, ALICE)
+    book = applied(batch(*owners, prepared=[TRANSFER] if before is SENDER else []), *messages)
+    after = owner(book, ALICE)
     assert after.last_change_seqnum == (before.last_change_seqnum if before else 0) + numbers
     assert after.update_pending_since == (NOW if update == PENDING else T0)
-    announced = [event for event in told(ledger, AccountUpdate) if event.creditor_id == ALICE]
+    announced = [event for event in told(book, AccountUpdate) if event.creditor_id == ALICE]
     assert len(announced) == (update == AT_ONCE)
 
 
 def test_a_change_after_an_announcement_takes_a_new_number():
     """What was announced is sealed, also within one batch (S7, behaviour 80)."""
-    ledger = applied(
+    book = applied(
         batch(SENDER, account(BOB), prepared=[TRANSFER]),
         configure(),
         finalize(TRANSFER, 100),
     )
-    update = only(told(ledger, AccountUpdate))
-    after = owner(ledger, ALICE)
+    update = only(told(book, AccountUpdate))
+    after = owner(book, ALICE)
     assert (update.last_change_seqnum, update.principal) == (2, 100)
     assert (after.last_change_seqnum, after.principal) == (3, 0)
     assert after.update_pending_since == NOW
@@ -91,28 +91,28 @@ def test_a_change_after_an_announcement_takes_a_new_number():
 
 def test_a_change_before_an_announcement_is_shown_by_it():
     """The update at once shows the transfer too, and nothing stays pending (S6)."""
-    ledger = applied(
+    book = applied(
         batch(SENDER, account(BOB), prepared=[TRANSFER]),
         finalize(TRANSFER, 100),
         configure(),
     )
-    update = only(told(ledger, AccountUpdate))
+    update = only(told(book, AccountUpdate))
     assert (update.principal, update.last_transfer_number) == (0, 1)
-    assert update.last_change_seqnum == owner(ledger, ALICE).last_change_seqnum
-    assert owner(ledger, ALICE).update_pending_since == T0
+    assert update.last_change_seqnum == owner(book, ALICE).last_change_seqnum
+    assert owner(book, ALICE).update_pending_since == T0
 
 
 def test_no_two_states_of_a_batch_share_a_number():
     """However configurations and credits alternate, equal triples mean equal contents (behaviour 80)."""
-    ledger = batch(account(BOB))
+    book = batch(account(BOB))
     for n in range(10):
-        applied(ledger, credit(change_id=n), configure(BOB, seqnum=n + 1, config_flags=2 * n))
-    updates = told(ledger, AccountUpdate)
+        applied(book, credit(change_id=n), configure(BOB, seqnum=n + 1, config_flags=2 * n))
+    updates = told(book, AccountUpdate)
     assert len(updates) == 10
     assert len({(update.last_change_ts, update.last_change_seqnum) for update in updates}) == 10
     numbers = [update.last_change_seqnum for update in updates]
     assert numbers == sorted(numbers)
-    assert owner(ledger, BOB).last_change_seqnum == numbers[-1]
+    assert owner(book, BOB).last_change_seqnum == numbers[-1]
 
 
 def test_an_update_shows_the_whole_state_of_its_account():
@@ -165,18 +165,18 @@ def test_an_update_shows_the_whole_state_of_its_account():
 
 def test_an_announcement_remembers_which_promises_it_showed():
     """The version of the server's settings is noted with the account (behaviour 111)."""
-    ledger = applied(batch(account(), policy=Policy(settings_version=9)), configure())
-    assert owner(ledger, ALICE).announced_settings == 9
+    book = applied(batch(account(), policy=Policy(settings_version=9)), configure())
+    assert owner(book, ALICE).announced_settings == 9
 
 
 def test_a_batch_names_what_has_to_be_stored():
     """Changed accounts come with their old state, created ones in key order."""
     transfer = prepared(recipient_creditor_id=ROOT)
     before = with_locks(rich(100), transfer)
-    ledger = batch(before, account(BOB), prepared=[transfer])
-    applied(ledger, finalize(transfer, 5), configure(9), configure(-9))
-    assert ledger.changed_accounts() == [(before, owner(ledger, ALICE))]
-    assert [created.creditor_id for created in ledger.created_accounts()] == [-9, ROOT, 9]
-    assert kinds(ledger).count("AccountUpdate") == 3
-    assert ledger.new_transfers == {}
-    assert ledger.removed_transfers == [(DEBTOR, ALICE, FIRST_TRANSFER_ID)]
+    book = batch(before, account(BOB), prepared=[transfer])
+    applied(book, finalize(transfer, 5), configure(9), configure(-9))
+    assert book.changed_accounts() == [(before, owner(book, ALICE))]
+    assert [created.creditor_id for created in book.created_accounts()] == [-9, ROOT, 9]
+    assert kinds(book).count("AccountUpdate") == 3
+    assert book.new_transfers == {}
+    assert book.removed_transfers == [(DEBTOR, ALICE, FIRST_TRANSFER_ID)]

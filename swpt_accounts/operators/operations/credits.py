@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from swpt_accounts.operators.inspection.dead_letters import DeadLetter, read_message
-from swpt_accounts.rules.book import Alarm
-from swpt_accounts.rules.deciding import Ledger
+from swpt_accounts.rules.book import Alarm, Book
+from swpt_accounts.rules.deciding import decide
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.transactions.bench import Bench
 from swpt_accounts.transactions.gathering import gather
@@ -56,14 +56,14 @@ def apply_credit(
         credit = _read_credit(letter, body)
         if not bench.policy.realm.owns(credit.debtor_id, credit.creditor_id):
             raise OperatorError(f"dead letter {dead_letter_id} belongs to an account of another shard")
-        ledger = _decide(cursor, credit, bench)
+        book = _decide(cursor, credit, bench)
         _check_journal(cursor, credit, dead_letter_id)
-        store(cursor, ledger, bench.infos, bench.publisher_key)
+        store(cursor, book, bench.infos, bench.publisher_key)
         told = "applied: " + _described(credit) + (f": {note}" if note else "")
         settle(cursor, found, "returned", told, "credits apply", order)
-        account = ledger.accounts[credit.debtor_id, credit.creditor_id]
+        account = book.accounts[credit.debtor_id, credit.creditor_id]
         return AppliedCredit(
-            account.debtor_id, account.creditor_id, credit.principal_delta, account.principal, ledger.alarms
+            account.debtor_id, account.creditor_id, credit.principal_delta, account.principal, book.alarms
         )
 
     return transact(connection, apply)
@@ -79,20 +79,20 @@ def discard_credit(connection: Any, dead_letter_id: int, note: str, *, order: Or
     transact(connection, discard)
 
 
-def _decide(cursor: Any, credit: PendingBalanceChange, bench: Bench) -> Ledger:
-    """The ledger with the credit, which has no age any more."""
+def _decide(cursor: Any, credit: PendingBalanceChange, bench: Bench) -> Book:
+    """The book after the credit, which has no age any more."""
     policy = msgspec.structs.replace(bench.policy, credit_safe_age=_NO_AGE)
     facts = gather(cursor, [credit], policy, bench.infos, bench.memory, bench.clock)
-    ledger = Ledger(facts)
-    ledger.apply(credit)
-    if ledger.ignored:
+    book = Book(facts)
+    decide(book, credit)
+    if book.ignored:
         raise OperatorError("the credit is applied already: `credits discard` closes the dead letter")
-    if ledger.refused_credits:
+    if book.refused_credits:
         raise OperatorError(
             "the registry has another credit with the same number, which was applied: do not apply both,"
             " look for the reason on the shard of the sender"
         )
-    return ledger
+    return book
 
 
 def _check_journal(cursor: Any, credit: PendingBalanceChange, dead_letter_id: int) -> None:
