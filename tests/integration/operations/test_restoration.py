@@ -26,8 +26,8 @@ from tests.builders import (
 )
 
 JUMP = 2**20
-RESTORED_TRANSFER_ID = 22846110731774634
-"""The example of accounting.md section 3.6: `NOW` is its moment."""
+RESTORED_TRANSFER_ID = (NOW // 1_000_000 << 40) // 86400
+"""Day and part of day of the restoration, times 2^40; the example of the specification is a unit test."""
 
 
 def restore(stand, order, moment=NOW, *, is_forced=False, steps=None):
