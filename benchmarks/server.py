@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from tests.commands import SERVER, running, said
+from tests.backstage.commands import SERVER, running, said
 from tests.services.ports import free_port
 
 from . import ceiling

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.partitions import make_partitions
 from swpt_accounts.wire.moments import Moment, render_timestamp
-from tests.builders import ALICE, DAY, DEBTOR, ROOT, configure
+from tests.backstage.builders import ALICE, DAY, DEBTOR, ROOT, configure
 
 from .stand import Stand
 from .stories import wait_for_agent

@@ -15,7 +15,7 @@ from swpt_accounts.operators.operations.orders import Order
 from swpt_accounts.operators.operations.tokens import create_token, revoke_token
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.wire.moments import Moment
-from tests.builders import NOW
+from tests.backstage.builders import NOW
 
 from .stand import Stand
 

@@ -11,7 +11,7 @@ from swpt_accounts.roles.chores.loop import CHORES, Chores
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
 from swpt_accounts.wire.moments import Moment
-from tests.builders import NOW
+from tests.backstage.builders import NOW
 
 
 class Housekeeper:

@@ -19,7 +19,7 @@ from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.partitions import make_partitions
 from swpt_accounts.storage.server_record import keep_promises
-from tests.commands import SERVER, Command, running
+from tests.backstage.commands import SERVER, Command, running
 
 from .waiting import wait_until
 

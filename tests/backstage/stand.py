@@ -23,7 +23,7 @@ from swpt_accounts.transactions.bench import Bench
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
 from swpt_accounts.wire.messages import Message
 from swpt_accounts.wire.moments import Moment
-from tests.builders import DEBTOR, NOW, POLICY
+from tests.backstage.builders import DEBTOR, NOW, POLICY
 
 from .wire import delivered
 

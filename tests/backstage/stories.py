@@ -4,7 +4,7 @@ from swpt_accounts.events import envelop
 from swpt_accounts.storage.outbox.rows import pack_accounts, pack_bodies
 from swpt_accounts.wire.messages import Message
 from swpt_accounts.wire.moments import Moment
-from tests.builders import (
+from tests.backstage.builders import (
     ALICE,
     BOB,
     DAY,

@@ -7,11 +7,11 @@ from swpt_accounts.rules.transfers import PreparedTransfer
 from swpt_accounts.runtime import clock
 from swpt_accounts.wire.messages import Malformed
 from swpt_accounts.wire.moments import Moment
+from tests.backstage.builders import HOUR, ROOT, SECOND, configure, finalize, request
 from tests.backstage.front_desk import FrontDesk
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stories import clear_outbox, issue
 from tests.backstage.wire import body_of, delivered
-from tests.builders import HOUR, ROOT, SECOND, configure, finalize, request
 
 _MINUTE: Final = 60 * SECOND
 _MINUTES: Final = 150

@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 from swpt_accounts.rules.transfers import PreparedTransfer
 from swpt_accounts.wire.messages import Malformed
+from tests.backstage.builders import ALICE, BOB, DEBTOR, HOUR, ROOT, SECOND, configure, finalize, request
 from tests.backstage.front_desk import FrontDesk
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stories import issue
 from tests.backstage.wire import body_of, delivered
-from tests.builders import ALICE, BOB, DEBTOR, HOUR, ROOT, SECOND, configure, finalize, request
 
 NOTE = "for <b>the</b> apples"
 CONFIG = '{"type":"RootConfigData","rate":5.5,"limit":9000000000}'

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.builders import ALICE, BOB, DEBTOR
+from tests.backstage.builders import ALICE, BOB, DEBTOR
 
 from .scenery import NOTE, set_scene
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.commands import SERVER, running
+from tests.backstage.commands import SERVER, running
 from tests.services.ports import free_port
 
 from .scenery import set_scene

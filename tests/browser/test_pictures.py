@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from swpt_accounts.runtime import clock
-from tests.builders import DEBTOR
+from tests.backstage.builders import DEBTOR
 
 from .pictures import BusyHours
 

@@ -9,10 +9,10 @@ from functools import partial
 import pytest
 
 from tests.backstage.audit import chains, finalized_once, find_violations
+from tests.backstage.builders import ALICE, ROOT
+from tests.backstage.commands import SERVER, Command
 from tests.backstage.server import Server, kill, vhost_of
 from tests.backstage.waiting import wait_until
-from tests.builders import ALICE, ROOT
-from tests.commands import SERVER, Command
 
 from .traffic import Bank, Sender
 

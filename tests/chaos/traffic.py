@@ -11,9 +11,9 @@ import pika.exceptions
 
 from swpt_accounts.runtime import clock
 from swpt_accounts.wire.messages import Message
+from tests.backstage.builders import DEBTOR, ROOT, configure, finalize, prepared, request
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.wire import body_of, key_of
-from tests.builders import DEBTOR, ROOT, configure, finalize, prepared, request
 
 FIRST_ACCOUNT: Final = 100_000
 START: Final = 1_000_000

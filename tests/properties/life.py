@@ -16,7 +16,7 @@ from swpt_accounts.rules.upkeep import announce_pending, remind, tend
 from swpt_accounts.wire.messages import Message, PendingBalanceChange
 from swpt_accounts.wire.moments import Moment
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
-from tests.builders import DAY, NOW, currency
+from tests.backstage.builders import DAY, NOW, currency
 
 from .world import Auditor, Shard, World
 

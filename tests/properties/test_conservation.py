@@ -18,7 +18,7 @@ from swpt_accounts.rules.accounts import replace
 from swpt_accounts.wire.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
 from swpt_accounts.wire.moments import T_FAR
 from swpt_accounts.wire.numbers import MAX_DELAY, MAX_INT64, u64
-from tests.builders import (
+from tests.backstage.builders import (
     AGENT_ALICE,
     AGENT_BOB,
     DAY,

@@ -19,7 +19,7 @@ from swpt_accounts.rules.accounts import balance_at
 from swpt_accounts.wire.messages import ConfigureAccount, Message, PrepareTransfer
 from swpt_accounts.wire.moments import T_FAR
 from swpt_accounts.wire.numbers import MAX_DELAY, u64
-from tests.builders import AGENT_ALICE, AGENT_BOB, DAY, HOUR, PERIODS
+from tests.backstage.builders import AGENT_ALICE, AGENT_BOB, DAY, HOUR, PERIODS
 
 from .life import Life
 

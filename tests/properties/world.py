@@ -24,7 +24,7 @@ from swpt_accounts.wire import messages
 from swpt_accounts.wire.messages import FinalizeTransfer, Message, PendingBalanceChange, PrepareTransfer
 from swpt_accounts.wire.moments import MICROSECONDS, Moment
 from swpt_accounts.wire.routing import Realm
-from tests.builders import DAY, NOW, currency
+from tests.backstage.builders import DAY, NOW, currency
 
 from .model import Model, Row
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from tests.commands import SERVER, Command, running, said
+from tests.backstage.commands import SERVER, Command, running, said
 from tests.services.ports import free_port
 
 _STOPS_WITHIN_SECONDS: Final = 20.0

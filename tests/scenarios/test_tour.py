@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.commands import TOP, get
+from tests.backstage.commands import TOP, get
 
 SECTION = (TOP / "README.md").read_text().split("\n## A tour")[1].split("\n## ")[0]
 SHOWN = dict(re.findall(r"```sh\n([^\n]+)\n```\n\n```text\n(.+?)\n```", SECTION, re.S))

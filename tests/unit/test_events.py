@@ -11,7 +11,7 @@ from swpt_accounts import events
 from swpt_accounts.wire import messages
 from swpt_accounts.wire.moments import render_timestamp
 from swpt_accounts.wire.routing import Realm, binary_key, hex_key
-from tests.wire_examples import EXAMPLES, INCOMING, OUTGOING, WireExample
+from tests.backstage.wire_examples import EXAMPLES, INCOMING, OUTGOING, WireExample
 
 
 def as_written(body: bytes) -> bytes:

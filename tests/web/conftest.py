@@ -3,12 +3,12 @@
 import pytest
 
 from swpt_accounts.wire.messages import Malformed
+from tests.backstage.builders import ALICE, BOB, DEBTOR, ROOT, configure, request
 from tests.backstage.front_desk import front_desk
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stand import standing
 from tests.backstage.stories import issue
 from tests.backstage.wire import body_of, delivered
-from tests.builders import ALICE, BOB, DEBTOR, ROOT, configure, request
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,11 @@
 import pytest
 
 from swpt_accounts.runtime import clock
+from tests.backstage.builders import ALICE, DEBTOR, configure
 from tests.backstage.crowd import BIG_TABLES, Crowd, addresses, make_crowd
 from tests.backstage.front_desk import front_desk
 from tests.backstage.plans import overheard, plan_of
 from tests.backstage.stand import standing
-from tests.builders import ALICE, DEBTOR, configure
 
 pytestmark = [pytest.mark.web, pytest.mark.timeout(600)]
 

@@ -1,0 +1,105 @@
+"""Commands of the server as processes of their own, as operators start them."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+TOP = Path(__file__).parents[2]
+SERVER = (sys.executable, "-m", "swpt_accounts")
+FLASK = (sys.executable, "-m", "flask")
+
+_PATIENCE_SECONDS = 30.0
+
+
+class Command:
+    """A running command, whose standard error is read while it runs."""
+
+    def __init__(self, words: tuple[str, ...], environ: Mapping[str, str]) -> None:
+        self.process = subprocess.Popen(
+            words,
+            cwd=TOP,
+            env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **environ},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._news:
+                self.lines.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def wait_for(self, pattern: str, *, times: int = 1) -> str:
+        """The line of standard error that matches for the `times`-th time."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        with self._news:
+            while len(found := [line for line in self.lines if re.search(pattern, line)]) < times:
+                left = deadline - time.monotonic()
+                assert left > 0, f"no line with {pattern!r} in time: {self.lines}"
+                assert self._reader.is_alive(), f"ended without a line with {pattern!r}: {self.lines}"
+                self._news.wait(min(left, 0.5))
+            return found[times - 1]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Ask it to end; its exit code, and the seconds it took."""
+        started = time.monotonic()
+        self.process.send_signal(number)
+        code = self.wait()
+        return code, time.monotonic() - started
+
+    def wait(self) -> int:
+        """Its exit code, when it has ended and all it has said is read."""
+        code = self.process.wait(_PATIENCE_SECONDS)
+        self._reader.join(_PATIENCE_SECONDS)
+        return code
+
+
+@contextmanager
+def running(words: tuple[str, ...], environ: Mapping[str, str]) -> Iterator[Command]:
+    """The command, which is ended at the end of the context in any case."""
+    command = Command(words, environ)
+    try:
+        yield command
+    finally:
+        if command.process.poll() is None:
+            command.process.terminate()
+            try:
+                command.process.wait(10)
+            except subprocess.TimeoutExpired:
+                command.process.kill()
+        command.wait()
+        assert command.process.stderr is not None
+        command.process.stderr.close()
+
+
+def said(words: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, list[str]]:
+    """The exit code and the standard error of a command that ends by itself."""
+    with running(words, environ) as command:
+        return command.wait(), command.lines
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    """Status and body of an answer of a web server on this machine."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

@@ -1,0 +1,125 @@
+"""The benchmarks themselves: they run, refuse wrong usage before they begin, and end in order."""
+
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.site import own_durable_postgres, weaknesses
+from tests.backstage.commands import TOP
+
+BENCHMARKS = (sys.executable, "-m", "benchmarks")
+BY_TURNS = (sys.executable, "-m", "benchmarks.by_turns")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GENERATOR = (sys.executable, "-m", "benchmarks.generator")
+
+
+@pytest.fixture(scope="module")
+def durable(postgres):
+    """The PostgreSQL of the commands: they refuse the one that tests start for themselves."""
+    if not weaknesses(postgres):
+        yield postgres
+        return
+    with own_durable_postgres() as own, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_POSTGRES_URL", own.url)
+        yield own
+
+
+def run(*words):
+    """A command with its output, in the environment of the tests."""
+    return subprocess.run(words, cwd=TOP, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_checkouts_are_compared_by_turns(durable):
+    """Each gets its line, with its rate beside that of the first."""
+    done = run(*BY_TURNS, "--rounds", "2", "--transfers", "50", "--accounts", "20", "--batch", "20", ".", ".")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    assert "/s = 1.00; a transfer takes" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((*BENCHMARKS, "procedures", "--scale", "0"), "a number above 0"),
+        ((*BENCHMARKS, "procedures", "--scale", "nan"), "a number above 0"),
+        ((*BENCHMARKS, "memory", "--minutes", "inf"), "a number above 0"),
+        ((*BENCHMARKS, "procedures", "--rounds", "0"), "1 or more"),
+        ((*BENCHMARKS, "procedures", "--transfers", "-5"), "1 or more"),
+        ((*BENCHMARKS, "core", "--json", "/proc/figures.json"), "can not be written"),
+        ((*BENCHMARKS, "everything"), "invalid choice"),
+        ((*BY_TURNS, "/proc"), "is no checkout"),
+        ((*GENERATOR, "nonsense"), "an address like amqp://"),
+        ((*GENERATOR, "amqp://127.0.0.1/", "--rate", "-1"), "0 or a number above"),
+    ],
+)
+def test_wrong_usage_is_told_at_once(words, reason):
+    """In one line after the usage, with exit code 2."""
+    done = run(*words)
+    assert done.returncode == 2
+    assert reason in done.stderr.splitlines()[-1]
+
+
+def test_a_broker_that_is_away_is_told_in_one_line(durable, monkeypatch):
+    """With its address, but without the password."""
+    monkeypatch.setenv("TEST_BROKER_URL", "amqp://guest:secret@127.0.0.1:1/")
+    done = run(*BENCHMARKS, "idle")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("ServiceMissing: RabbitMQ at amqp://guest:***@127.0.0.1:1/")
+
+
+@contextmanager
+def working(ignored=()):
+    """A benchmark that goes on for long, whatever signals these tests were told to ignore."""
+
+    def settle():
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+    with subprocess.Popen(
+        (*BENCHMARKS, "procedures", "--transfers", "1000000"),
+        cwd=TOP,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=settle,  # noqa: PLW1509 - what it calls needs no lock
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "procedures ...\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def ignored_signals(pid):
+    """As a mask, from the system."""
+    [mask] = re.findall(r"^SigIgn:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return int(mask, 16)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_ends_it_in_order(durable, number):
+    """Databases are dropped, also by a closed terminal; the exit code is that of an interrupt."""
+    with working() as process:
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "interrupted; what was made is dropped"
+    assert durable.names_made_by(process.pid) == []
+
+
+def test_nohup_is_respected(durable):
+    """A signal that it was started to ignore stays ignored, and any other ends it."""
+    with working(ignored=(signal.SIGHUP,)) as process:
+        assert ignored_signals(process.pid) & 1 << signal.SIGHUP - 1
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert durable.names_made_by(process.pid) == []

@@ -1,0 +1,225 @@
+"""The files for containers fit the program: commands, settings, queues, passwords, and each other."""
+
+import base64
+import hashlib
+import json
+import re
+import tomllib
+from fnmatch import fnmatch
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import pytest
+import yaml
+
+from swpt_accounts.broker.topology import queues
+from swpt_accounts.commands.cli import program
+from swpt_accounts.roles import supervision
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.runtime.variables import variables
+
+TOP = Path(__file__).parents[3]
+COMPOSE = yaml.safe_load((TOP / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+ROLES = ("configure", "worker", "chores", "web")
+OURS = (*ROLES, "tour")
+DEFINITIONS = json.loads((TOP / "deploy" / "rabbitmq-definitions.json").read_text())
+ENVIRONMENT = dict(
+    line.split("=", 1)
+    for line in (TOP / "env.development").read_text().splitlines()
+    if line and not line.startswith("#")
+)
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The instructions of the Dockerfile, each on one line: its word, and the rest."""
+    text = re.sub(r"^#.*\n", "", (TOP / "Dockerfile").read_text(), flags=re.M).replace("\\\n", " ")
+    return [(line.split()[0], line.split(None, 1)[1]) for line in text.splitlines() if line.strip()]
+
+
+def instruction(word: str) -> str:
+    """The last instruction that begins with a word."""
+    return [rest for first, rest in instructions() if first == word][-1]
+
+
+def parsed_command(words: list[str]) -> dict[str, object]:
+    """The options that the program reads from a command line; it exits if it does not know them."""
+    context = click.Context(program)
+    name, command, rest = program.resolve_command(context, words)
+    assert command is not None
+    return {"": name, **command.make_context(name, rest, parent=context).params}
+
+
+def test_compose_starts_every_role():
+    """Each long-running role has a service of its name, which runs the command of that name."""
+    for role in ROLES:
+        assert SERVICES[role]["command"] == [role]
+        assert parsed_command(SERVICES[role]["command"])[""] == role
+
+
+def test_one_image_serves_all_roles():
+    """The image is built once; nobody looks for it in a registry."""
+    assert len({SERVICES[name]["image"] for name in OURS}) == 1
+    assert [name for name in OURS if "build" in SERVICES[name]] == ["configure"]
+    assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
+
+
+@pytest.mark.parametrize("role", ["worker", "chores", "web"])
+def test_a_health_check_asks_about_its_own_role(role):
+    """Each role is checked by the command that the program has for it."""
+    kind, name, *words = SERVICES[role]["healthcheck"]["test"]
+    assert (kind, name) == ("CMD", "swpt-accounts")
+    assert parsed_command(words) == {"": "healthcheck", "role": role}
+
+
+def test_servers_are_there_before_us():
+    """Roles start when `configure` has ended well, and that when PostgreSQL and RabbitMQ are healthy."""
+    assert SERVICES["configure"]["depends_on"] == {
+        name: {"condition": "service_healthy"} for name in ("pg", "rabbit")
+    }
+    assert all(SERVICES[name]["healthcheck"]["test"] for name in ("pg", "rabbit"))
+    for name in OURS[1:]:
+        assert SERVICES[name]["depends_on"] == {"configure": {"condition": "service_completed_successfully"}}
+
+
+def test_a_process_may_finish_what_it_holds():
+    """Docker waits longer than our own supervisor would."""
+    for name in OURS:
+        assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > supervision.STOP_TIMEOUT_SECONDS
+
+
+def test_services_know_no_settings_but_ours():
+    """Settings come from `.env`, but for the container's own; a variable of the file has our default."""
+    known = variables(Settings)
+    for name in OURS:
+        assert SERVICES[name]["env_file"] == ".env"
+        inside = {"METRICS_FOLDER", "ADMIN_BIND"} if name == "web" else {"METRICS_FOLDER"}
+        assert set(SERVICES[name]["environment"]) == inside
+    used = re.findall(r"\$\{(\w+):-(\w*)\}", (TOP / "docker-compose.yml").read_text())
+    assert used
+    for name, default in used:
+        assert str(known[name.lower()].default) == default
+    assert set(ENVIRONMENT) == {name.upper() for name in known}
+
+
+def test_all_processes_share_their_numbers():
+    """They keep them on one volume in memory, which belongs to the user of the image."""
+    for name in ROLES:
+        assert SERVICES[name]["volumes"] == [f"metrics:{SERVICES[name]['environment']['METRICS_FOLDER']}"]
+    user, group = instruction("USER").split(":")
+    options = COMPOSE["volumes"]["metrics"]["driver_opts"]
+    assert options["type"] == "tmpfs"
+    assert {f"uid={user}", f"gid={group}"} < set(options["o"].split(","))
+
+
+def test_only_this_machine_reaches_the_ports():
+    """The web server asks for no password, operators send tokens in plain, everybody knows the broker's."""
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert len(ports) == 3
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_mounted_files_exist():
+    """Docker would make a folder in the place of a file that is missing."""
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", ())]
+    for mount in mounts:
+        source = mount.split(":")[0]
+        assert (TOP / source).is_file() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+def test_the_database_is_the_one_that_we_connect_to():
+    """Name, user and password of the container are those of POSTGRES_URL in env.development."""
+    url = urlsplit(ENVIRONMENT["POSTGRES_URL"])
+    made = SERVICES[url.hostname]["environment"]
+    assert made["POSTGRES_DB"] == url.path[1:]
+    assert (made["POSTGRES_USER"], made["POSTGRES_PASSWORD"]) == (url.username, url.password)
+    checked = SERVICES[url.hostname]["healthcheck"]["test"]
+    assert checked[-4:] == ["-U", url.username, "-d", url.path[1:]]
+
+
+def test_the_broker_knows_our_user():
+    """The definitions hold the user of PROTOCOL_BROKER_URL, by a digest of the password, with all rights."""
+    url = urlsplit(ENVIRONMENT["PROTOCOL_BROKER_URL"])
+    assert url.hostname in SERVICES and url.password
+    [user] = DEFINITIONS["users"]
+    stored = base64.b64decode(user["password_hash"])
+    assert user["name"] == url.username
+    assert stored[4:] == hashlib.sha256(stored[:4] + url.password.encode()).digest()
+    [permission] = DEFINITIONS["permissions"]
+    assert permission == {"user": url.username, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+    assert DEFINITIONS["vhosts"] == [{"name": "/"}]
+
+
+def test_the_broker_never_gives_up_a_message():
+    """A policy lifts the delivery limit, which is 20 since RabbitMQ 4, for both of our queues."""
+    [policy] = DEFINITIONS["policies"]
+    for queue in queues(ENVIRONMENT["PROTOCOL_BROKER_QUEUE"]):
+        assert re.search(policy["pattern"], queue.name)
+    for foreign in ("creditors_in", "debtors_in", "to_trade", "ca.swpt_accounts"):
+        assert not re.search(policy["pattern"], foreign)
+    assert (policy["vhost"], policy["apply-to"]) == ("/", "queues")
+    # -1 for no limit is refused by RabbitMQ 3, and does not always work in policies of RabbitMQ 4.
+    assert policy["definition"] == {"delivery-limit": 1_000_000_000}
+
+
+def test_the_broker_loads_its_definitions():
+    """The configuration names the file at the place where it is mounted."""
+    mounts = dict(mount.split(":")[:2] for mount in SERVICES["rabbit"]["volumes"])
+    assert mounts["./deploy/rabbitmq.conf"].startswith("/etc/rabbitmq/conf.d/")
+    loaded = re.findall(r"^load_definitions = (.*)$", (TOP / "deploy" / "rabbitmq.conf").read_text(), re.M)
+    assert loaded == [mounts["./deploy/rabbitmq-definitions.json"]]
+
+
+def test_the_image_runs_the_program():
+    """Entry point, default command and health check are commands of ours, and the user is not root."""
+    [name] = json.loads(instruction("ENTRYPOINT"))
+    scripts = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["scripts"]
+    assert name in scripts
+    assert parsed_command(json.loads(instruction("CMD")))[""] == "all"
+    checker, *words = json.loads(instruction("HEALTHCHECK").partition(" CMD ")[2])
+    assert checker == name
+    assert parsed_command(words) == {"": "healthcheck", "role": "all"}
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", instruction("USER"))
+
+
+def test_the_image_is_made_of_what_docker_may_see():
+    """Every file that is copied exists, and .dockerignore lets it through; `.env` stays outside."""
+    patterns = (TOP / ".dockerignore").read_text().split("\n")
+    allowed = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    assert patterns[1] == "*"
+    copied = {
+        name
+        for word, rest in instructions()
+        if word == "COPY" and not rest.startswith("--from")
+        for name in rest.split()[:-1]
+    }
+    assert {"wsgi.py", "tasks.py", "swpt_accounts", "migrations"} <= copied
+    for name in copied:
+        assert (TOP / name).exists()
+    assert copied == set(allowed)
+    assert not any(fnmatch(".env", pattern) for pattern in allowed)
+
+
+def test_the_image_contains_what_was_tested():
+    """Every pip command that loads something asks for the hashes of the locks; others load nothing."""
+    commands = [part for word, rest in instructions() if word == "RUN" for part in re.split("&&", rest)]
+    loading = [command for command in commands if re.search(r"\bpip\b.* (install|wheel) ", command)]
+    assert len(loading) == 4
+    for command in loading:
+        assert "--require-hashes" in command or "--no-index" in command
+        assert "--no-deps" in command
+
+
+def test_the_image_has_the_whole_build_backend():
+    """The names that are picked from the lock are hatchling and all that it needs."""
+    [names] = re.findall(r"/\^\(([a-z|-]+)\)==/", (TOP / "Dockerfile").read_text())
+    needed = {
+        re.split(r"[^\w-]", requirement)[0].lower()
+        for requirement in metadata.requires("hatchling") or ()
+        if "python_version" not in requirement
+    }
+    assert set(names.split("|")) == needed | {"hatchling"}
+    lock = (TOP / "requirements-dev.lock").read_text()
+    assert all(re.search(rf"^{name}==", lock, re.M) for name in names.split("|"))

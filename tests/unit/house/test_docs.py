@@ -1,0 +1,165 @@
+"""The documents: their links lead somewhere, their commands exist, and every command is told."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from swpt_accounts.commands.cli import program
+
+TOP = Path(__file__).parents[3]
+MADE = {".venv", ".git", ".pytest_cache", ".mypy_cache", ".hypothesis", "node_modules", "build", "dist"}
+FILES = sorted(
+    path
+    for suffix in ("md", "rst")
+    for path in TOP.rglob(f"*.{suffix}")
+    if not MADE & set(path.relative_to(TOP).parts)
+)
+DECISIONS = sorted((TOP / "docs" / "decisions").glob("*.md"))
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (TOP / "Makefile").read_text(), re.M))
+# The words of a command line after which another program's command line begins.
+PREFIXES = re.compile(r"(?:docker-compose (?:exec|run --rm) \w+|--entrypoint) ")
+
+
+def short_name(path: Path) -> str:
+    """The name of a file as people say it."""
+    return str(path.relative_to(TOP))
+
+
+def slug(title: str) -> str:
+    """The anchor of a title, as code forges make it."""
+    return re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
+
+
+def titles(path: Path) -> set[str]:
+    """The titles in a file."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
+    if path.suffix == ".rst":
+        return set(rst_titles(text))
+    return set(re.findall(r"^#+ (.+)$", text, re.M))
+
+
+def rst_titles(text: str) -> list[str]:
+    """The titles of a reStructuredText."""
+    return [title for title, _ in re.findall(r"^(\S.*)\n([=~-])\2{2,}$", text, re.M)]
+
+
+def code(path: Path) -> Iterator[str]:
+    """What a file shows as code: the lines of blocks, and what stands between backticks."""
+    text = path.read_text()
+    blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```", text, re.M | re.S)
+    for block in blocks:
+        yield from (line.split("   #")[0] for line in block.splitlines())
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    yield from (found for _, found in re.findall(r"(`+)(.+?)\1", rest))
+
+
+def lines_of_commands(name: str) -> set[tuple[str, ...]]:
+    """The command lines of a program that the documents show, without its name."""
+    shown = set()
+    for path in FILES:
+        for line in code(path):
+            for part in PREFIXES.sub("", line).split("&&"):
+                words = (
+                    shlex.split(part, posix=True) if part.count("'") % 2 == part.count('"') % 2 == 0 else []
+                )
+                if words and words[0].split("/")[-1] == name:
+                    shown.add(tuple(words[1:]))
+    return shown
+
+
+def verbs(group: click.Group, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The names of all commands of the program, with those of their groups before them."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from verbs(command, (*before, name))
+        elif not command.hidden:
+            yield (*before, name)
+
+
+def command_of(words: tuple[str, ...]) -> tuple[click.Command, tuple[str, ...]] | None:
+    """The command that these words call, and the words that are left for it."""
+    command: click.Command = program
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.commands.get(words[0])
+        if found is None:
+            return None
+        command, words = found, words[1:]
+    return command, words
+
+
+@pytest.mark.parametrize("path", FILES, ids=short_name)
+def test_links_lead_somewhere(path):
+    """Every link within the project names a file that exists, and a title that is in it."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
+    links = re.findall(r"\]\(([^)\s]+)\)", text) if path.suffix == ".md" else []
+    links += re.findall(r"`[^`<]+ <([^>]+)>`_", text) if path.suffix == ".rst" else []
+    for link in links:
+        if re.match(r"(https?|mailto):", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), f"{link} leads nowhere"
+        assert not anchor or anchor in {slug(title) for title in titles(target)}, f"{link} has no such title"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.suffix == ".rst"], ids=short_name)
+def test_references_lead_to_titles(path):
+    """Every reference in a reStructuredText is the title of a section of it."""
+    text = re.sub(r"``.*?``", "", path.read_text())
+    known = {title.lower() for title in rst_titles(text)}
+    references = re.findall(r"`([^`<>]+)`_\b|\b(\w+)_(?=[\s,.;:)])", text)
+    for title in (quoted or single for quoted, single in references):
+        assert " ".join(title.split()).lower() in known, f"there is no section {title!r}"
+
+
+def test_make_commands_exist():
+    """Every `make` command that the documents show is in the Makefile."""
+    shown = {word for words in lines_of_commands("make") for word in words if "=" not in word}
+    assert {"demo", "test", "install", "all"} <= shown
+    assert shown <= TARGETS
+
+
+def test_commands_of_the_program_exist():
+    """Every command line of the program that the documents show has a verb and options that exist."""
+    for words in lines_of_commands("swpt-accounts"):
+        found = command_of(words)
+        assert found is not None, f"swpt-accounts {shlex.join(words)}: no such command"
+        command, rest = found
+        options = {
+            name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)
+        }
+        for word in rest:
+            if word.startswith("--") and word != "--help":
+                assert word.split("=")[0] in options, f"swpt-accounts {shlex.join(words)}: no option {word}"
+
+
+@pytest.mark.parametrize("verb", list(verbs(program)), ids=" ".join)
+def test_every_command_is_told(verb):
+    """Every command of the program stands in a document for those who run it."""
+    shown = lines_of_commands("swpt-accounts")
+    is_shown = any(words[: len(verb)] == verb for words in shown)
+    assert is_shown or any(
+        re.search(rf"`{re.escape(' '.join(verb))}\b", path.read_text())
+        for path in FILES
+        if path.suffix == ".md"
+    )
+
+
+def test_decisions_are_numbered_one_after_the_other():
+    """Each decision has the number of its file in its title, and none is missing."""
+    numbers = [path.name[:4] for path in DECISIONS]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    for path in DECISIONS:
+        assert path.read_text().startswith(f"# {path.name[:4]}. ")
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=short_name)
+def test_a_decision_tells_context_choice_and_cost(path):
+    """A decision has its three words in their order, on about half a page."""
+    text = path.read_text()
+    assert re.findall(r"^(?:\*\*|## )(Context|Choice|Cost)", text, re.M) == ["Context", "Choice", "Cost"]
+    assert len(text.split()) < 500

@@ -1,0 +1,76 @@
+"""Which deliveries become messages of this shard (spec: wire.md sections 7 and 10.1)."""
+
+import pytest
+
+from swpt_accounts.broker.delivery import Delivery
+from swpt_accounts.roles.admission import make_admission
+from swpt_accounts.wire.messages import Malformed, Message
+from swpt_accounts.wire.routing import Realm
+from tests.backstage.builders import configure, credit, finalize, prepared, request
+from tests.backstage.wire import body_of, delivered
+
+HAS_CONTENT_TYPE, HAS_USER_ID = 1 << 15, 1 << 4
+JSON = b"\x10application/json"
+
+
+def delivery(message: Message, user: bytes = b"") -> Delivery:
+    """A message as the broker delivers it, sent by this user if he has said who he is."""
+    flags = HAS_CONTENT_TYPE | (HAS_USER_ID if user else 0)
+    properties = flags.to_bytes(2, "big") + JSON + (bytes([len(user)]) + user if user else b"")
+    return delivered(message, properties=properties, body=body_of(message)).delivery
+
+
+def outcome(admitted: Message | Malformed) -> str:
+    """The reason why not, or nothing."""
+    return admitted.reason if isinstance(admitted, Malformed) else ""
+
+
+@pytest.mark.parametrize(
+    ("account", "whole", "first_half", "second_half", "small"),
+    [
+        ((123, 456), True, True, False, False),
+        ((-1, 0), True, False, True, True),
+        ((2, 1), True, False, True, True),
+        ((-1, 4294967297), True, True, False, False),
+    ],
+)
+def test_messages_of_foreign_accounts_become_dead_letters(account, whole, first_half, second_half, small):
+    """A shard takes the accounts of the table that are its own, and no others (behaviour 61)."""
+    debtor_id, creditor_id = account
+    taken = {"#": whole, "0.#": first_half, "1.#": second_half, "1.1.1.1.1.0.0.0.#": small}
+    for binding_key, is_own in taken.items():
+        admit = make_admission(Realm.parse(binding_key), "")
+        message = configure(creditor_id, debtor_id=debtor_id)
+        assert outcome(admit(delivery(message))) == ("" if is_own else "wrong_shard")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        request(456, debtor_id=123, coordinator_id=456),
+        finalize(prepared(456, debtor_id=123, coordinator_id=456), 1),
+        credit(456, debtor_id=123, other_creditor_id=457),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_the_account_decides_and_not_the_other_party(message):
+    """Every type of message belongs to the shard of the account that it is about (behaviour 61)."""
+    assert make_admission(Realm.parse("0.#"), "")(delivery(message)) == message
+    assert outcome(make_admission(Realm.parse("1.#"), "")(delivery(message))) == "wrong_shard"
+
+
+@pytest.mark.parametrize(
+    ("internal_user", "user", "reason"),
+    [
+        ("", b"", ""),
+        ("", b"anybody", ""),
+        ("swpt", b"swpt", ""),
+        ("swpt", b"", "not_internal"),
+        ("swpt", b"anybody", "not_internal"),
+    ],
+)
+def test_credits_come_from_the_server_itself(internal_user, user, reason):
+    """With an internal user, PendingBalanceChange from anybody else is a dead letter (rule B0)."""
+    admit = make_admission(Realm.parse("#"), internal_user)
+    assert outcome(admit(delivery(credit(), user))) == reason
+    assert outcome(admit(delivery(configure(), user))) == ""

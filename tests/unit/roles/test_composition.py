@@ -1,0 +1,41 @@
+"""Wiring: what a program makes sure of before it touches anything."""
+
+import msgspec
+import pytest
+
+from swpt_accounts.roles import configure
+from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.runtime.settings import load
+from swpt_accounts.storage.readiness import prepare_database
+from swpt_accounts.transactions.bench import make_periods, make_policy
+from tests.backstage.builders import DAY
+
+NOWHERE = {"POSTGRES_URL": "postgresql://u@127.0.0.1:1/d", "FETCH_API_URL": "http://router"}
+
+
+@pytest.mark.parametrize("prepare", [prepare_database, configure.run])
+@pytest.mark.parametrize("key", ["0.#", "1.0.1.#"])
+def test_a_shard_of_several_is_refused(prepare, key):
+    """As long as credits can not leave for other shards, no role that moves money starts as one of them.
+
+    So nobody waits for the HTTP interface of another shard, and a split leaves no foreign rows: what
+    behaviours 61 and 70 say about that can not happen yet.
+    """
+    settings = load(NOWHERE | {"PROTOCOL_BROKER_QUEUE_ROUTING_KEY": key})
+    with pytest.raises(OperatorError) as refusal:
+        prepare(settings)
+    assert str(refusal.value) == (
+        f"PROTOCOL_BROKER_QUEUE_ROUTING_KEY={key}: this version can not be one of several shards yet: "
+        "set it to #."
+    )
+
+
+@pytest.mark.parametrize(
+    ("promised_days", "delay_days"),
+    [pytest.param(90, 106, id="the commit period that is set"), pytest.param(100, 116, id="a longer one")],
+)
+def test_deleted_accounts_outlive_every_commit_that_was_promised(promised_days, delay_days):
+    """The delay of a purge goes by the commit period that the database remembers (rule G2)."""
+    settings = load(NOWHERE)
+    policy = msgspec.structs.replace(make_policy(settings), commit_period_seconds=promised_days * 86400)
+    assert make_periods(settings, policy).purge_delay == delay_days * DAY

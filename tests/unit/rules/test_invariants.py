@@ -1,0 +1,100 @@
+"""The invariants V1 to V7, by tables of accounts that keep or break them."""
+
+import msgspec
+import pytest
+
+from swpt_accounts.rules.invariants import AccountFacts, Told, violations
+from swpt_accounts.wire.numbers import MAX_INT64
+from tests.backstage.builders import ALICE, DEBTOR, NOW, ROOT
+
+JUMP = 2**20
+
+SOUND = AccountFacts(
+    debtor_id=DEBTOR,
+    creditor_id=ALICE,
+    created_at=NOW,
+    principal=1000,
+    interest=0.5,
+    interest_rate=5.0,
+    has_debtor_info=True,
+    is_deleted=False,
+    is_overflown=False,
+    last_transfer_number=3,
+    last_transfer_id=50,
+    total_locked_amount=100,
+    pending_transfers_count=2,
+    transfers=2,
+    locked_amount=100,
+    greatest_transfer_id=50,
+    told=Told(3, 3, 3),
+)
+EMPTY = {
+    "principal": 0,
+    "interest": 0.0,
+    "total_locked_amount": 0,
+    "locked_amount": 0,
+    "pending_transfers_count": 0,
+    "transfers": 0,
+    "greatest_transfer_id": None,
+}
+ROOT_ACCOUNT = {
+    "creditor_id": ROOT,
+    "interest_rate": 0.0,
+    "has_debtor_info": False,
+    "last_transfer_number": 0,
+    "told": Told(),
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "broken"),
+    [
+        ({}, []),
+        # V1: the sum saturates like the account
+        ({"total_locked_amount": 99}, ["V1"]),
+        ({"locked_amount": 2**70, "total_locked_amount": MAX_INT64}, []),
+        # V2
+        ({"pending_transfers_count": 1}, ["V2"]),
+        # V4
+        ({"last_transfer_number": 4}, ["V4"]),
+        ({"told": None, "last_transfer_number": 77}, []),
+        ({"told": Told(3, 2, 3)}, ["V4"]),
+        ({"told": Told(3, 3, 4)}, ["V4"]),
+        # V5
+        ({"is_deleted": True, **EMPTY}, []),
+        ({"is_deleted": True, **EMPTY, "interest": 0.1}, ["V5"]),
+        # V6
+        ({"greatest_transfer_id": 51}, ["V6"]),
+        ({"greatest_transfer_id": None, "last_transfer_id": 0}, []),
+        # V7
+        (ROOT_ACCOUNT, []),
+        (ROOT_ACCOUNT | {"interest_rate": 1.0}, ["V7"]),
+        (ROOT_ACCOUNT | {"has_debtor_info": True}, ["V7"]),
+        (ROOT_ACCOUNT | {"last_transfer_number": 1, "told": None}, ["V7"]),
+        # all that is wrong is told
+        ({"total_locked_amount": 0, "pending_transfers_count": 0}, ["V1", "V2"]),
+    ],
+)
+def test_each_broken_invariant_is_named(changes, broken):
+    """A sound account passes, and each number that does not fit breaks its own rule."""
+    account = msgspec.structs.replace(SOUND, **changes)
+    assert [violation.rule for violation in violations(account)] == broken
+
+
+@pytest.mark.parametrize(
+    ("last", "told", "restorations", "is_sound"),
+    [
+        (3 + JUMP, Told(3, 3, 3), [NOW + 1], True),
+        (4 + JUMP, Told(4, 4, 4 + JUMP), [NOW + 1], True),
+        (4 + 2 * JUMP, Told(4, 4, 4 + JUMP), [NOW + 1, NOW + 2], True),
+        (3, Told(3, 3, 3), [NOW + 1], True),  # a restoration that is not done with it yet
+        (3 + JUMP, Told(3, 3, 3), [], False),
+        (3 + JUMP, Told(3, 3, 3), [NOW - 1], False),  # before its creation
+        (3 + 2 * JUMP, Told(3, 3, 3), [NOW + 1], False),
+        (4 + JUMP, Told(3, 3, 3), [NOW + 1], False),
+    ],
+)
+def test_only_a_restoration_lets_transfer_numbers_jump(last, told, restorations, is_sound):
+    """Each restoration that an account has seen may have left out 2^20 numbers, and nothing else may."""
+    account = msgspec.structs.replace(SOUND, last_transfer_number=last, told=told)
+    assert (list(violations(account, restorations)) == []) == is_sound
