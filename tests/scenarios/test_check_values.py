@@ -4,8 +4,8 @@ The past is written into the database; then a message lets the server tell what 
 so some milliseconds later than the table says, and names the moment: `at` brings what it tells to the moment
 of the table, by the formula of section 4.2, which is written here once more, in decimal numbers.
 
-What can not be seen from outside is left to tests/unit/rules/test_balances.py: the factors behind R(s), of which
-a client sees whole units only, and that R(0) is exact without a clock that was set back.
+What can not be seen from outside is left to tests/unit/rules/test_balances.py: the factors behind R(s), of
+which a client sees whole units only, and that R(0) is exact without a clock that was set back.
 """
 
 from collections.abc import Callable
