@@ -84,8 +84,7 @@ def return_(ids: tuple[int, ...], reason: str | None, note: str, operator: str |
 
     with office() as desk:
         ids = _meant(desk, ids, reason)
-        internal_user = desk.settings.internal_user
-        return_dead_letters(desk.connection, ids, note, internal_user=internal_user, order=order_of(operator))
+        return_dead_letters(desk.connection, ids, note, order=order_of(operator))
     click.echo(f"returned: {_listed(ids)}")
 
 

@@ -2,7 +2,7 @@
 
 import re
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 _ROUTING_KEY: Final = re.compile(r"((?:[01]\.){0,20})#")
 _QUEUES_OF_OTHERS: Final = re.compile(r"(creditors|debtors)_(in|out)|to_trade|(ca|aa|da|amq)\..*", re.DOTALL)
@@ -69,6 +69,11 @@ def read_amqp_url(text: str) -> str:
     if not _split(text, ("amqp", "amqps"), example).hostname:
         raise ValueError(f"must name a host, like {example}")
     return text
+
+
+def user_of(amqp_url: str) -> str:
+    """The broker user of an address that `read_amqp_url` has taken."""
+    return unquote(urlsplit(amqp_url).username or "guest")
 
 
 def read_base_url(text: str) -> str | None:

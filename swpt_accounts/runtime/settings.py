@@ -5,13 +5,14 @@ Each variable is declared in one place, with its default, its range and its mean
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from swpt_accounts.wire.numbers import MAX_INT64
 from swpt_accounts.wire.routing import Realm
 
+from .combinations import impossible, unsafe
 from .errors import OperatorError, mask_url
 from .readers import (
     read_address,
@@ -210,7 +211,7 @@ class Settings:
 
     # Messages
     internal_user: str = text(
-        "", "The broker user that messages between shards must come from; empty: any.", read_user_name
+        "", "The broker user of the server, from which alone credits between shards are taken; empty: from nobody.", read_user_name
     )
     protocol_broker_prefetch_count: int = whole(
         1000, "Messages that a worker holds without having acknowledged them.", floor=1, ceiling=65535
@@ -269,7 +270,7 @@ class Settings:
     @property
     def unsafe(self) -> tuple[str, ...]:
         """What the protocol does not allow, one line each; not empty only if ALLOW_UNSAFE_SETTINGS is on."""
-        return tuple(_unsafe(vars(self)))
+        return tuple(unsafe(variables(Settings), vars(self)))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -309,10 +310,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         except ValueError as error:
             shown = _shown(content)
             problems.append(f"{name.upper()}={shown}: {error}. {variable.meaning}")
-    problems += _impossible(values)
+    problems += impossible(values)
     # A missing value means that the switch itself was malformed; then its own line is enough.
     if values.get("allow_unsafe_settings") is False:
-        problems += [f"{line} On a test bench, set ALLOW_UNSAFE_SETTINGS=yes." for line in _unsafe(values)]
+        problems += [f"{line} On a test bench, set ALLOW_UNSAFE_SETTINGS=yes." for line in unsafe(variables(Settings), values)]
     if problems:
         raise SettingsError(problems)
     return Settings(**values)
@@ -327,69 +328,6 @@ def forget(prefix: str) -> None:
     """Take variables away from this process, such as those of libpq, which begin with `PG`."""
     for name in [name for name in os.environ if name.startswith(prefix)]:
         del os.environ[name]
-
-
-def _unsafe(values: Mapping[str, Any]) -> Iterator[str]:
-    """The values that break a promise of the protocol; missing ones are passed over."""
-    for name, variable in variables(Settings).items():
-        if name in values and (rule := variable.unsafe(values[name])):
-            yield f"{name.upper()}={render(values[name])}: {rule}. {variable.meaning}"
-    for name, times, other in _AT_LEAST:
-        if name in values and other in values and values[name] < times * values[other]:
-            factor = "" if times == 1 else f"{times} times "
-            yield (
-                f"{name.upper()}={render(values[name])}: must be at least {factor}{other.upper()}, which is "
-                f"{render(values[other])}. Set {name.upper()} to {render(times * values[other])} or more, "
-                f"or lower {other.upper()}."
-            )
-    if "heartbeat_interval" in values and "accounts_scan_interval" in values:
-        most = _LONGEST_SILENCE - values["accounts_scan_interval"]
-        if values["heartbeat_interval"] > most:
-            yield (
-                f"HEARTBEAT_INTERVAL={render(values['heartbeat_interval'])}: must be at most "
-                f"{_LONGEST_SILENCE} minus ACCOUNTS_SCAN_INTERVAL, which makes {render(most)}. "
-                "Lower one of the two."
-            )
-
-
-_LONGEST_SILENCE: Final = 1209600
-_AT_LEAST: Final = (
-    ("internal_max_delay", 1, "message_max_delay"),
-    ("commit_period", 1, "message_max_delay"),
-    ("commit_period", 1, "internal_max_delay"),
-    ("credit_safe_age", 2, "internal_max_delay"),
-    ("settings_max_age", 1, "root_config_cache_ttl"),
-)
-
-
-def _impossible(values: Mapping[str, Any]) -> Iterator[str]:
-    """The combinations that cannot work anywhere."""
-    key = values.get("protocol_broker_queue_routing_key", "#")
-    if key != "#" and values.get("fetch_api_url", "") is None:
-        yield (
-            f"FETCH_API_URL is not set, but PROTOCOL_BROKER_QUEUE_ROUTING_KEY={key} means that there are "
-            "other shards: set it to the base URL of their HTTP interface, or set the routing key to #."
-        )
-    retry = values.get("outbox_retry_min_delay"), values.get("outbox_retry_max_delay")
-    if None not in retry and retry[0] > retry[1]:  # type: ignore[operator]
-        yield (
-            f"OUTBOX_RETRY_MAX_DELAY={render(retry[1])}: must be at least OUTBOX_RETRY_MIN_DELAY, "
-            f"which is {render(retry[0])}. Raise the one or lower the other."
-        )
-    if _listeners_collide(values):
-        yield (
-            f"ADMIN_PORT={values['admin_port']}: must differ from WEBSERVER_PORT, because the admin API has "
-            "a listener of its own. Change one of the two."
-        )
-
-
-def _listeners_collide(values: Mapping[str, Any]) -> bool:
-    binds = {values.get("webserver_bind"), values.get("admin_bind")}
-    ports = {values.get("webserver_port", 0), values.get("admin_port", 1)}
-    return len(ports) == 1 and (len(binds) == 1 or bool(binds & _ALL_INTERFACES))
-
-
-_ALL_INTERFACES: Final = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
 def _shown(content: str) -> str:

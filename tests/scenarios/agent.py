@@ -9,6 +9,7 @@ from functools import partial
 from hashlib import md5
 from itertools import count
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import pika
 from pika.spec import BasicProperties
@@ -133,13 +134,19 @@ class Agent:
             properties = BasicProperties(**({"content_type": "application/json"} | fields))
         self.channel.basic_publish(_ACCOUNTS_IN, routing_key, body, properties)
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a message as clients do."""
+    def send(self, message: dict[str, Any], **properties: Any) -> None:
+        """Send a message as clients do; with more properties if need be."""
         self.publish(
             json_of(message),
             routing_key=account_key(message["debtor_id"], message["creditor_id"]),
             type=message["type"],
+            **properties,
         )
+
+    def send_as_server(self, message: dict[str, Any]) -> None:
+        """Send a message that only another shard may send; this client has the server's own user."""
+        user = unquote(urlsplit(self._deployment.amqp_url).username or "guest")
+        self.send(message, user_id=user)
 
     def wait(
         self,

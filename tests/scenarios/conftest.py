@@ -93,6 +93,7 @@ def _short_deployment(postgres: Postgres, rabbitmq: Rabbitmq) -> Iterator[Deploy
         TRANSFER_NOTE_MAX_BYTES="150",
         ACCOUNTS_SCAN_INTERVAL="0.5",
         CREDIT_SAFE_AGE="100000000",
+        INTERNAL_USER=rabbitmq.user,
     ) as running:
         yield running
 

@@ -251,7 +251,7 @@ def test_late_credits_carry_the_interest_of_the_table(currency, past):
             previous_interest_rate=late.previous_rate,
             last_interest_rate_change_ts=now - timedelta(seconds=late.changed),
         )
-        currency.agent.send(
+        currency.agent.send_as_server(
             {
                 "type": "PendingBalanceChange",
                 "debtor_id": currency.debtor_id,

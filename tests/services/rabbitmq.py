@@ -39,7 +39,7 @@ class Rabbitmq:
 
     def __init__(self, url: str, rabbitmqctl: Rabbitmqctl, origin: str, control: str = "") -> None:
         self.url = url
-        self._user = unquote(urlsplit(url).username or "guest")
+        self.user = unquote(urlsplit(url).username or "guest")
         self._fresh: list[str] = []
         self._used: list[str] = []
         self._begun: list[str] = []
@@ -93,7 +93,7 @@ class Rabbitmq:
         names = [new_name() for _ in range(_VHOSTS_AT_ONCE)]
         # Known before they are there: an interrupt may come at any time.
         self._begun += names
-        self.rabbitmqctl("eval", _MAKE_VHOSTS % (_binaries([self._user]), _binaries(names)))
+        self.rabbitmqctl("eval", _MAKE_VHOSTS % (_binaries([self.user]), _binaries(names)))
         self._fresh += names
         self._begun = [name for name in self._begun if name not in names]
 

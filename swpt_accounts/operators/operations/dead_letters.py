@@ -1,7 +1,6 @@
 """Dead letters for operators: listed, shown, put back into the queue, discarded (spec: wire.md section 7)."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final
 
 import psycopg2
@@ -43,13 +42,11 @@ VALUES (%(now)s, %(type_counts)s, '', %(payload)s, %(now)s)
 """
 
 
-def return_dead_letters(
-    connection: Any, ids: Sequence[int], note: str, *, internal_user: str, order: Order
-) -> None:
+def return_dead_letters(connection: Any, ids: Sequence[int], note: str, *, order: Order) -> None:
     """Put messages back into `accounts_in`, through the outbox; all of them or none."""
 
     def put_back(cursor: Any) -> None:
-        found = lock_dead_letters(cursor, ids, partial(_why_not_returned, internal_user=internal_user))
+        found = lock_dead_letters(cursor, ids, _why_not_returned)
         now = settle(cursor, found, "returned", note, "dead-letters return", order)
         for letter, body in found:
             assert body is not None, "checked above"
@@ -111,7 +108,7 @@ def settle(
     return now
 
 
-def _why_not_returned(letter: DeadLetter, body: bytes | None, *, internal_user: str) -> str | None:
+def _why_not_returned(letter: DeadLetter, body: bytes | None) -> str | None:
     if letter.reason in ONLY_DISCARDED:
         return f"is {letter.reason}: it can only be discarded"
     if letter.reason in ONLY_BY_CREDITS:
@@ -120,9 +117,9 @@ def _why_not_returned(letter: DeadLetter, body: bytes | None, *, internal_user: 
         return "has lost its body, because too many were open: it can only be discarded"
     if not letter.is_complete:
         return "has only the beginning of its body: it can only be discarded"
-    if internal_user and isinstance(read_message(letter, body), PendingBalanceChange):
+    if isinstance(read_message(letter, body), PendingBalanceChange):
         # It would travel without our name, come back as not_internal, and then be lost for good.
-        return "is a credit, which INTERNAL_USER keeps from coming back: use `credits apply`"
+        return "is a credit, which would come back as not_internal: use `credits apply`"
     return None
 
 

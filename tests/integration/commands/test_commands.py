@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from swpt_accounts.commands.cli import program
 from swpt_accounts.runtime import clock
+from swpt_accounts.runtime.readers import user_of
 from swpt_accounts.storage import connections
 from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, render_timestamp
 from tests.backstage.builders import NOW, configure, credit, text
@@ -240,7 +241,11 @@ def test_what_is_wrong_is_exit_code_1(server):
     assert re.search(r"V1 +-1 +4294967297 +3 is locked, its transfers lock 0", output)
     assert re.search(r"V3 +-1 +the principals add up to 5, not to 0", output)
     assert output.endswith("1 currencies, 1 accounts (the numbers of 1), 2 violations\n")
-    other = {"PROTOCOL_BROKER_QUEUE_ROUTING_KEY": "1.#", "FETCH_API_URL": "http://other.example"}
+    other = {
+        "PROTOCOL_BROKER_QUEUE_ROUTING_KEY": "1.#",
+        "FETCH_API_URL": "http://other.example",
+        "INTERNAL_USER": user_of(server.amqp_url),
+    }
     code, output, _ = run(server, "check-shard", **other)
     assert code == 1
     assert "-1/4294967297" in output

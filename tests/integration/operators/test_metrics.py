@@ -200,6 +200,7 @@ def test_a_shard_of_several_does_not_judge_sums(stand, desk):
             "POSTGRES_URL": desk.settings.postgres_url,
             "PROTOCOL_BROKER_QUEUE_ROUTING_KEY": "1.#",
             "FETCH_API_URL": "http://h",
+            "INTERNAL_USER": "guest",
         }
     )
     body, _ = Exposition(settings, desk.reading, desk.now).answer(TEXT)

@@ -95,8 +95,8 @@ def test_services_know_no_settings_but_ours():
     known = variables(Settings)
     for name in OURS:
         assert SERVICES[name]["env_file"] == ".env"
-        inside = {"METRICS_FOLDER", "ADMIN_BIND"} if name == "web" else {"METRICS_FOLDER"}
-        assert set(SERVICES[name]["environment"]) == inside
+        own = {"web": {"ADMIN_BIND"}, "tour": {"PROTOCOL_BROKER_URL"}}.get(name, set())
+        assert set(SERVICES[name]["environment"]) == {"METRICS_FOLDER"} | own
     used = re.findall(r"\$\{(\w+):-(\w*)\}", (TOP / "docker-compose.yml").read_text())
     assert used
     for name, default in used:
@@ -139,17 +139,31 @@ def test_the_database_is_the_one_that_we_connect_to():
     assert checked[-4:] == ["-U", url.username, "-d", url.path[1:]]
 
 
-def test_the_broker_knows_our_user():
-    """The definitions hold the user of PROTOCOL_BROKER_URL, by a digest of the password, with all rights."""
-    url = urlsplit(ENVIRONMENT["PROTOCOL_BROKER_URL"])
+@pytest.mark.parametrize(
+    "address",
+    [ENVIRONMENT["PROTOCOL_BROKER_URL"], SERVICES["tour"]["environment"]["PROTOCOL_BROKER_URL"]],
+    ids=["server", "tour"],
+)
+def test_the_broker_knows_its_users(address):
+    """The definitions hold the users of both addresses, by a digest of the password, and no right for all."""
+    url = urlsplit(address)
     assert url.hostname in SERVICES and url.password
-    [user] = DEFINITIONS["users"]
+    [user] = [user for user in DEFINITIONS["users"] if user["name"] == url.username]
     stored = base64.b64decode(user["password_hash"])
-    assert user["name"] == url.username
     assert stored[4:] == hashlib.sha256(stored[:4] + url.password.encode()).digest()
-    [permission] = DEFINITIONS["permissions"]
-    assert permission == {"user": url.username, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
-    assert DEFINITIONS["vhosts"] == [{"name": "/"}]
+    # An administrator may do everything, and an impersonator may be the server.
+    assert user["tags"] == []
+    [permission] = [one for one in DEFINITIONS["permissions"] if one["user"] == url.username]
+    for right in ("configure", "write", "read"):
+        assert not re.search(permission[right], "queue_of_another_agent")
+        assert permission[right].startswith("^") and permission[right].endswith("$")
+    assert DEFINITIONS["vhosts"] == [{"name": permission["vhost"]}]
+
+
+def test_the_broker_has_no_other_users():
+    """Nobody has rights that no service of ours needs."""
+    names = sorted(user["name"] for user in DEFINITIONS["users"])
+    assert names == sorted(one["user"] for one in DEFINITIONS["permissions"]) == ["swpt_accounts", "tour"]
 
 
 def test_the_broker_never_gives_up_a_message():

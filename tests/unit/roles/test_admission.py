@@ -55,22 +55,30 @@ def test_messages_of_foreign_accounts_become_dead_letters(account, whole, first_
 )
 def test_the_account_decides_and_not_the_other_party(message):
     """Every type of message belongs to the shard of the account that it is about (behaviour 61)."""
-    assert make_admission(Realm.parse("0.#"), "")(delivery(message)) == message
-    assert outcome(make_admission(Realm.parse("1.#"), "")(delivery(message))) == "wrong_shard"
+    sent = delivery(message, b"swpt")
+    assert make_admission(Realm.parse("0.#"), "swpt")(sent) == message
+    assert outcome(make_admission(Realm.parse("1.#"), "swpt")(sent)) == "wrong_shard"
 
 
+@pytest.mark.parametrize("realm", ["#", "0.#"])
 @pytest.mark.parametrize(
     ("internal_user", "user", "reason"),
     [
-        ("", b"", ""),
-        ("", b"anybody", ""),
+        ("", b"", "not_internal"),
+        ("", b"anybody", "not_internal"),
+        ("", b"guest", "not_internal"),
         ("swpt", b"swpt", ""),
         ("swpt", b"", "not_internal"),
         ("swpt", b"anybody", "not_internal"),
+        ("swpt", b"swpt2", "not_internal"),
+        ("swpt", b"SWPT", "not_internal"),
     ],
 )
-def test_credits_come_from_the_server_itself(internal_user, user, reason):
-    """With an internal user, PendingBalanceChange from anybody else is a dead letter (rule B0)."""
-    admit = make_admission(Realm.parse("#"), internal_user)
-    assert outcome(admit(delivery(credit(), user))) == reason
-    assert outcome(admit(delivery(configure(), user))) == ""
+def test_credits_come_from_the_server_itself(internal_user, user, reason, realm):
+    """PendingBalanceChange from anybody but the internal user is a dead letter, from all if there is none.
+
+    Also the server that owns every account, and so expects no credits at all, takes none (rule B0).
+    """
+    admit = make_admission(Realm.parse(realm), internal_user)
+    assert outcome(admit(delivery(credit(456, debtor_id=123, other_creditor_id=457), user))) == reason
+    assert outcome(admit(delivery(configure(456, debtor_id=123), user))) == ""

@@ -10,7 +10,11 @@ from swpt_accounts.storage.readiness import prepare_database
 from swpt_accounts.transactions.bench import make_periods, make_policy
 from tests.backstage.builders import DAY
 
-NOWHERE = {"POSTGRES_URL": "postgresql://u@127.0.0.1:1/d", "FETCH_API_URL": "http://router"}
+NOWHERE = {
+    "POSTGRES_URL": "postgresql://u@127.0.0.1:1/d",
+    "FETCH_API_URL": "http://router",
+    "INTERNAL_USER": "guest",
+}
 
 
 @pytest.mark.parametrize("prepare", [prepare_database, configure.run])

@@ -10,6 +10,11 @@ from swpt_accounts.runtime.variables import REQUIRED, render, variables
 
 DATABASE = {"POSTGRES_URL": "postgresql://u@h/d"}
 TOP = Path(__file__).parents[3]
+SHARD = {
+    "PROTOCOL_BROKER_QUEUE_ROUTING_KEY": "1.#",
+    "FETCH_API_URL": "http://router",
+    "INTERNAL_USER": "guest",
+}
 
 
 def problems(**environ):
@@ -213,8 +218,13 @@ def test_settings_that_contradict_each_other_are_refused(environ, told):
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
-        ({"PROTOCOL_BROKER_QUEUE_ROUTING_KEY": "1.#"}, "FETCH_API_URL is not set"),
-        ({"PROTOCOL_BROKER_QUEUE_ROUTING_KEY": "1.#", "FETCH_API_URL": ""}, "FETCH_API_URL is not set"),
+        (SHARD | {"FETCH_API_URL": ""}, "FETCH_API_URL is not set"),
+        (SHARD | {"INTERNAL_USER": ""}, "INTERNAL_USER is not set"),
+        ({"INTERNAL_USER": "swpt"}, "must be the user of PROTOCOL_BROKER_URL, which is guest"),
+        (
+            {"INTERNAL_USER": "swpt", "PROTOCOL_BROKER_URL": "amqp://s%70it:hush@h"},
+            "must be the user of PROTOCOL_BROKER_URL, which is spit, because",
+        ),
         (
             {"OUTBOX_RETRY_MIN_DELAY": "301"},
             "OUTBOX_RETRY_MAX_DELAY=300: must be at least OUTBOX_RETRY_MIN_DELAY",
@@ -270,7 +280,7 @@ def test_a_short_note_limit_is_allowed_but_advised_against():
 def test_the_realm_follows_from_the_binding_key():
     """The shard owns the accounts whose digest starts with the bits of the binding key."""
     environ = {"PROTOCOL_BROKER_QUEUE_ROUTING_KEY": "0.#", "FETCH_API_URL": "http://router/base/"}
-    settings = load(DATABASE | environ)
+    settings = load(DATABASE | SHARD | environ)
     assert settings.realm().owns(123, 456)
     assert not settings.realm().owns(-1, 0)
     assert settings.fetch_api_url == "http://router/base"

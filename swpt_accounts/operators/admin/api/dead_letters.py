@@ -134,8 +134,7 @@ def discard(args: dict[str, Any]) -> dict[str, Any]:
 def put_back(ids: list[int], note: str) -> list[int]:
     """Return these dead letters to the queue, as this request's order; their ids."""
     with desk().writing() as connection:
-        internal_user = desk().settings.internal_user
-        return_dead_letters(connection, ids, note, internal_user=internal_user, order=order())
+        return_dead_letters(connection, ids, note, order=order())
     return sorted(set(ids))
 
 
