@@ -64,7 +64,9 @@ def impossible(values: Mapping[str, Any]) -> Iterator[str]:
 
 def _missing_for_shards(values: Mapping[str, Any]) -> Iterator[str]:
     key = values.get("protocol_broker_queue_routing_key", "#")
-    means = f"is not set, but PROTOCOL_BROKER_QUEUE_ROUTING_KEY={key} means that there are other shards: set it"
+    means = (
+        f"is not set, but PROTOCOL_BROKER_QUEUE_ROUTING_KEY={key} means that there are other shards: set it"
+    )
     if key != "#" and values.get("fetch_api_url", "") is None:
         yield f"FETCH_API_URL {means} to the base URL of their HTTP interface, or set the routing key to #."
     if key != "#" and values.get("internal_user") == "":

@@ -25,7 +25,7 @@ from .readers import (
     read_secret_key,
     read_user_name,
 )
-from .variables import REQUIRED, one_of, ratio, render, seconds, switch, text, variables, whole
+from .variables import REQUIRED, one_of, ratio, seconds, switch, text, variables, whole
 
 
 class SettingsError(OperatorError):
@@ -211,7 +211,9 @@ class Settings:
 
     # Messages
     internal_user: str = text(
-        "", "The broker user of the server, from which alone credits between shards are taken; empty: from nobody.", read_user_name
+        "",
+        "The broker user of the server, who alone may send credits between shards; empty: nobody may.",
+        read_user_name,
     )
     protocol_broker_prefetch_count: int = whole(
         1000, "Messages that a worker holds without having acknowledged them.", floor=1, ceiling=65535
@@ -313,7 +315,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     problems += impossible(values)
     # A missing value means that the switch itself was malformed; then its own line is enough.
     if values.get("allow_unsafe_settings") is False:
-        problems += [f"{line} On a test bench, set ALLOW_UNSAFE_SETTINGS=yes." for line in unsafe(variables(Settings), values)]
+        problems += [
+            f"{line} On a test bench, set ALLOW_UNSAFE_SETTINGS=yes."
+            for line in unsafe(variables(Settings), values)
+        ]
     if problems:
         raise SettingsError(problems)
     return Settings(**values)

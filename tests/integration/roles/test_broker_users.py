@@ -10,11 +10,11 @@ import pika
 import pytest
 from pika.exceptions import ChannelClosedByBroker
 
+from tests.backstage.builders import configure, credit
+from tests.backstage.commands import TOP
 from tests.backstage.server import QUEUE, Server
 from tests.backstage.waiting import wait_until
 from tests.backstage.wire import body_of
-from tests.builders import configure, credit
-from tests.commands import TOP
 
 DEFINITIONS = TOP / "deploy" / "rabbitmq-definitions.json"
 DEBTOR, MALLORY, ROOT = 4711, 4294967297, 0

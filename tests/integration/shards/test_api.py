@@ -150,7 +150,9 @@ def test_head_is_get_without_the_body(client, account, resource):
 def test_a_shard_answers_for_its_own_accounts(make_client, account):
     """The same account is answered by the shard that owns it."""
     account(123, 456)
-    client = make_client(PROTOCOL_BROKER_QUEUE_ROUTING_KEY="0.#", FETCH_API_URL="http://router", INTERNAL_USER="guest")
+    client = make_client(
+        PROTOCOL_BROKER_QUEUE_ROUTING_KEY="0.#", FETCH_API_URL="http://router", INTERNAL_USER="guest"
+    )
     assert client.get("/accounts/123/456/reachable").status_code == 204
 
 

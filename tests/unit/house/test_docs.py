@@ -149,10 +149,10 @@ def test_every_command_is_told(verb):
     )
 
 
-def test_decisions_are_numbered_one_after_the_other():
-    """Each decision has the number of its file in its title, and none is missing."""
+def test_decisions_have_numbers_of_their_own():
+    """Each decision has the number of its file in its title, and no number is given twice."""
     numbers = [path.name[:4] for path in DECISIONS]
-    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    assert len(set(numbers)) == len(numbers)
     for path in DECISIONS:
         assert path.read_text().startswith(f"# {path.name[:4]}. ")
 

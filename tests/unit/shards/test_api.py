@@ -97,7 +97,9 @@ def test_options_tells_the_methods(client, path):
 @pytest.mark.parametrize("creditor_id", [0, 1])
 def test_an_account_of_another_shard_is_an_error_not_an_answer(make_client, resource, creditor_id):
     """500, which nobody may cache, for an account that the shard does not own."""
-    client = make_client(PROTOCOL_BROKER_QUEUE_ROUTING_KEY="0.#", FETCH_API_URL="http://router", INTERNAL_USER="guest")
+    client = make_client(
+        PROTOCOL_BROKER_QUEUE_ROUTING_KEY="0.#", FETCH_API_URL="http://router", INTERNAL_USER="guest"
+    )
     answer = client.get(f"/accounts/{UD}/{creditor_id}/{resource}")
     assert answer.status_code == 500
     assert answer.headers["Cache-Control"] == "no-store"
