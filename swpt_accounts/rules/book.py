@@ -22,6 +22,7 @@ from .facts import (
     Payment,
     RefusedCredit,
     TransferKey,
+    account_key,
     request_key,
 )
 from .transfers import PreparedTransfer
@@ -117,11 +118,11 @@ class Book:
 
     def store(self, account: Account) -> None:
         """Make this the state of the account for what follows."""
-        self.accounts[account.debtor_id, account.creditor_id] = account
+        self.accounts[account_key(account)] = account
 
     def remove(self, account: Account) -> None:
         """Purge the account.  A later step of this batch may create it again, as a new one."""
-        key = account.debtor_id, account.creditor_id
+        key = account_key(account)
         del self.accounts[key]
         del self.originals[key]
         self.purged_accounts.append(key)
@@ -182,7 +183,7 @@ class Book:
         after = accounts.moved(account, amount, payment.committed_at, is_told, self.now)
         if after.principal != account.principal + amount:
             self.overflows += 1
-            self.alarms.append(Alarm("principal overflow", (account.debtor_id, account.creditor_id)))
+            self.alarms.append(Alarm("principal overflow", account_key(account)))
         if is_told:
             self.events.append(
                 announcements.account_transfer(

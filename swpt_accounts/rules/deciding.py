@@ -17,7 +17,16 @@ from . import accounts, announcements, transfers
 from .accounts import Account
 from .book import Book
 from .currency import Currency
-from .facts import Credit, Payment, RefusedCredit, RequestKey, request_key
+from .facts import (
+    Credit,
+    Payment,
+    RefusedCredit,
+    RequestKey,
+    account_key,
+    credit_key,
+    request_key,
+    transfer_key,
+)
 from .root_config import settings_of
 from .transfers import PreparedTransfer, Rejection
 
@@ -43,7 +52,7 @@ def _ignore(book: Book, message: Message, rule: str) -> None:
 
 def _configure(book: Book, message: ConfigureAccount) -> None:
     """Spec: accounting.md section 5."""
-    key = message.debtor_id, message.creditor_id
+    key = account_key(message)
     account = book.accounts.get(key)
     is_root = message.creditor_id == numbers.ROOT_CREDITOR_ID
     settings = settings_of(message.config_data) if is_root else None
@@ -77,7 +86,7 @@ def _prepare(book: Book, message: PrepareTransfer) -> None:
     if repeated is not None:  # P2
         book.events.append(announcements.prepared_transfer(repeated, book.now))
         return
-    sender = book.accounts.get((message.debtor_id, message.creditor_id))
+    sender = book.accounts.get(account_key(message))
     recipient = transfers.parse_recipient(message.recipient)
     answer = transfers.prepare(
         sender,
@@ -114,14 +123,14 @@ def _min_balance(book: Book, account: Account | None) -> int:
 
 
 def _remember(book: Book, transfer: PreparedTransfer, request: RequestKey) -> None:
-    key = transfer.debtor_id, transfer.creditor_id, transfer.transfer_id
+    key = transfer_key(transfer)
     book.prepared[key] = transfer
     book.new_transfers[key] = transfer
     book.requests[request] = transfer
 
 
 def _forget(book: Book, transfer: PreparedTransfer, request: RequestKey) -> None:
-    key = transfer.debtor_id, transfer.creditor_id, transfer.transfer_id
+    key = transfer_key(transfer)
     del book.prepared[key]
     del book.requests[request]
     if book.new_transfers.pop(key, None) is None:
@@ -133,12 +142,12 @@ def _forget(book: Book, transfer: PreparedTransfer, request: RequestKey) -> None
 
 def _finalize(book: Book, message: FinalizeTransfer) -> None:
     """Spec: accounting.md section 7."""
-    transfer = book.prepared.get((message.debtor_id, message.creditor_id, message.transfer_id))
+    transfer = book.prepared.get(transfer_key(message))
     request = request_key(message)
     if transfer is None or book.requests.get(request) is not transfer:  # F1
         _ignore(book, message, "F1")
         return
-    sender = book.accounts[message.debtor_id, message.creditor_id]
+    sender = book.accounts[account_key(message)]
     status = transfers.finalize(sender, transfer, message, _min_balance(book, sender), book.policy, book.now)
     finalized_at = max(book.now, transfer.prepared_at)
     amount = message.committed_amount if status == codes.OK else 0
@@ -184,7 +193,7 @@ def _move(
 
 def _apply_credit(book: Book, message: PendingBalanceChange) -> None:
     """Spec: accounting.md section 8.2."""
-    key = message.debtor_id, message.other_creditor_id, message.change_id
+    key = credit_key(message)
     credit = Credit(message.creditor_id, message.principal_delta, message.committed_at)
     known = book.credits.get(key)
     if known == credit:  # B1

@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from swpt_accounts.wire.messages import FinalizeTransfer, PendingBalanceChange, PrepareTransfer
+from swpt_accounts.wire.messages import FinalizeTransfer, Message, PendingBalanceChange, PrepareTransfer
 from swpt_accounts.wire.moments import Moment
 
 from .accounts import Account
@@ -16,6 +16,32 @@ AccountKey: TypeAlias = tuple[int, int]
 TransferKey: TypeAlias = tuple[int, int, int]
 RequestKey: TypeAlias = tuple[int, int, str, int, int]
 CreditKey: TypeAlias = tuple[int, int, int]
+
+
+def account_key(named: Account | PreparedTransfer | Message) -> AccountKey:
+    """The account itself, the sender of a transfer, or the account that a message is for."""
+    return named.debtor_id, named.creditor_id
+
+
+def transfer_key(named: PreparedTransfer | FinalizeTransfer) -> TransferKey:
+    """What identifies a prepared transfer (accounting.md section 3.2, first key)."""
+    return named.debtor_id, named.creditor_id, named.transfer_id
+
+
+def request_key(named: PrepareTransfer | FinalizeTransfer | PreparedTransfer) -> RequestKey:
+    """What identifies a request for its sender (accounting.md section 3.2, second key)."""
+    return (
+        named.debtor_id,
+        named.creditor_id,
+        named.coordinator_type,
+        named.coordinator_id,
+        named.coordinator_request_id,
+    )
+
+
+def credit_key(named: PendingBalanceChange) -> CreditKey:
+    """What identifies a cross-shard credit, which its sender has numbered (accounting.md section 3.4)."""
+    return named.debtor_id, named.other_creditor_id, named.change_id
 
 
 class Credit(msgspec.Struct, frozen=True):
@@ -73,17 +99,6 @@ class RefusedCredit(msgspec.Struct, frozen=True):
 
     message: PendingBalanceChange
     reason: str
-
-
-def request_key(named: PrepareTransfer | FinalizeTransfer | PreparedTransfer) -> RequestKey:
-    """What identifies a request for its sender (accounting.md section 3.2, second key)."""
-    return (
-        named.debtor_id,
-        named.creditor_id,
-        named.coordinator_type,
-        named.coordinator_id,
-        named.coordinator_request_id,
-    )
 
 
 class Payment(msgspec.Struct, frozen=True, gc=False):

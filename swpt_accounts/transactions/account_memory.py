@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from weakref import ref
 
 from swpt_accounts.rules.accounts import Account
-from swpt_accounts.rules.facts import AccountKey
+from swpt_accounts.rules.facts import AccountKey, account_key
 
 Version: TypeAlias = int
 """The id of the transaction that wrote a row."""
@@ -56,6 +56,6 @@ class AccountMemory:
             return
         young = self._young
         for account in accounts:
-            young[account.debtor_id, account.creditor_id] = version, account
+            young[account_key(account)] = version, account
         if len(young) >= self._size:
             self._young, self._old = {}, young

@@ -14,7 +14,10 @@ from swpt_accounts.rules.facts import (
     Facts,
     RequestKey,
     TransferKey,
+    account_key,
+    credit_key,
     request_key,
+    transfer_key,
 )
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.rules.root_config import settings_of
@@ -62,9 +65,9 @@ def gather(
     configures = [m for m in messages if isinstance(m, ConfigureAccount)]
 
     take_transfers = _ask_for_transfers(cursor, finalizes)
-    touched = {(m.debtor_id, m.creditor_id) for m in configures}
-    touched.update((m.debtor_id, m.creditor_id) for m in prepares)
-    touched.update((m.debtor_id, m.creditor_id) for m in balance_changes)
+    touched = set(map(account_key, configures))
+    touched.update(map(account_key, prepares))
+    touched.update(map(account_key, balance_changes))
     if finalizes and prepares:
         touched.update(_recipients_within(prepares, finalizes))
     prepared = take_transfers()
@@ -73,7 +76,7 @@ def gather(
         touched.add((debtor_id, transfer.recipient_creditor_id))
 
     take_accounts = ask_for_accounts(cursor, touched, infos, memory)
-    requests = {request_key(m) for m in prepares}
+    requests = set(map(request_key, prepares))
     others = _recipients_outside(prepares, touched)
     accounts = take_accounts()
     missing = touched - accounts.keys()
@@ -135,14 +138,10 @@ def _recipients_within(
     prepares: Sequence[PrepareTransfer], finalizes: Sequence[FinalizeTransfer]
 ) -> set[AccountKey]:
     """Recipients of transfers that this batch may both prepare and finalize."""
-    requests = {
-        (m.debtor_id, m.creditor_id, m.coordinator_type, m.coordinator_id, m.coordinator_request_id)
-        for m in finalizes
-    }
+    requests = set(map(request_key, finalizes))
     found = set()
     for m in prepares:
-        key = m.debtor_id, m.creditor_id, m.coordinator_type, m.coordinator_id, m.coordinator_request_id
-        if key in requests:
+        if request_key(m) in requests:
             recipient_id = parse_recipient(m.recipient)
             if recipient_id is not None:
                 found.add((m.debtor_id, recipient_id))
@@ -161,8 +160,8 @@ def _ask_for_transfers(
     """
     if not finalizes:
         return dict
-    keys = sorted({(m.debtor_id, m.creditor_id, m.transfer_id) for m in finalizes})
-    sql.LOAD_TRANSFERS.run(cursor, arrays(("debtor_id", "creditor_id", "transfer_id"), keys))
+    keys = sorted(set(map(transfer_key, finalizes)))
+    sql.LOAD_TRANSFERS.run(cursor, arrays(sql.TRANSFER_KEY, keys))
     return lambda: {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
 
 
@@ -179,10 +178,10 @@ def _add_repeated(
     repeated: Sequence[PreparedTransfer],
     requests: AbstractSet[RequestKey],
 ) -> None:
-    known = {request_key(transfer) for transfer in prepared.values()}
-    if not (known & requests) <= {request_key(transfer) for transfer in repeated}:
+    known = set(map(request_key, prepared.values()))
+    if not (known & requests) <= set(map(request_key, repeated)):
         raise BatchConflictError("a transfer was finalized by another worker")
-    prepared.update({(t.debtor_id, t.creditor_id, t.transfer_id): t for t in repeated})
+    prepared.update((transfer_key(transfer), transfer) for transfer in repeated)
 
 
 def _recipients_outside(
@@ -201,13 +200,13 @@ def _ask_for_reachable(cursor: Any, keys: Iterable[AccountKey]) -> Callable[[], 
     """Those of the accounts that accept transfers."""
     if not keys:
         return set
-    sql.FIND_REACHABLE.run(cursor, arrays(("debtor_id", "creditor_id"), sorted(keys)))
+    sql.FIND_REACHABLE.run(cursor, arrays(sql.ACCOUNT_KEY, sorted(keys)))
     return lambda: set(cursor.fetchall())
 
 
 def _load_credits(cursor: Any, balance_changes: Sequence[PendingBalanceChange]) -> dict[CreditKey, Credit]:
-    keys = sorted({(m.debtor_id, m.other_creditor_id, m.change_id) for m in balance_changes})
+    keys = sorted(set(map(credit_key, balance_changes)))
     if not keys:
         return {}
-    sql.LOAD_CREDITS.run(cursor, arrays(("debtor_id", "other_creditor_id", "change_id"), keys))
+    sql.LOAD_CREDITS.run(cursor, arrays(sql.CREDIT_KEY, keys))
     return {(row[0], row[1], row[2]): Credit(*row[3:]) for row in cursor.fetchall()}

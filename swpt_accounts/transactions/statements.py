@@ -63,8 +63,8 @@ def _prefixed(columns: Iterable[str], alias: str) -> str:
     return ", ".join(f"{alias}.{column}" for column in columns)
 
 
-_ACCOUNT_KEY: Final = ["debtor_id", "creditor_id"]
-_TRANSFER_KEY: Final = ["debtor_id", "creditor_id", "transfer_id"]
+ACCOUNT_KEY: Final = ["debtor_id", "creditor_id"]
+TRANSFER_KEY: Final = ["debtor_id", "creditor_id", "transfer_id"]
 REQUEST_KEY: Final = [
     "debtor_id",
     "creditor_id",
@@ -72,7 +72,10 @@ REQUEST_KEY: Final = [
     "coordinator_id",
     "coordinator_request_id",
 ]
-_CREDIT_KEY: Final = ["debtor_id", "other_creditor_id", "change_id"]
+CREDIT_KEY: Final = ["debtor_id", "other_creditor_id", "change_id"]
+
+CREDIT_COLUMNS: Final = [*CREDIT_KEY, "creditor_id", "principal_delta", "committed_at"]
+"""The key, and then the fields of `facts.Credit` in their order."""
 
 # -- gather ------------------------------------------------------------------------------------
 
@@ -83,7 +86,7 @@ LOCK_ACCOUNTS: Final = Statement(
     f"""
 WITH locked AS MATERIALIZED (
     SELECT CASE WHEN account.xmin <> k.version THEN {ACCOUNT_ROW} END AS text
-    FROM {_unnest([*_ACCOUNT_KEY, "version"])} JOIN account USING (debtor_id, creditor_id)
+    FROM {_unnest([*ACCOUNT_KEY, "version"])} JOIN account USING (debtor_id, creditor_id)
     ORDER BY account.debtor_id, account.creditor_id
     FOR NO KEY UPDATE OF account)
 SELECT count(*) FILTER (WHERE text IS NULL), string_agg(text, ',') FROM locked
@@ -95,7 +98,7 @@ LOAD_TRANSFERS: Final = Statement(
     "load_transfers",
     f"""
 SELECT {_prefixed(TRANSFER_COLUMNS, "p")}
-FROM {_unnest(_TRANSFER_KEY)} JOIN prepared_transfer p USING (debtor_id, creditor_id, transfer_id)
+FROM {_unnest(TRANSFER_KEY)} JOIN prepared_transfer p USING (debtor_id, creditor_id, transfer_id)
 """,
 )
 
@@ -115,7 +118,7 @@ FIND_REACHABLE: Final = Statement(
     "find_reachable",
     f"""
 SELECT a.debtor_id, a.creditor_id
-FROM {_unnest(_ACCOUNT_KEY)} JOIN account a USING (debtor_id, creditor_id)
+FROM {_unnest(ACCOUNT_KEY)} JOIN account a USING (debtor_id, creditor_id)
 WHERE NOT a.deleted AND a.config_flags & 1 = 0
 """,
 )
@@ -124,7 +127,7 @@ WHERE NOT a.deleted AND a.config_flags & 1 = 0
 FIND_INCOMING: Final = Statement(
     "find_incoming",
     f"""
-SELECT k.debtor_id, k.creditor_id FROM {_unnest(_ACCOUNT_KEY)}
+SELECT k.debtor_id, k.creditor_id FROM {_unnest(ACCOUNT_KEY)}
 WHERE EXISTS (
     SELECT 1 FROM prepared_transfer p
     WHERE p.debtor_id = k.debtor_id AND p.recipient_creditor_id = k.creditor_id AND p.deadline >= %s::int8)
@@ -148,8 +151,8 @@ GET_TRANSACTION_ID: Final = "SELECT pg_current_xact_id()"
 LOAD_CREDITS: Final = Statement(
     "load_credits",
     f"""
-SELECT r.debtor_id, r.other_creditor_id, r.change_id, r.creditor_id, r.principal_delta, r.committed_at
-FROM {_unnest(_CREDIT_KEY)} JOIN registered_balance_change r USING (debtor_id, other_creditor_id, change_id)
+SELECT {_prefixed(CREDIT_COLUMNS, "r")}
+FROM {_unnest(CREDIT_KEY)} JOIN registered_balance_change r USING (debtor_id, other_creditor_id, change_id)
 """,
 )
 
@@ -172,7 +175,7 @@ def _update_accounts(columns: Iterable[str]) -> str:
     columns = list(columns)
     return f"""
 UPDATE account a SET {", ".join(f"{column} = k.{column}" for column in columns)}
-FROM {_unnest([*_ACCOUNT_KEY, *columns])}
+FROM {_unnest([*ACCOUNT_KEY, *columns])}
 WHERE a.debtor_id = k.debtor_id AND a.creditor_id = k.creditor_id
 """
 
@@ -206,7 +209,7 @@ SELECT * FROM {_unnest(TRANSFER_COLUMNS)}
 DELETE_TRANSFERS: Final = Statement(
     "delete_transfers",
     f"""
-DELETE FROM prepared_transfer p USING {_unnest(_TRANSFER_KEY)}
+DELETE FROM prepared_transfer p USING {_unnest(TRANSFER_KEY)}
 WHERE p.debtor_id = k.debtor_id AND p.creditor_id = k.creditor_id AND p.transfer_id = k.transfer_id
 """,
 )
@@ -215,7 +218,7 @@ REMIND_TRANSFERS: Final = Statement(
     "remind_transfers",
     f"""
 UPDATE prepared_transfer p SET last_reminder_ts = k.last_reminder_ts
-FROM {_unnest([*_TRANSFER_KEY, "last_reminder_ts"])}
+FROM {_unnest([*TRANSFER_KEY, "last_reminder_ts"])}
 WHERE p.debtor_id = k.debtor_id AND p.creditor_id = k.creditor_id AND p.transfer_id = k.transfer_id
 """,
 )
@@ -223,7 +226,7 @@ WHERE p.debtor_id = k.debtor_id AND p.creditor_id = k.creditor_id AND p.transfer
 PURGE_ACCOUNTS: Final = Statement(
     "purge_accounts",
     f"""
-DELETE FROM account a USING {_unnest(_ACCOUNT_KEY)}
+DELETE FROM account a USING {_unnest(ACCOUNT_KEY)}
 WHERE a.debtor_id = k.debtor_id AND a.creditor_id = k.creditor_id
 """,
 )
@@ -232,7 +235,7 @@ WHERE a.debtor_id = k.debtor_id AND a.creditor_id = k.creditor_id
 PURGE_UPDATES_DUE: Final = Statement(
     "purge_updates_due",
     f"""
-DELETE FROM account_update_due d USING {_unnest(_ACCOUNT_KEY)}
+DELETE FROM account_update_due d USING {_unnest(ACCOUNT_KEY)}
 WHERE d.debtor_id = k.debtor_id AND d.creditor_id = k.creditor_id
 """,
 )
@@ -240,7 +243,7 @@ WHERE d.debtor_id = k.debtor_id AND d.creditor_id = k.creditor_id
 PURGE_ROOT_CONFIGURATIONS: Final = Statement(
     "purge_root_configurations",
     f"""
-DELETE FROM root_configuration r USING {_unnest(_ACCOUNT_KEY)}
+DELETE FROM root_configuration r USING {_unnest(ACCOUNT_KEY)}
 WHERE k.creditor_id = 0 AND r.debtor_id = k.debtor_id
 """,
 )
@@ -258,7 +261,7 @@ INSERT_UPDATES_DUE: Final = Statement(
     "insert_updates_due",
     f"""
 INSERT INTO account_update_due (debtor_id, creditor_id, due_at)
-SELECT * FROM {_unnest([*_ACCOUNT_KEY, "due_at"])}
+SELECT * FROM {_unnest([*ACCOUNT_KEY, "due_at"])}
 ON CONFLICT DO NOTHING
 """,
 )
@@ -266,9 +269,8 @@ ON CONFLICT DO NOTHING
 INSERT_CREDITS: Final = Statement(
     "insert_credits",
     f"""
-INSERT INTO registered_balance_change
-    (debtor_id, other_creditor_id, change_id, creditor_id, principal_delta, committed_at)
-SELECT * FROM {_unnest([*_CREDIT_KEY, "creditor_id", "principal_delta", "committed_at"])}
+INSERT INTO registered_balance_change ({", ".join(CREDIT_COLUMNS)})
+SELECT * FROM {_unnest(CREDIT_COLUMNS)}
 """,
 )
 

@@ -11,7 +11,7 @@ from psycopg2.extras import Json
 from swpt_accounts.events import Event, envelop
 from swpt_accounts.rules.accounts import Account, update_due_at
 from swpt_accounts.rules.book import Book
-from swpt_accounts.rules.facts import AccountKey, TransferKey
+from swpt_accounts.rules.facts import AccountKey, TransferKey, account_key
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.storage.arrays import arrays
 from swpt_accounts.storage.faults import BatchConflictError
@@ -129,7 +129,7 @@ def _remove_transfers(pen: _Pen, keys: Sequence[TransferKey]) -> None:
         conflict = BatchConflictError("another worker has finalized the transfer")
         pen.write(
             sql.DELETE_TRANSFERS,
-            arrays(("debtor_id", "creditor_id", "transfer_id"), keys),
+            arrays(sql.TRANSFER_KEY, keys),
             len(keys),
             conflict,
         )
@@ -141,14 +141,13 @@ def _store_transfers(pen: _Pen, book: Book) -> None:
         pen.write(sql.INSERT_TRANSFERS, arrays(sql.TRANSFER_COLUMNS, rows))
     if book.reminded_transfers:
         reminders = [(*key, book.now) for key in book.reminded_transfers]
-        columns = ("debtor_id", "creditor_id", "transfer_id", "last_reminder_ts")
-        pen.write(sql.REMIND_TRANSFERS, arrays(columns, reminders))
+        pen.write(sql.REMIND_TRANSFERS, arrays([*sql.TRANSFER_KEY, "last_reminder_ts"], reminders))
 
 
 def _purge_accounts(pen: _Pen, keys: Sequence[AccountKey]) -> None:
     if not keys:
         return
-    parameters = arrays(("debtor_id", "creditor_id"), keys)
+    parameters = arrays(sql.ACCOUNT_KEY, keys)
     for statement in (sql.PURGE_ACCOUNTS, sql.PURGE_UPDATES_DUE, sql.PURGE_ROOT_CONFIGURATIONS):
         pen.write(statement, parameters)
 
@@ -159,16 +158,15 @@ def _store_updates_due(
     """Schedule the AccountUpdate of every account on which nothing was pending before."""
     due = [account for account in created if account.update_pending_since != T0]
     due += [new for old, new in changed if new.update_pending_since not in (T0, old.update_pending_since)]
-    rows = sorted((a.debtor_id, a.creditor_id, update_due_at(a, policy)) for a in due)
+    rows = sorted((*account_key(a), update_due_at(a, policy)) for a in due)
     if rows:
-        pen.write(sql.INSERT_UPDATES_DUE, arrays(("debtor_id", "creditor_id", "due_at"), rows))
+        pen.write(sql.INSERT_UPDATES_DUE, arrays([*sql.ACCOUNT_KEY, "due_at"], rows))
 
 
 def _store_credits(pen: _Pen, book: Book) -> None:
     if book.new_credits:
         rows = [(*key, *_astuple(credit)) for key, credit in book.new_credits.items()]
-        columns = "debtor_id other_creditor_id change_id creditor_id principal_delta committed_at"
-        pen.write(sql.INSERT_CREDITS, arrays(columns.split(), rows))
+        pen.write(sql.INSERT_CREDITS, arrays(sql.CREDIT_COLUMNS, rows))
 
 
 def _store_events(

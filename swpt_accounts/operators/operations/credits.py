@@ -11,6 +11,7 @@ import msgspec
 from swpt_accounts.operators.inspection.dead_letters import DeadLetter, read_message
 from swpt_accounts.rules.book import Alarm, Book
 from swpt_accounts.rules.deciding import decide
+from swpt_accounts.rules.facts import account_key
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.transactions.bench import Bench
 from swpt_accounts.transactions.gathering import gather
@@ -54,14 +55,14 @@ def apply_credit(
         found = lock_dead_letters(cursor, [dead_letter_id], _why_not_applied)
         [(letter, body)] = found
         credit = _read_credit(letter, body)
-        if not bench.policy.realm.owns(credit.debtor_id, credit.creditor_id):
+        if not bench.policy.realm.owns(*account_key(credit)):
             raise OperatorError(f"dead letter {dead_letter_id} belongs to an account of another shard")
         book = _decide(cursor, credit, bench)
         _check_journal(cursor, credit, dead_letter_id)
         store(cursor, book, bench.infos, bench.publisher_key)
         told = "applied: " + _described(credit) + (f": {note}" if note else "")
         settle(cursor, found, "returned", told, "credits apply", order)
-        account = book.accounts[credit.debtor_id, credit.creditor_id]
+        account = book.accounts[account_key(credit)]
         return AppliedCredit(
             account.debtor_id, account.creditor_id, credit.principal_delta, account.principal, book.alarms
         )

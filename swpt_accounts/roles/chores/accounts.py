@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from swpt_accounts.rules.accounts import Account
 from swpt_accounts.rules.book import Book
-from swpt_accounts.rules.facts import AccountKey, Facts
+from swpt_accounts.rules.facts import AccountKey, Facts, account_key
 from swpt_accounts.rules.upkeep import tend
 from swpt_accounts.storage.arrays import arrays
 from swpt_accounts.storage.outbox.rows import Stored
@@ -108,8 +108,8 @@ def _gather(cursor: Any, touched: set[AccountKey], tools: Tools) -> Book:
     leaving = [a for a in accounts.values() if a.is_deleted or a.is_scheduled_for_deletion]
     incoming: set[AccountKey] = set()
     if leaving:
-        keys = [(account.debtor_id, account.creditor_id) for account in leaving]
-        sql.FIND_INCOMING.run(cursor, [*arrays(("debtor_id", "creditor_id"), keys), now])
+        keys = list(map(account_key, leaving))
+        sql.FIND_INCOMING.run(cursor, [*arrays(sql.ACCOUNT_KEY, keys), now])
         incoming = set(cursor.fetchall())
     facts = Facts(now=now, policy=bench.policy, accounts=accounts, currencies=currencies, incoming=incoming)
     return Book(facts)

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from swpt_accounts.storage.partitions import make_partitions
+from swpt_accounts.transactions import statements as sql
 from swpt_accounts.transactions.refusals import forget_refusals
 from swpt_accounts.wire.moments import seconds
 
@@ -16,7 +17,6 @@ _DAY: Final = seconds(86400)
 # Lone tries are made within seconds; what is this old belongs to a message that is long gone.
 _ATTEMPTS_KEPT: Final = 30 * _DAY
 
-_CREDIT_KEY: Final = ("debtor_id", "other_creditor_id", "change_id")
 
 _READ_CREDITS: Final = """
 SELECT debtor_id, other_creditor_id, change_id FROM registered_balance_change
@@ -47,7 +47,7 @@ _REMOVE_ATTEMPTS: Final = "DELETE FROM delivery_attempt WHERE last_attempt_at < 
 
 def clean_registry(cursor: Any, position: Position, tools: Tools) -> Progress:
     """Forget cross-shard credits of which no duplicate can be applied (accounting.md section 12.7)."""
-    start = dict(zip(_CREDIT_KEY, position or [-(2**63)] * 3, strict=True))
+    start = dict(zip(sql.CREDIT_KEY, position or [-(2**63)] * 3, strict=True))
     cursor.execute(_READ_CREDITS, {**start, "limit": _READ})
     end = cursor.fetchone()
     ends = end or (0, 0, 0)

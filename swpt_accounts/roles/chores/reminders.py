@@ -15,8 +15,6 @@ from swpt_accounts.transactions.storing import store
 from .chore import Position, Progress, Tools
 from .isolation import attempt
 
-_KEY: Final = ("debtor_id", "creditor_id", "transfer_id")
-
 _READ_FIRST: Final = """
 SELECT debtor_id, creditor_id, transfer_id, prepared_at < %(before)s AND last_reminder_ts < %(before)s
 FROM prepared_transfer ORDER BY debtor_id, creditor_id, transfer_id LIMIT %(limit)s
@@ -35,7 +33,7 @@ def send_reminders(cursor: Any, position: Position, tools: Tools) -> Progress:
     bench = tools.bench
     parameters = {"before": bench.clock() - tools.periods.reminder_interval, "limit": tools.rows}
     if position is not None:
-        parameters.update(zip(_KEY, position, strict=True))
+        parameters.update(zip(sql.TRANSFER_KEY, position, strict=True))
     cursor.execute(_READ_FIRST if position is None else _READ_NEXT, parameters)
     rows = cursor.fetchall()
     position = list(rows[-1][:3]) if len(rows) == tools.rows else None
@@ -56,7 +54,7 @@ def _gather(cursor: Any, keys: list[TransferKey], tools: Tools) -> Book:
     """The transfers under the locks of their senders, where nobody can finalize them."""
     bench = tools.bench
     accounts = lock_accounts(cursor, {key[:2] for key in keys}, bench.infos)
-    sql.LOAD_TRANSFERS.run(cursor, arrays(_KEY, keys))
+    sql.LOAD_TRANSFERS.run(cursor, arrays(sql.TRANSFER_KEY, keys))
     prepared = {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
     facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, prepared=prepared)
     return Book(facts)

@@ -6,6 +6,7 @@ from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.facts import AccountKey, Facts
 from swpt_accounts.rules.upkeep import announce_pending, due_later
 from swpt_accounts.storage.arrays import arrays
+from swpt_accounts.transactions import statements as sql
 from swpt_accounts.transactions.account_locks import lock_accounts
 from swpt_accounts.transactions.gathering import load_currencies
 from swpt_accounts.transactions.storing import store
@@ -58,9 +59,9 @@ def announce_updates(tools: Tools) -> int:
         stored = store(cursor, book, bench.infos, bench.publisher_key)
         done = sorted(set(keys) - {row[:2] for row in put_off})
         if done:
-            cursor.execute(_FORGET, arrays(("debtor_id", "creditor_id"), done))
+            cursor.execute(_FORGET, arrays(sql.ACCOUNT_KEY, done))
         if put_off:
-            cursor.execute(_PUT_OFF, arrays(("debtor_id", "creditor_id", "due_at"), put_off))
+            cursor.execute(_PUT_OFF, arrays([*sql.ACCOUNT_KEY, "due_at"], put_off))
     if stored is not None:
         tools.outbox.hand_over(stored)
     return len(keys)
