@@ -21,6 +21,7 @@ from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, Moment, render_time
 from swpt_accounts.wire.numbers import u64
 
 from .accounts import Account
+from .facts import Payment
 from .policy import Policy
 from .transfers import PreparedTransfer as Prepared
 from .transfers import Rejection
@@ -157,12 +158,9 @@ def finalized_transfer(
 def account_transfer(
     account: Account,
     previous_transfer_number: int,
-    coordinator_type: str,
-    other_creditor_id: int,
     acquired_amount: int,
-    transfer_note: str,
-    transfer_note_format: str,
-    committed_at: Moment,
+    other_creditor_id: int,
+    payment: Payment,
     now: Moment,
 ) -> AccountTransfer:
     """One transfer in the ledger of the account, right after it was applied (accounting.md section 11)."""
@@ -173,13 +171,13 @@ def account_transfer(
         creditor_id=account.creditor_id,
         creation_date=creation_date(account.created_at),
         transfer_number=account.last_transfer_number,
-        coordinator_type=coordinator_type,
+        coordinator_type=payment.coordinator_type,
         sender=sender,
         recipient=recipient,
         acquired_amount=acquired_amount,
-        transfer_note=transfer_note,
-        transfer_note_format=transfer_note_format,
-        committed_at=render_timestamp(committed_at),
+        transfer_note=payment.transfer_note,
+        transfer_note_format=payment.transfer_note_format,
+        committed_at=render_timestamp(payment.committed_at),
         principal=account.principal,
         ts=render_timestamp(now),
         previous_transfer_number=previous_transfer_number,
@@ -187,25 +185,17 @@ def account_transfer(
 
 
 def pending_balance_change(
-    debtor_id: int,
-    creditor_id: int,
-    change_id: int,
-    coordinator_type: str,
-    transfer_note: str,
-    transfer_note_format: str,
-    committed_at: Moment,
-    principal_delta: int,
-    other_creditor_id: int,
+    debtor_id: int, creditor_id: int, principal_delta: int, other_creditor_id: int, payment: Payment
 ) -> PendingBalanceChange:
-    """A credit for an account of another shard (accounting.md section 8.2)."""
+    """A credit for an account of another shard, numbered by its sender (accounting.md section 8.2)."""
     return PendingBalanceChange(
         debtor_id=debtor_id,
         creditor_id=creditor_id,
-        change_id=change_id,
-        coordinator_type=coordinator_type,
-        transfer_note=transfer_note,
-        transfer_note_format=transfer_note_format,
-        committed_at=render_timestamp(committed_at),
+        change_id=payment.transfer_id,
+        coordinator_type=payment.coordinator_type,
+        transfer_note=payment.transfer_note,
+        transfer_note_format=payment.transfer_note_format,
+        committed_at=render_timestamp(payment.committed_at),
         principal_delta=principal_delta,
         other_creditor_id=other_creditor_id,
     )

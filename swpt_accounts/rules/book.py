@@ -132,13 +132,7 @@ class Book:
     # -- money ---------------------------------------------------------------------------------
 
     def credit(
-        self,
-        debtor_id: int,
-        creditor_id: int,
-        amount: int,
-        other_creditor_id: int,
-        payment: Payment,
-        change_id: int,
+        self, debtor_id: int, creditor_id: int, amount: int, other_creditor_id: int, payment: Payment
     ) -> Account | None:
         """Credit an account, or send the credit to its shard (accounting.md sections 8.1 and 8.2).
 
@@ -147,15 +141,7 @@ class Book:
         if not self.policy.realm.owns(debtor_id, creditor_id):
             self.events.append(
                 announcements.pending_balance_change(
-                    debtor_id,
-                    creditor_id,
-                    change_id,
-                    payment.coordinator_type,
-                    payment.transfer_note,
-                    payment.transfer_note_format,
-                    payment.committed_at,
-                    amount,
-                    other_creditor_id,
+                    debtor_id, creditor_id, amount, other_creditor_id, payment
                 )
             )
             return None
@@ -187,15 +173,7 @@ class Book:
         if is_told:
             self.events.append(
                 announcements.account_transfer(
-                    after,
-                    account.last_transfer_number,
-                    payment.coordinator_type,
-                    other_creditor_id,
-                    amount,
-                    payment.transfer_note,
-                    payment.transfer_note_format,
-                    payment.committed_at,
-                    self.now,
+                    after, account.last_transfer_number, amount, other_creditor_id, payment, self.now
                 )
             )
         if announce:

@@ -184,7 +184,7 @@ def _move(
         transfer.recipient_creditor_id,
     )
     sender = book.change(sender, -amount, recipient_id, payment, announce=False)
-    recipient = book.credit(debtor_id, recipient_id, amount, sender_id, payment, transfer.transfer_id)
+    recipient = book.credit(debtor_id, recipient_id, amount, sender_id, payment)
     book.enter(sender, recipient, (debtor_id, sender_id, recipient_id), amount, payment)
 
 
@@ -218,7 +218,7 @@ def _credit_from_afar(book: Book, message: PendingBalanceChange) -> None:
         message.change_id,
     )
     debtor_id, this, other = message.debtor_id, message.creditor_id, message.other_creditor_id
-    account = book.credit(debtor_id, this, delta, other, payment, message.change_id)
+    account = book.credit(debtor_id, this, delta, other, payment)
     assert account is not None, "the account belongs to this shard"
     if delta > 0:
         book.enter(None, account, (debtor_id, other, this), delta, payment)

@@ -102,7 +102,10 @@ class RefusedCredit(msgspec.Struct, frozen=True):
 
 
 class Payment(msgspec.Struct, frozen=True, gc=False):
-    """What both parties of a committed transfer share; the ids are 0 for payments of the server."""
+    """What both parties of a committed transfer share; the ids are 0 for payments of the server.
+
+    `transfer_id` is also the number of a credit that goes to another shard, or comes from one.
+    """
 
     coordinator_type: str
     committed_at: Moment

@@ -220,11 +220,11 @@ def pay(book: Book, account: Account, amount: int, coordinator_type: str, note: 
     is_local = book.policy.realm.owns(debtor_id, numbers.ROOT_CREDITOR_ID)
     if not is_local:
         account = replace(account, last_transfer_id=account.last_transfer_id + 1)
-    change_id = 0 if is_local else account.last_transfer_id
-    payment = Payment(coordinator_type, book.now, note, transfer_id=change_id)
+    transfer_id = 0 if is_local else account.last_transfer_id
+    payment = Payment(coordinator_type, book.now, note, transfer_id=transfer_id)
     root_id = numbers.ROOT_CREDITOR_ID
     account = book.change(account, amount, root_id, payment, announce=False)
-    root = book.credit(debtor_id, root_id, -amount, creditor_id, payment, change_id)
+    root = book.credit(debtor_id, root_id, -amount, creditor_id, payment)
     if amount > 0:
         book.enter(root, account, (debtor_id, root_id, creditor_id), amount, payment)
     else:
