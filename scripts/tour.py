@@ -153,17 +153,17 @@ def configure(agent: Agent, creditor_id: int, negligible_amount: float, config_d
     agent.expect("AccountUpdate", creditor_id=creditor_id, last_config_ts=sent["ts"])
 
 
-def prepare(agent: Agent, coordinator_type: str, payer: int, payee: int, amount: int) -> Message:
+def prepare(agent: Agent, coordinator_type: str, sender: int, recipient: int, amount: int) -> Message:
     """Ask to lock an amount; `expect` the answer."""
     return agent.send(
         "PrepareTransfer",
-        creditor_id=payer,
+        creditor_id=sender,
         coordinator_type=coordinator_type,
-        coordinator_id=DEBTOR if coordinator_type == "issuing" else payer,
+        coordinator_id=DEBTOR if coordinator_type == "issuing" else sender,
         coordinator_request_id=time.time_ns(),
         min_locked_amount=amount,
         max_locked_amount=amount,
-        recipient=str(payee),
+        recipient=str(recipient),
         final_interest_rate_ts=NO_DEADLINE,
         max_commit_delay=3600,
     )

@@ -183,30 +183,30 @@ class Book:
 
     def enter(
         self,
-        payer: Account | None,
-        payee: Account | None,
+        sender: Account | None,
+        recipient: Account | None,
         keys: tuple[int, int, int],
         amount: int,
         payment: Payment,
     ) -> None:
         """Write a transfer into the journal, right after both parties of this shard were changed.
 
-        `keys` are debtor, payer and payee; a party that is None is on another shard.
+        `keys` are debtor, sender and recipient; a party that is None is on another shard.
         """
-        debtor_id, payer_id, payee_id = keys
+        debtor_id, sender_id, recipient_id = keys
         self.entries.append(
             Entry(
                 applied_at=self.now,
                 debtor_id=debtor_id,
-                sender_creditor_id=payer_id,
-                recipient_creditor_id=payee_id,
+                sender_creditor_id=sender_id,
+                recipient_creditor_id=recipient_id,
                 amount=amount,
-                sender_principal=None if payer is None else payer.principal,
-                recipient_principal=None if payee is None else payee.principal,
-                sender_created_at=None if payer is None else payer.created_at,
-                recipient_created_at=None if payee is None else payee.created_at,
-                sender_transfer_number=_told_number(payer, -amount, payment),
-                recipient_transfer_number=_told_number(payee, amount, payment),
+                sender_principal=None if sender is None else sender.principal,
+                recipient_principal=None if recipient is None else recipient.principal,
+                sender_created_at=None if sender is None else sender.created_at,
+                recipient_created_at=None if recipient is None else recipient.created_at,
+                sender_transfer_number=_told_number(sender, -amount, payment),
+                recipient_transfer_number=_told_number(recipient, amount, payment),
                 committed_at=payment.committed_at,
                 transfer_id=payment.transfer_id,
                 coordinator_id=payment.coordinator_id,

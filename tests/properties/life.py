@@ -34,8 +34,8 @@ class Totals:
     def enter(self, entry: Entry) -> None:
         """Add the sides of a transfer that this shard knows."""
         sides = (
-            (entry.sender_principal, entry.sender_creditor_id, -entry.amount, "payer"),
-            (entry.recipient_principal, entry.recipient_creditor_id, entry.amount, "payee"),
+            (entry.sender_principal, entry.sender_creditor_id, -entry.amount, "sender"),
+            (entry.recipient_principal, entry.recipient_creditor_id, entry.amount, "recipient"),
         )
         for principal, creditor_id, amount, side in sides:
             if principal is not None:
@@ -301,6 +301,6 @@ class Life(World):
         assert self.changes.keys() == set().union(*(shard.applied for shard in self.living))
         self.balance()
         expected = Counter(
-            {(*name, side): 1 for name in self.auditor.committed for side in ("payer", "payee")}
+            {(*name, side): 1 for name in self.auditor.committed for side in ("sender", "recipient")}
         )
         assert self.totals.halves == expected

@@ -31,7 +31,7 @@ _NO_AGE: Final = 2**62
 _FIND_ENTRY: Final = """
 SELECT applied_at FROM journal
 WHERE debtor_id = %(debtor_id)s AND applied_at >= %(since)s AND transfer_id = %(change_id)s
-  AND sender_creditor_id = %(payer)s AND recipient_creditor_id = %(payee)s
+  AND sender_creditor_id = %(sender)s AND recipient_creditor_id = %(recipient)s
 LIMIT 1
 """
 
@@ -100,7 +100,7 @@ def _check_journal(cursor: Any, credit: PendingBalanceChange, dead_letter_id: in
     """Refuse what was applied so long ago that the registry has forgotten it."""
     # Both accounts number their own transfers, so a transfer in the other direction may have the same number.
     parties = credit.other_creditor_id, credit.creditor_id
-    payer, payee = parties if credit.principal_delta > 0 else reversed(parties)
+    sender, recipient = parties if credit.principal_delta > 0 else reversed(parties)
     cursor.execute(
         _FIND_ENTRY,
         {
@@ -108,8 +108,8 @@ def _check_journal(cursor: Any, credit: PendingBalanceChange, dead_letter_id: in
             # The clocks of two shards may differ.
             "since": credit.committed_at - MICROSECONDS_PER_DAY,
             "change_id": credit.change_id,
-            "payer": payer,
-            "payee": payee,
+            "sender": sender,
+            "recipient": recipient,
         },
     )
     row = cursor.fetchone()
