@@ -106,6 +106,32 @@ def discard(ids: tuple[int, ...], reason: str | None, note: str, operator: str |
     click.echo(f"discarded: {_listed(ids)}")
 
 
+@dead_letters.command(name="take-xq")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=_AT_ONCE, show_default=True)
+@operator_option
+def take_xq(limit: int, operator: str | None) -> None:
+    """Make dead letters of what the broker itself has given up.
+
+    That waits in the queue whose name ends in .XQ.  Afterwards it is listed, shown, returned and
+    discarded like any other dead letter.
+    """
+    from swpt_accounts.operators.operations.given_up import take_given_up
+    from swpt_accounts.roles.admission import make_admission
+
+    with office() as desk:
+        settings = desk.settings
+        taken = take_given_up(
+            desk.connection,
+            settings.protocol_broker_url,
+            settings.protocol_broker_queue,
+            make_admission(settings.realm(), settings.internal_user),
+            most=limit,
+            max_open=settings.dead_letter_max_open,
+            order=order_of(operator),
+        )
+    click.echo(f"taken: {taken}")
+
+
 def _meant(desk: Office, ids: tuple[int, ...], reason: str | None) -> tuple[int, ...]:
     """The dead letters that are named, one by one or by their reason."""
     if bool(ids) == bool(reason):

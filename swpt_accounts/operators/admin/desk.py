@@ -11,6 +11,8 @@ from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.connections import sqlalchemy_url
 from swpt_accounts.wire.moments import Moment
 
+from .broker_watch import BrokerWatch
+
 ANSWER_WITHIN_SECONDS: Final = 5
 
 _NAME: Final = "swpt_accounts desk"
@@ -42,6 +44,7 @@ class Desk:
         self.settings = settings
         self.now = now
         self.count_messages = count_messages
+        self.broker = BrokerWatch(count_messages, settings.protocol_broker_queue)
         self._engine: Engine = create_engine(
             sqlalchemy_url(settings.postgres_url),
             pool_size=settings.admin_threads,

@@ -43,6 +43,7 @@ class Exposition:
         settings: Settings,
         reading: Reading,
         now: Callable[[], Moment],
+        given_up: Callable[[], int | None] = lambda: None,
         kept_seconds: float = KEPT_SECONDS,
     ) -> None:
         # They would be an additional number for each number, about a moment that nobody asks for.
@@ -51,6 +52,7 @@ class Exposition:
         self._is_only_shard = settings.realm().bits == 0
         self._reading = reading
         self._now = now
+        self._given_up = given_up
         self._kept_seconds = kept_seconds
         self._lock = Lock()
         self._until = 0.0
@@ -60,7 +62,8 @@ class Exposition:
         """All numbers in the newest format that the asker accepts, and its content type."""
         encode, content_type = choose_encoder(accept)
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collected((*self._process_numbers(), *self._database_numbers())))
+        numbers = (*self._process_numbers(), *self._database_numbers(), *self._broker_numbers())
+        registry.register(_Collected(numbers))
         return encode(registry), content_type
 
     def _process_numbers(self) -> Iterable[Metric]:
@@ -80,6 +83,10 @@ class Exposition:
                 self._gauges = self._ask()
                 self._until = monotonic() + self._kept_seconds
             return self._gauges
+
+    def _broker_numbers(self) -> list[Metric]:
+        given_up = self._given_up()
+        return [] if given_up is None else [gauges.gauge("messages_given_up", given_up)]
 
     def _ask(self) -> list[Metric]:
         try:
@@ -104,7 +111,7 @@ class _Collected(Collector):
 
 def register(app: Flask, at: Desk) -> None:
     """Add the page to the application."""
-    exposition = Exposition(at.settings, at.reading, at.now)
+    exposition = Exposition(at.settings, at.reading, at.now, at.broker.given_up)
     blueprint = Blueprint("metrics", __name__)
 
     def metrics() -> Response:

@@ -1,12 +1,10 @@
 """Probes for machines: whether the process lives, and whether it can do its work."""
 
-from threading import Lock
-from time import monotonic
 from typing import Any, Final
 
 import msgspec
 import psycopg2
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
 from swpt_accounts.broker.errors import BrokerProblem
@@ -19,9 +17,6 @@ from .desk import Desk, desk
 
 # Longer than any pause of a process that is started again, and shorter than anybody's patience.
 OUTBOX_MAX_AGE_SECONDS: Final = 300
-# However many machines ask, the broker sees one connection in this time.
-_KEPT_SECONDS: Final = 5.0
-
 _VERSIONS: Final = "SELECT version_num FROM alembic_version"
 
 # Rows that were tried wait for their agent, and those that were set aside for an operator; a row that
@@ -31,8 +26,6 @@ SELECT created_at FROM outbox WHERE attempts = 0 AND last_failure IS DISTINCT FR
 ORDER BY outbox_id LIMIT 1
 """
 
-_STATE: Final = "swpt_accounts probes"
-
 probes = Blueprint("probes", __name__)
 
 
@@ -41,22 +34,6 @@ class Check(msgspec.Struct, frozen=True):
 
     is_well: bool
     detail: str
-
-
-class BrokerCheck:
-    """Asks the broker, and remembers its answer for some seconds."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._until = 0.0
-        self._check = Check(False, "not asked yet")
-
-    def __call__(self, at: Desk) -> Check:
-        with self._lock:
-            if monotonic() >= self._until:
-                self._check = _ask_broker(at)
-                self._until = monotonic() + _KEPT_SECONDS
-            return self._check
 
 
 @probes.get("/livez")
@@ -83,9 +60,8 @@ def readyz() -> Response:
 
 def check_all() -> dict[str, Check]:
     """Whether database, broker and outbox are well."""
-    ask_broker: BrokerCheck = current_app.extensions.setdefault(_STATE, BrokerCheck())
     database, outbox = _ask_database(desk())
-    return {"database": database, "broker": ask_broker(desk()), "outbox": outbox}
+    return {"database": database, "broker": _ask_broker(desk()), "outbox": outbox}
 
 
 def _ask_database(at: Desk) -> tuple[Check, Check]:
@@ -108,7 +84,7 @@ def _ask_database(at: Desk) -> tuple[Check, Check]:
 
 def _ask_broker(at: Desk) -> Check:
     try:
-        waiting = at.count_messages(at.settings.protocol_broker_queue)
+        waiting = at.broker.state().waiting
     except BrokerProblem as error:
         return Check(False, mask_url(first_line(error)))
     return Check(True, f"answers, {waiting} messages wait")

@@ -90,6 +90,9 @@ GAUGES: Final = {
     "clock_difference_seconds": Gauge(
         "The clock of the web server's host minus that of the database's, as well as a round trip tells."
     ),
+    "messages_given_up": Gauge(
+        "Messages that the broker itself has given up, in the queue whose name ends in .XQ."
+    ),
     "processes": Gauge("Living processes that keep their numbers in METRICS_FOLDER, by role.", "role"),
     "database_up": Gauge("Whether the web server can ask the database: 1 or 0."),
     "gauges_failed": Gauge("Questions to the database that this answer had to leave out."),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from time import monotonic
 
+import pika
 import psycopg2
 import pytest
 
@@ -20,7 +21,7 @@ from tests.backstage.builders import ALICE, BOB, DEBTOR, ROOT, configure, finali
 from tests.backstage.commands import SERVER, running, said
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.proxy import Proxy
-from tests.backstage.server import Server, vhost_of
+from tests.backstage.server import QUEUE, Server, vhost_of
 from tests.backstage.stand import sweep
 from tests.backstage.waiting import wait_until
 
@@ -269,6 +270,30 @@ def test_a_broker_that_is_away_for_a_while(server, distant, to_broker, mailbox):
         assert monotonic() - returned_at < SOON_SECONDS
         story.check(paid=5)
         assert monotonic() - returned_at < DONE_SECONDS
+
+
+def test_messages_that_the_broker_has_lost(places, mailbox):
+    """A queue is purged: whoever sends again what has no answer, and answers reminders, loses nothing."""
+    sweep(places[0])
+    server = Server(*places, REMINDER_INTERVAL="0.5", REMINDERS_SCAN_INTERVAL="0.2")
+    with server.serving_here():
+        story = Story(server, mailbox)
+        prepared_serial = story.ask()
+        mailbox.wait_for("PreparedTransfer", coordinator_request_id=prepared_serial)
+        server.wait_until_done()
+    story.commit(prepared_serial, 1)
+    story.ask()
+    with pika.BlockingConnection(pika.URLParameters(server.amqp_url)) as connection:
+        wait_until(lambda: server.count_messages() == 3, "all messages in the queue")
+        connection.channel().queue_purge(QUEUE)
+    told = len(mailbox.told("PreparedTransfer", coordinator_request_id=prepared_serial))
+    with server.serving_here():
+        mailbox.wait_for("PreparedTransfer", told + 1, coordinator_request_id=prepared_serial)
+        story.commit(prepared_serial, 1)
+        story.wait_until_paid(prepared_serial)
+        story.serial -= 1
+        story.pay()
+        story.check(paid=2)
 
 
 # -- at the start ------------------------------------------------------------------------------

@@ -35,9 +35,12 @@ def numbers_of(metrics: Iterable[Metric]) -> Numbers:
     }
 
 
-def notices(checks: Mapping[str, Check], numbers: Numbers, *, has_overdue: bool) -> list[Notice]:
-    """All that needs attention."""
+def notices(
+    checks: Mapping[str, Check], numbers: Numbers, *, has_overdue: bool, given_up: int = 0
+) -> list[Notice]:
+    """All that needs attention; `given_up` messages are in the queue `.XQ`."""
     found = [
+        *_given_up(given_up),
         *_failing(checks),
         *_money(numbers),
         *_waiting(numbers, has_overdue=has_overdue),
@@ -50,6 +53,14 @@ def _failing(checks: Mapping[str, Check]) -> Iterable[Notice]:
     for name, check in checks.items():
         if not check.is_well:
             yield Notice(True, f"The {name} is not well: {check.detail}.", "console.outbox")
+
+
+def _given_up(messages: int) -> Iterable[Notice]:
+    if messages:
+        sentence = (
+            f"{_told(messages, 'message was', 'messages were')} given up by the broker and not answered."
+        )
+        yield Notice(True, sentence, "console.outbox")
 
 
 def _money(numbers: Numbers) -> Iterable[Notice]:

@@ -35,7 +35,9 @@ def overview() -> str:
     return render_template(
         "admin/overview.html",
         checks=checks,
-        notices=attention.notices(checks, numbers, has_overdue=told.pop("has_overdue")),
+        notices=attention.notices(
+            checks, numbers, has_overdue=told.pop("has_overdue"), given_up=desk().broker.given_up() or 0
+        ),
         most_counted=MOST_COUNTED,
         processes=_processes(desk()),
         is_only_shard=_is_only_shard(desk()),

@@ -215,6 +215,14 @@ def test_the_overview_tells_what_needs_attention(desk):
     assert page.index("does not add up to 0.") < page.index("1 dead letter")
 
 
+def test_what_the_broker_has_given_up_needs_attention(desk):
+    """Messages in the queue `.XQ` were answered by nobody: the overview says so, and /metrics counts them."""
+    desk.app.extensions["swpt_accounts desk"].close()
+    desk.app = desk.another_app(count_messages=lambda queue: 2 if queue.endswith(".XQ") else 0)
+    assert "2 messages were given up by the broker" in read(log_in(desk, "viewer"), "/admin/")
+    assert "messages_given_up 2.0" in desk.ask("/metrics").text
+
+
 def test_rates_are_those_of_the_journal(desk, viewer):
     """Each minute of the last hour has a bar with its number; older minutes have none."""
     desk.stand.apply(*issue(ALICE, 100))

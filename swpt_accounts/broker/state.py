@@ -1,0 +1,12 @@
+"""What a broker says about itself when it is asked."""
+
+import msgspec
+
+
+class BrokerState(msgspec.Struct, frozen=True):
+    """How many messages wait in our two queues."""
+
+    waiting: int
+
+    given_up: int | None
+    """Those that the broker itself has given up, in the queue `.XQ`; None if that is missing."""
