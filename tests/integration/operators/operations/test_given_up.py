@@ -9,8 +9,8 @@ from swpt_accounts.operators.operations.given_up import take_given_up
 from swpt_accounts.roles.admission import make_admission
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.wire.routing import Realm
+from tests.backstage.builders import ALICE, BOB, configure, credit
 from tests.backstage.wire import body_of, key_of
-from tests.builders import ALICE, BOB, configure, credit
 
 QUEUE = "swpt_accounts"
 DEAD_QUEUE = "swpt_accounts.XQ"
