@@ -16,6 +16,7 @@ from .accounts import account_commands
 from .checks import check_shard, restored, verify
 from .credits import credit_commands
 from .dead_letters import dead_letters
+from .journal import journal_commands
 from .outbox import outbox_commands
 from .tokens import token_commands
 from .topology import topology_commands
@@ -29,6 +30,7 @@ _FOR_OPERATORS: Final = (
     check_shard,
     credit_commands,
     dead_letters,
+    journal_commands,
     outbox_commands,
     restored,
     token_commands,
@@ -232,6 +234,8 @@ def _is_outage(error: Exception) -> bool:
     """Whether a server is away or refuses us, which nobody understands better with a traceback."""
     from dramatiq.errors import BrokerConnectionError
     from psycopg2 import OperationalError
-    from sqlalchemy.exc import OperationalError as WrappedOperationalError
+    from psycopg2.errors import InsufficientPrivilege
+    from sqlalchemy.exc import DBAPIError
 
-    return isinstance(error, (BrokerConnectionError, OperationalError, WrappedOperationalError))
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, (BrokerConnectionError, OperationalError, InsufficientPrivilege))

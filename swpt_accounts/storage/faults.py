@@ -49,5 +49,14 @@ def fault_of(error: BaseException) -> Fault:
     return Fault.MESSAGE
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether the database is there, and refuses this one thing: a right, a table or a partition is missing,
+    or a row is in the way.  To wait does not help, and nothing else has to wait.
+    """
+    if not isinstance(error, psycopg2.Error) or error.pgcode is None:
+        return False
+    return error.pgcode[:2] == "42" or _misses_partition(error)
+
+
 def _misses_partition(error: psycopg2.Error) -> bool:
     return error.pgcode == "23514" and not error.diag.constraint_name

@@ -5,7 +5,8 @@ from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.runtime.settings import Settings
 
 from . import connections, migrations
-from .partitions import make_partitions
+from .connections import Connection
+from .partitions import has_room, make_partitions
 from .server_record import keep_promises
 
 
@@ -28,7 +29,7 @@ def prepare_database(settings: Settings) -> None:
         )
     with connections.session(settings.postgres_url, "swpt_accounts start") as connection:
         keep_promises(connection, settings)
-        make_partitions(connection, clock.utcnow())
+        _make_room(connection)
 
 
 def configure_database(settings: Settings) -> None:
@@ -38,4 +39,16 @@ def configure_database(settings: Settings) -> None:
     migrations.upgrade(settings.postgres_url)
     with connections.session(settings.postgres_url, "swpt_accounts configure") as connection:
         keep_promises(connection, settings)
-        make_partitions(connection, clock.utcnow())
+        _make_room(connection)
+
+
+def _make_room(connection: Connection) -> None:
+    """Make the partitions of the journal.  What is for later may fail, with an alarm; what is for now not."""
+    now = clock.utcnow()
+    make_partitions(connection, now)
+    if not has_room(connection, now):
+        raise OperatorError(
+            "the journal has neither a partition for this month nor a default partition, and none can be"
+            " made: give the user of POSTGRES_URL the right to create tables, or let the owner run"
+            " `swpt-accounts configure`"
+        )

@@ -14,7 +14,7 @@ from swpt_accounts.runtime.errors import WrongUsage, first_line
 from swpt_accounts.runtime.lateness import NOTED_SECONDS
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage import connections
-from swpt_accounts.storage.faults import Fault, fault_of
+from swpt_accounts.storage.faults import Fault, fault_of, is_refusal
 from swpt_accounts.storage.outbox.publishing import Outbox
 from swpt_accounts.transactions import bench
 from swpt_accounts.transactions.account_memory import AccountMemory
@@ -129,14 +129,15 @@ class Chores:
                 self.enroll()
                 rest = self._do(chore, stop)
             except Exception as error:
-                if fault_of(error) is Fault.OUTAGE:
+                is_ours = fault_of(error) is Fault.MESSAGE or self._is_refused(error)
+                if fault_of(error) is Fault.OUTAGE and not is_ours:
                     # Perhaps only this chore suffers: when we are back, the others have their turn.
                     self._look_at[chore.name] = monotonic() + 2 * self._pause
                     return self._back_off(error)
                 rest = min(chore.period_seconds(self._settings), _LONGEST_LOOK_SECONDS)
                 if fault_of(error) is Fault.CONFLICT:
                     metrics.RETRIES.labels("conflict").inc()
-                if fault_of(error) is Fault.MESSAGE:
+                if is_ours:
                     metrics.CHORE_FAILURES.labels(chore.name).inc()
                     rest = _LONGEST_LOOK_SECONDS
                     _logger.exception("ALARM: the chore %r fails; the others go on", chore.name)
@@ -247,6 +248,10 @@ class Chores:
             rows=_ROWS if chore is None else self._paces[chore.name].rows,
             until=self._clock(),
         )
+
+    def _is_refused(self, error: Exception) -> bool:
+        """Whether the database refuses only this chore, for lack of a right or the like, and no other one."""
+        return is_refusal(error) and self._connection is not None and not self._connection.closed
 
     def _back_off(self, error: Exception) -> float:
         self.close()

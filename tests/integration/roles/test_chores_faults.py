@@ -106,7 +106,7 @@ def test_a_chore_that_seems_to_lose_the_database_lets_the_others_go_first(stand)
 
     def fail(tools: Tools) -> int:
         with tools.connection, tools.connection.cursor() as cursor:
-            cursor.execute("SELECT * FROM a_table_that_is_gone")
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return 0
 
     def work(tools: Tools) -> int:
@@ -119,6 +119,32 @@ def test_a_chore_that_seems_to_lose_the_database_lets_the_others_go_first(stand)
         assert done == []
         keeper.chores.turn(Event())
         assert done == ["work"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT * FROM a_table_that_is_gone", "SET ROLE pg_monitor; UPDATE chore SET period_seconds = 1"],
+    ids=["no table", "no right"],
+)
+def test_what_the_database_refuses_to_one_chore_is_an_alarm_and_no_outage(stand, caplog, statement):
+    """It is there, and the others have their turn at once: to wait would help nobody."""
+    done = []
+
+    def fail(tools: Tools) -> int:
+        with tools.connection, tools.connection.cursor() as cursor:
+            cursor.execute(statement)
+        return 0
+
+    def work(tools: Tools) -> int:
+        done.append("work")
+        return 0
+
+    chores = Errand("sick", lambda settings: 9.0, fail), Errand("fine", lambda settings: 9.0, work)
+    with housekeeping(stand.postgres_url, chores=chores) as keeper:
+        keeper.chores.turn(Event())
+    assert done == ["work"]
+    [alarm] = [record.getMessage() for record in caplog.records]
+    assert alarm == "ALARM: the chore 'sick' fails; the others go on"
 
 
 def test_chores_come_back_when_their_connection_is_cut(stand, keeper):
