@@ -45,7 +45,7 @@ def declare_actors(broker: dramatiq.Broker, queue: str, process: Callable[[Batch
         raise _SendIt
 
     def apply_batch(batch: Batch) -> None:
-        """Twice: harmless, because each message in it is (accounting.md S9)."""
+        """Twice: harmless, because each message in it is (rule S9)."""
         process(batch)
 
     apply_batch.__name__ = APPLY_BATCH

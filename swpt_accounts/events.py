@@ -1,6 +1,6 @@
 """Outgoing messages as frozen structs, their exact JSON, and where they go.
 
-Spec: protocol.md sections 3 and 5, wire.md sections 3 to 5 and 9.  The fields stand in
+See protocol.rst#messages-from-the-server, rules.md#properties-and-headers.  The fields stand in
 the order in which they are written.  Timestamps are texts already, because many events
 of one batch share one moment, which is rendered once.
 """
@@ -19,7 +19,7 @@ class _Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag=True, 
 
 
 class RejectedConfig(_Event, frozen=True):
-    """A ConfigureAccount was refused (protocol.md section 5.1)."""
+    """A ConfigureAccount was refused (protocol.rst#rejectedconfig)."""
 
     debtor_id: int
     creditor_id: int
@@ -33,7 +33,7 @@ class RejectedConfig(_Event, frozen=True):
 
 
 class RejectedTransfer(_Event, frozen=True):
-    """A PrepareTransfer was refused (protocol.md section 5.2)."""
+    """A PrepareTransfer was refused (protocol.rst#rejectedtransfer)."""
 
     debtor_id: int
     creditor_id: int
@@ -46,7 +46,7 @@ class RejectedTransfer(_Event, frozen=True):
 
 
 class PreparedTransfer(_Event, frozen=True):
-    """A transfer was prepared, or still waits (protocol.md section 5.3)."""
+    """A transfer was prepared, or still waits (protocol.rst#preparedtransfer)."""
 
     debtor_id: int
     creditor_id: int
@@ -64,7 +64,7 @@ class PreparedTransfer(_Event, frozen=True):
 
 
 class FinalizedTransfer(_Event, frozen=True):
-    """A prepared transfer was committed or dismissed (protocol.md section 5.4)."""
+    """A prepared transfer was committed or dismissed (protocol.rst#finalizedtransfer)."""
 
     debtor_id: int
     creditor_id: int
@@ -80,7 +80,7 @@ class FinalizedTransfer(_Event, frozen=True):
 
 
 class AccountUpdate(_Event, frozen=True):
-    """The state of an account (protocol.md section 5.5)."""
+    """The state of an account (protocol.rst#accountupdate)."""
 
     debtor_id: int
     creditor_id: int
@@ -110,7 +110,7 @@ class AccountUpdate(_Event, frozen=True):
 
 
 class AccountPurge(_Event, frozen=True):
-    """An account was removed from the database (protocol.md section 5.6)."""
+    """An account was removed from the database (protocol.rst#accountpurge)."""
 
     debtor_id: int
     creditor_id: int
@@ -119,7 +119,7 @@ class AccountPurge(_Event, frozen=True):
 
 
 class AccountTransfer(_Event, frozen=True):
-    """A non-negligible transfer changed the principal of an account (protocol.md section 5.7)."""
+    """A non-negligible transfer changed the principal of an account (protocol.rst#accounttransfer)."""
 
     debtor_id: int
     creditor_id: int
@@ -138,7 +138,7 @@ class AccountTransfer(_Event, frozen=True):
 
 
 class PendingBalanceChange(_Event, frozen=True):
-    """A credit on its way to another shard (wire.md section 9)."""
+    """A credit on its way to another shard (rules.md#credits-between-shards)."""
 
     debtor_id: int
     creditor_id: int
@@ -170,7 +170,7 @@ ACCOUNTS_IN: Final = "accounts_in"
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """An encoded event with everything that its publication needs (wire.md sections 4.1 and 5).
+    """An encoded event with everything that its publication needs (rules.md#properties-and-headers).
 
     `properties` is only there for a message that is not our own (see `returned`): the flags and
     values of its content header, which stand for type, ids and coordinator.
@@ -203,7 +203,7 @@ def decode(body: bytes) -> Event:
 
 
 def envelop(event: Event, body: bytes | None = None) -> Envelope:
-    """Encode an event, unless its body is given, and address it (wire.md section 5)."""
+    """Encode an event, unless its body is given, and address it (rules.md#where-messages-go)."""
     if body is None:
         body = _encoder.encode(event)
     debtor_id, creditor_id = event.debtor_id, event.creditor_id

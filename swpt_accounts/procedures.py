@@ -1,6 +1,6 @@
 """One transaction for each verb: gather under locks, decide in the pure core, store state and outbox.
 
-Spec: accounting.md section 1 (steps).  Errors come out as they are; `faults` tells whose they are.
+See rules.md#steps.  Errors come out as they are; `faults` tells whose they are.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 def apply_batch(connection: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
     """Apply a batch of deliveries in one transaction, and put the malformed ones aside.
 
-    Twice is harmless: every ladder recognizes a message that it has applied (accounting.md S9).
+    Twice is harmless: every ladder recognizes a message that it has applied (rule S9).
     """
     with connection, connection.cursor() as cursor:
         applied = _apply(cursor, items, bench)
@@ -81,7 +81,7 @@ def forget_attempts(connection: Any, delivery: Delivery) -> None:
 
 
 def put_aside(connection: Any, delivery: Delivery, detail: str, bench: Bench) -> Applied:
-    """Make a delivery that fails again and again a dead letter (wire.md section 6)."""
+    """Make a delivery that fails again and again a dead letter (rules.md#failures)."""
     letter = DeadLetter(delivery, "internal_error", detail)
     with connection, connection.cursor() as cursor:
         is_room = store_dead_letters(cursor, [letter], bench.queue, bench.dead_letter_max_open, bench.clock())

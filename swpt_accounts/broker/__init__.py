@@ -1,4 +1,4 @@
-"""The server's side of the broker: topology, batches in, envelopes out (spec: wire.md sections 1 to 8).
+"""The server's side of the broker: topology, batches in, envelopes out (rules.md#the-broker).
 
 Two transports stand behind one interface, SmpBroker: RabbitMQ, and one in this process.
 """

@@ -69,7 +69,7 @@ class BatchConsumer(dramatiq.Consumer):
 
     `open_source` makes a new subscription whenever there is none.  `is_open` is asked
     often: while it says no, the consumer gives back what it holds and stays away, so that
-    a long outage of the database does not become the messages' fault (wire.md section 6).
+    a long outage of the database does not become the messages' fault (rules.md#failures).
     """
 
     def __init__(

@@ -50,7 +50,7 @@ _DELIVERY_COUNT: Final = b"x-delivery-count"
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """One message from the broker (spec: wire.md sections 4.2 and 6)."""
+    """One message from the broker (rules.md#properties-and-headers)."""
 
     tag: int
     """The delivery tag; it is worth something on the connection that delivered only."""

@@ -7,7 +7,7 @@ from time import monotonic
 from .errors import BrokerProblem
 
 FIRST_PAUSE_SECONDS = 0.25
-# The specification allows ten; but the first answer shall come 15 s after an outage at the
+# The rules allow ten; but the first answer shall come 15 s after an outage at the
 # latest, and an attempt itself can take CONNECT_TIMEOUT_SECONDS.
 LONGEST_PAUSE_SECONDS = 5.0
 

@@ -21,7 +21,7 @@ _FLOATS: Final = frozenset({"negligible_amount"})
 
 
 def envelop(message: Message[Any]) -> Envelope:
-    """The incoming message that a Dramatiq message stands for (wire.md sections 4 and 5).
+    """The incoming message that a Dramatiq message stands for (rules.md#where-messages-go).
 
     The name of the actor gives the type.  The keyword arguments, or a single struct or
     mapping, give the members; timestamps may be moments, aware datetimes or texts.  Raises
@@ -59,7 +59,7 @@ def _members(message: Message[Any]) -> Mapping[str, Any]:
 
 
 def _written(name: str, value: Any) -> Any:
-    """A member as JSON wants it (protocol.md section 3)."""
+    """A member as JSON wants it (protocol.rst#json-form)."""
     if name in _FLOATS:
         return float(value)
     if name in _TIMESTAMPS and isinstance(value, datetime):

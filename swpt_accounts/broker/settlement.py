@@ -1,4 +1,4 @@
-"""Publishing, as its users see it: envelopes in, one settlement out (spec: wire.md section 8)."""
+"""Publishing, as its users see it: envelopes in, one settlement out (rules.md#publishing)."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, TypeAlias

@@ -92,7 +92,7 @@ class SmpBroker(dramatiq.Broker, ABC):
 
     @abstractmethod
     def declare_topology(self, queue: str, routing_key: str) -> list[str]:
-        """Declare the exchanges, queues and bindings of wire.md section 2; returns warnings."""
+        """Declare the exchanges, queues and bindings of rules.md#the-broker; returns warnings."""
 
     @abstractmethod
     def make_publisher(self, *, internal_user: str = "", confirm_timeout: float = 30.0) -> Publisher:

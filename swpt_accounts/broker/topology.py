@@ -1,4 +1,4 @@
-"""The exchanges, queues and bindings of the protocol, as a table (spec: wire.md section 2)."""
+"""The exchanges, queues and bindings of the protocol, as a table (rules.md#the-broker)."""
 
 from collections.abc import Mapping
 from typing import Final

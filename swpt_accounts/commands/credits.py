@@ -1,4 +1,7 @@
-"""The commands `credits`: credits from other shards that were put aside (spec: accounting.md 8.2)."""
+"""The commands `credits`: credits from other shards that were put aside.
+
+See rules.md#credits-from-other-shards.
+"""
 
 from logging import getLogger
 

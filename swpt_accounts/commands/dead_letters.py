@@ -1,4 +1,4 @@
-"""The commands `dead-letters`: messages that were put aside (spec: wire.md section 7)."""
+"""The commands `dead-letters`: messages that were put aside (rules.md#dead-letters)."""
 
 import base64
 from typing import TYPE_CHECKING, Any, Final

@@ -1,4 +1,4 @@
-"""The commands `outbox`: messages that wait to be published (spec: wire.md section 8)."""
+"""The commands `outbox`: messages that wait to be published (rules.md#publishing)."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""The commands `topology`: exchanges, queues and bindings (spec: wire.md sections 2 and 10.3)."""
+"""The commands `topology`: exchanges, queues and bindings (rules.md#the-broker)."""
 
 import click
 

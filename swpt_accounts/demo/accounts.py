@@ -1,6 +1,6 @@
 """An account, as its owner knows it: the wanted configuration, the state, the ledger.
 
-Spec: protocol.md sections 14 and 15.
+See protocol.rst#account-data-records.
 """
 
 from typing import Final
@@ -81,7 +81,7 @@ class OwnAccount:
             self.rejection_code = rejection["rejection_code"]
 
     def take_update(self, update: Message, now: Moment) -> None:
-        """Take an AccountUpdate by the table of protocol.md section 15.1."""
+        """Take an AccountUpdate by the table of protocol.rst#account-data-records."""
         ts = parse_timestamp(update["ts"])
         if now - ts > update["ttl"] * MICROSECONDS:
             return
@@ -95,7 +95,10 @@ class OwnAccount:
 
 
 def is_later(update: Message, other: Message) -> bool:
-    """Whether an AccountUpdate is later than another one of the account (protocol.md section 11.3)."""
+    """Whether an AccountUpdate is later than another one of the account.
+
+    See protocol.rst#order-of-account-states.
+    """
     if update["creation_date"] != other["creation_date"]:
         return bool(update["creation_date"] > other["creation_date"])
     moment = parse_timestamp(update["last_change_ts"])

@@ -1,4 +1,4 @@
-"""The coordinator of transfers, by the table of all transitions (protocol.md section 17.1)."""
+"""The coordinator of transfers, by the table of all transitions (protocol.rst#running-transfer-records)."""
 
 from typing import Final
 
@@ -55,7 +55,10 @@ class Coordinator:
         return [_dismissal(prepared, now)]
 
     def take_finalized(self, finalized: Message) -> None:
-        """Take a FinalizedTransfer (rows 17 to 20), and find out what it means (section 17.3)."""
+        """Take a FinalizedTransfer (rows 17 to 20), and find out what it means.
+
+        See protocol.rst#running-transfer-records.
+        """
         record = self.records.get(_key(finalized))
         if record is None or record.status is not Status.SETTLED or not _is_same(record, finalized):
             return

@@ -1,4 +1,7 @@
-"""The client's ledger of one account, built from AccountTransfer messages (protocol.md section 16)."""
+"""The client's ledger of one account, built from AccountTransfer messages.
+
+See protocol.rst#account-ledger-records.
+"""
 
 from typing import Any, NamedTuple, TypeAlias
 

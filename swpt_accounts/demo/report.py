@@ -21,7 +21,10 @@ def show_report(screen: Screen, client: Client, evidence: Evidence) -> None:
 
 
 def balance_now(state: Message) -> float:
-    """The balance of an ordinary account at this moment, from its latest state (protocol.md section 15.4)."""
+    """The balance of an ordinary account at this moment, from its latest state.
+
+    See protocol.rst#account-data-records.
+    """
     balance: float = state["principal"] + state["interest"]
     years = elapsed_seconds(parse_timestamp(state["last_change_ts"]), utcnow()) / SECONDS_PER_YEAR
     return balance if balance <= 0 else balance * (1 + state["interest_rate"] / 100) ** years

@@ -18,7 +18,7 @@ class Wish(Enum):
 
 
 class Status(Enum):
-    """The status of a running transfer record (protocol.md section 17)."""
+    """The status of a running transfer record (protocol.rst#running-transfer-records)."""
 
     INITIATED = "initiated"
     SETTLED = "settled"

@@ -1,4 +1,4 @@
-"""From a delivery to a message of this shard, or to the reason why not (spec: wire.md section 7)."""
+"""From a delivery to a message of this shard, or to the reason why not (rules.md#dead-letters)."""
 
 from collections.abc import Callable
 

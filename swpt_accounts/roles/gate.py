@@ -1,4 +1,4 @@
-"""Whether messages are wanted: not while the database has been away for long (wire.md section 6)."""
+"""Whether messages are wanted: not while the database has been away for long (rules.md#failures)."""
 
 from collections.abc import Callable
 from logging import getLogger

@@ -1,6 +1,6 @@
 """Accounts: their state, and what configurations, settings and credits do to it.
 
-Pure decisions on frozen values (spec: accounting.md sections 3.1, 5, 8.1, 9 and 10).
+Pure decisions on frozen values (rules.md#accounts).
 Functions that change an account return a new value; none of them emits anything.
 """
 
@@ -21,7 +21,7 @@ replace = msgspec.structs.replace
 
 
 class Account(msgspec.Struct, frozen=True, gc=False):
-    """The state of an account (accounting.md section 3.1).  The fields stand as in its table.
+    """The state of an account (rules.md#accounts).  The fields stand as in its table.
 
     `update_pending_since` is T0 when nothing waits to be announced.
     """
@@ -66,7 +66,7 @@ class Account(msgspec.Struct, frozen=True, gc=False):
 
 
 def new_account(debtor_id: int, creditor_id: int, now: Moment) -> Account:
-    """An account at its creation, before its first step is numbered (accounting.md sections 3.1 and 3.6)."""
+    """An account at its creation, before its first step is numbered (rules.md#accounts)."""
     return Account(
         debtor_id=debtor_id,
         creditor_id=creditor_id,
@@ -104,7 +104,7 @@ def new_account(debtor_id: int, creditor_id: int, now: Moment) -> Account:
 
 
 def interest_at(account: Account, now: Moment) -> float:
-    """The accumulated interest at `now`; a root account has none (accounting.md section 4.2)."""
+    """The accumulated interest at `now`; a root account has none (rules.md#interest-on-a-balance)."""
     if account.creditor_id == numbers.ROOT_CREDITOR_ID:
         return 0.0
     return accumulated_interest(
@@ -113,7 +113,7 @@ def interest_at(account: Account, now: Moment) -> float:
 
 
 def balance_at(account: Account, now: Moment) -> int:
-    """W: the balance at `now` in whole units (accounting.md section 4.3)."""
+    """W: the balance at `now` in whole units (rules.md#whole-balance)."""
     return whole_balance(account.principal, interest_at(account, now))
 
 
@@ -123,7 +123,7 @@ def available_at(account: Account, now: Moment) -> int:
 
 
 def min_balance(account: Account, settings: CurrencySettings | None) -> int:
-    """How far the balance may fall: 0, or minus the issuing limit (accounting.md section 6).
+    """How far the balance may fall: 0, or minus the issuing limit (rules.md#what-can-be-locked).
 
     A limit that can not be read permits nothing.
     """
@@ -133,7 +133,7 @@ def min_balance(account: Account, settings: CurrencySettings | None) -> int:
 
 
 def is_reachable(account: Account | None) -> bool:
-    """Whether an ordinary account of this shard accepts transfers (accounting.md section 6, P4)."""
+    """Whether an ordinary account of this shard accepts transfers (rule P4)."""
     return account is not None and not account.is_deleted and not account.is_scheduled_for_deletion
 
 
@@ -141,7 +141,7 @@ def is_reachable(account: Account | None) -> bool:
 
 
 def begin_change(account: Account, now: Moment) -> Account:
-    """Number a meaningful change, with interest brought up to date first (accounting.md S4, S5)."""
+    """Number a meaningful change, with interest brought up to date first (rules S4 and S5)."""
     return replace(
         account,
         interest=interest_at(account, now),
@@ -153,7 +153,7 @@ def begin_change(account: Account, now: Moment) -> Account:
 def judge_configuration(
     account: Account | None, message: ConfigureAccount, is_valid: bool, policy: Policy, now: Moment
 ) -> str:
-    """Which rule of accounting.md section 5 a configuration meets: C1, C2, C3 or C4."""
+    """Which rule of rules.md#configurations a configuration meets: C1, C2, C3 or C4."""
     if account is not None and not _is_later_configuration(message, account):
         return "C1"
     if (account is None or account.is_deleted) and now - message.ts > policy.max_config_delay:
@@ -164,14 +164,14 @@ def judge_configuration(
 
 
 def _is_later_configuration(message: ConfigureAccount, account: Account) -> bool:
-    """Spec: protocol.md section 11.1."""
+    """See protocol.rst#order-of-configurations."""
     if message.ts != account.last_config_ts:
         return message.ts > account.last_config_ts
     return is_later_number(message.seqnum, account.last_config_seqnum)
 
 
 def configured(account: Account, message: ConfigureAccount, now: Moment) -> Account:
-    """The account with a new configuration; a deleted one is revived (accounting.md section 5)."""
+    """The account with a new configuration; a deleted one is revived (rules.md#configurations)."""
     return replace(
         account,
         is_deleted=False,
@@ -187,8 +187,8 @@ def moved(account: Account, amount: int, committed_at: Moment, is_told: bool, no
     """The account after a transfer: one meaningful change, whose announcement is pending.
 
     `amount` is what the account acquires, maybe negative, with the interest that is due since
-    `committed_at`; `is_told` says whether an AccountTransfer takes the next number (accounting.md S4,
-    S5, sections 8.1, 10.2 and 11).  The sticky mark `is_overflown` is set if the principal had
+    `committed_at`; `is_told` says whether an AccountTransfer takes the next number (S4, S5,
+    rules.md#a-credit).  The sticky mark `is_overflown` is set if the principal had
     to be contained.
     """
     interest = interest_at(account, now)
@@ -220,7 +220,7 @@ def moved(account: Account, amount: int, committed_at: Moment, is_told: bool, no
 def settings_changes(
     account: Account, settings: CurrencySettings, policy: Policy, now: Moment
 ) -> dict[str, object]:
-    """The fields that the settings of the currency change (spec: accounting.md section 9.1).
+    """The fields that the settings of the currency change (rules.md#rate-and-info-of-an-account).
 
     There are none if the settings are in effect already.  The settings are taken as read at
     `now`: who keeps them for longer has to check their age (R2).
@@ -245,7 +245,7 @@ def settings_changes(
 
 
 def update_due_at(account: Account, policy: Policy) -> Moment:
-    """When the pending AccountUpdate has to be sent (accounting.md section 10.2)."""
+    """When the pending AccountUpdate has to be sent (rules.md#balance-changes)."""
     return max(
         account.update_pending_since + policy.account_update_delay,
         account.last_delayed_update_ts + policy.account_update_min_interval,
@@ -253,14 +253,14 @@ def update_due_at(account: Account, policy: Policy) -> Moment:
 
 
 def announced(account: Account, policy: Policy, now: Moment) -> Account:
-    """The account right after an AccountUpdate: nothing is pending (accounting.md section 10.2)."""
+    """The account right after an AccountUpdate: nothing is pending (rules.md#balance-changes)."""
     return replace(
         account, last_update_ts=now, update_pending_since=T0, announced_settings=policy.settings_version
     )
 
 
 def is_negligible(account: Account, coordinator_type: str, acquired_amount: int) -> bool:
-    """Whether a transfer is too small to be announced to its recipient (protocol.md section 8).
+    """Whether a transfer is too small to be announced to its recipient (protocol.rst#negligible-transfers).
 
     Python compares an int with a float exactly, as the protocol demands.
     """

@@ -1,6 +1,6 @@
 """What the outgoing messages say: from accounts and transfers to events.
 
-Pure translations (spec: protocol.md section 5, accounting.md sections 10.5 and 11).
+Pure translations (rules.md#announcements).
 """
 
 from functools import lru_cache
@@ -34,7 +34,7 @@ def _day(days: int) -> str:
 
 @lru_cache(maxsize=65536)
 def account_id(creditor_id: int) -> str:
-    """The public identifier of an account (protocol.md section 2)."""
+    """The public identifier of an account (protocol.rst#account-identifiers)."""
     return str(u64(creditor_id))
 
 
@@ -44,7 +44,7 @@ def creation_date(created_at: Moment) -> str:
 
 
 def account_update(account: Account, config_data: str, policy: Policy, now: Moment) -> AccountUpdate:
-    """The state of the account at this moment (accounting.md section 10.5)."""
+    """The state of the account at this moment (rules.md#content-of-accountupdate)."""
     return AccountUpdate(
         debtor_id=account.debtor_id,
         creditor_id=account.creditor_id,
@@ -163,7 +163,10 @@ def account_transfer(
     payment: Payment,
     now: Moment,
 ) -> AccountTransfer:
-    """One transfer in the ledger of the account, right after it was applied (accounting.md section 11)."""
+    """One transfer in the ledger of the account, right after it was applied.
+
+    See rules.md#transfers-that-are-announced.
+    """
     this, other = account_id(account.creditor_id), account_id(other_creditor_id)
     sender, recipient = (other, this) if acquired_amount > 0 else (this, other)
     return AccountTransfer(
@@ -187,7 +190,7 @@ def account_transfer(
 def pending_balance_change(
     debtor_id: int, creditor_id: int, principal_delta: int, other_creditor_id: int, payment: Payment
 ) -> PendingBalanceChange:
-    """A credit for an account of another shard, numbered by its sender (accounting.md section 8.2)."""
+    """A credit for an account of another shard (rules.md#credits-from-other-shards)."""
     return PendingBalanceChange(
         debtor_id=debtor_id,
         creditor_id=creditor_id,

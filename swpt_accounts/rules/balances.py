@@ -1,4 +1,4 @@
-"""Interest, balances and guarantees: the arithmetic of accounting.md sections 2 and 4.
+"""Interest, balances and guarantees: the arithmetic of rules.md#interest-and-balances.
 
 All formulas are evaluated in binary64, in the written order, and only here.
 """
@@ -14,14 +14,14 @@ INTEREST_BOUND: Final = 2.0**63
 
 
 def contain(value: int) -> int:
-    """Cut an exact amount to ±MAX_INT64 (accounting.md section 2)."""
+    """Cut an exact amount to ±MAX_INT64 (rules.md#numbers-and-time)."""
     if -MAX_INT64 <= value <= MAX_INT64:
         return value
     return MAX_INT64 if value > 0 else -MAX_INT64
 
 
 def bound_interest(value: float) -> float:
-    """Cut a computed interest that is not finite or too large to ±2^63 (accounting.md section 2)."""
+    """Cut a computed interest that is not finite or too large to ±2^63 (rules.md#numbers-and-time)."""
     if -INTEREST_BOUND < value < INTEREST_BOUND:
         return value
     return -INTEREST_BOUND if value < 0.0 else INTEREST_BOUND
@@ -29,7 +29,7 @@ def bound_interest(value: float) -> float:
 
 @lru_cache(maxsize=4096)
 def rate_constant(interest_rate: float) -> float:
-    """k(r): the growth per second at `interest_rate` percent per year (accounting.md section 4.1)."""
+    """k(r): the growth per second at `interest_rate` percent per year (rules.md#rate-constant)."""
     return math.log1p(interest_rate / 100.0) / SECONDS_PER_YEAR
 
 
@@ -44,7 +44,7 @@ def _growth(exponent: float) -> float:
 def accumulated_interest(
     principal: int, interest: float, interest_rate: float, since: Moment, at: Moment
 ) -> float:
-    """x(t): the interest accumulated at the moment `at` (accounting.md section 4.2).
+    """x(t): the interest accumulated at the moment `at` (rules.md#interest-on-a-balance).
 
     `interest` is as of the moment `since`.  Zero and negative balances bear no interest.
     """
@@ -58,12 +58,12 @@ def accumulated_interest(
 
 
 def whole_balance(principal: int, interest: float) -> int:
-    """W: the balance in whole units, exact also beyond 2^53 (accounting.md section 4.3)."""
+    """W: the balance in whole units, exact also beyond 2^53 (rules.md#whole-balance)."""
     return contain(principal + math.floor(interest))
 
 
 def guaranteed_amount(locked_amount: int, age_seconds: float) -> int:
-    """R(s): what a reservation of this age still guarantees (accounting.md section 4.4)."""
+    """R(s): what a reservation of this age still guarantees (rules.md#what-a-reservation-guarantees)."""
     shrinkage = float(locked_amount) * math.expm1(rate_constant(DEMURRAGE_RATE) * age_seconds)
     return locked_amount + math.floor(shrinkage)
 
@@ -76,7 +76,7 @@ def due_interest(
     previous_interest_rate: float,
     last_interest_rate_change_ts: Moment,
 ) -> float:
-    """The interest that a late credit would have earned (accounting.md section 4.5)."""
+    """The interest that a late credit would have earned (rules.md#interest-of-a-late-credit)."""
     if now <= committed_at:
         return 0.0
     changed_at = min(last_interest_rate_change_ts, now)

@@ -1,7 +1,7 @@
 """The accounts of a batch while it is decided, and the money that moves between them.
 
 Pure: what the rules ask for comes in as `Facts`; what they change and emit is collected here
-(spec: accounting.md sections 8, 9.3, 10 and 11).
+(rules.md#credits-and-payments, rules.md#announcements).
 """
 
 import msgspec
@@ -89,7 +89,7 @@ class Book:
         ]
 
     def interest_alarms(self) -> list[Alarm]:
-        """One for each account whose interest had to be cut (accounting.md section 2)."""
+        """One for each account whose interest had to be cut (rules.md#numbers-and-time)."""
         return [
             Alarm("interest out of bounds", key)
             for key, new in self.accounts.items()
@@ -101,7 +101,10 @@ class Book:
     # -- changes -------------------------------------------------------------------------------
 
     def initialized(self, account: Account) -> Account:
-        """A created or revived account with the settings of its currency (accounting.md section 9.3)."""
+        """A created or revived account with the settings of its currency.
+
+        See rules.md#new-and-revived-accounts.
+        """
         currency = self.currencies.get(account.debtor_id)
         if currency is None or currency.settings is None:
             return account
@@ -109,7 +112,7 @@ class Book:
         return replace(account, **changes) if changes else account
 
     def announce(self, account: Account) -> Account:
-        """Emit the AccountUpdate of the account at once, and store it (accounting.md section 10.1)."""
+        """Emit the AccountUpdate of the account at once, and store it (rules.md#at-once)."""
         config_data = self.currencies[account.debtor_id].config_data if account.is_root else ""
         self.events.append(announcements.account_update(account, config_data, self.policy, self.now))
         account = accounts.announced(account, self.policy, self.now)
@@ -134,7 +137,7 @@ class Book:
     def credit(
         self, debtor_id: int, creditor_id: int, amount: int, other_creditor_id: int, payment: Payment
     ) -> Account | None:
-        """Credit an account, or send the credit to its shard (accounting.md sections 8.1 and 8.2).
+        """Credit an account, or send the credit to its shard (rules.md#a-credit).
 
         Returns the credited account, or None if it is on another shard.
         """
@@ -156,7 +159,9 @@ class Book:
     def change(
         self, account: Account, amount: int, other_creditor_id: int, payment: Payment, *, announce: bool
     ) -> Account:
-        """Change the principal, and tell the owner about the transfer (accounting.md section 11).
+        """Change the principal, and tell the owner about the transfer.
+
+        See rules.md#transfers-that-are-announced.
 
         `announce` says that the account is new or revived: it takes the settings of its
         currency, and its AccountUpdate is emitted at once instead of later.
@@ -224,7 +229,7 @@ def _told_number(account: Account | None, amount: int, payment: Payment) -> int:
 
 
 def _is_told(account: Account, amount: int, payment: Payment) -> bool:
-    """Whether an AccountTransfer is sent to this party (accounting.md section 11)."""
+    """Whether an AccountTransfer is sent to this party (rules.md#transfers-that-are-announced)."""
     if account.creditor_id == ROOT_CREDITOR_ID:
         return False
     return not accounts.is_negligible(account, payment.coordinator_type, amount)

@@ -1,4 +1,4 @@
-"""The settings that an issuer gives to a currency (spec: protocol.md section 10)."""
+"""The settings that an issuer gives to a currency (protocol.rst#rootconfigdata)."""
 
 from typing import Final
 
@@ -30,7 +30,7 @@ class CurrencySettings(msgspec.Struct, frozen=True):
 
 
 class Currency(msgspec.Struct, frozen=True):
-    """The root configuration of a debtor whose root account exists (accounting.md section 9).
+    """The root configuration of a debtor whose root account exists (rules.md#settings-of-a-currency).
 
     There are no settings if a stored configuration can not be read any more: then accounts keep
     the rate and the info that they have, and nothing is issued until the issuer configures anew.

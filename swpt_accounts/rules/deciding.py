@@ -1,6 +1,6 @@
 """Decides messages: finds the rung of its ladder, and tells the book what follows from it.
 
-Each message sees what the earlier ones of its batch did (spec: accounting.md S7).
+Each message sees what the earlier ones of its batch did (rule S7).
 """
 
 from swpt_accounts.wire import codes, numbers
@@ -51,7 +51,7 @@ def _ignore(book: Book, message: Message, rule: str) -> None:
 
 
 def _configure(book: Book, message: ConfigureAccount) -> None:
-    """Spec: accounting.md section 5."""
+    """See rules.md#configurations."""
     key = account_key(message)
     account = book.accounts.get(key)
     is_root = message.creditor_id == numbers.ROOT_CREDITOR_ID
@@ -80,7 +80,7 @@ def _configure(book: Book, message: ConfigureAccount) -> None:
 
 
 def _prepare(book: Book, message: PrepareTransfer) -> None:
-    """Spec: accounting.md section 6."""
+    """See rules.md#preparing-a-transfer."""
     request = request_key(message)
     repeated = book.requests.get(request)
     if repeated is not None:  # P2
@@ -107,7 +107,7 @@ def _prepare(book: Book, message: PrepareTransfer) -> None:
 
 
 def _is_reachable(book: Book, debtor_id: int, creditor_id: int) -> bool:
-    """Spec: accounting.md section 6, rule P4.  Accounts of this batch are seen as it left them."""
+    """Rule P4.  Accounts of this batch are seen as it left them."""
     if creditor_id == numbers.ROOT_CREDITOR_ID:
         return True
     key = debtor_id, creditor_id
@@ -141,7 +141,7 @@ def _forget(book: Book, transfer: PreparedTransfer, request: RequestKey) -> None
 
 
 def _finalize(book: Book, message: FinalizeTransfer) -> None:
-    """Spec: accounting.md section 7."""
+    """See rules.md#finalizing-a-transfer."""
     transfer = book.prepared.get(transfer_key(message))
     request = request_key(message)
     if transfer is None or book.requests.get(request) is not transfer:  # F1
@@ -168,7 +168,7 @@ def _move(
     message: FinalizeTransfer,
     finalized_at: Moment,
 ) -> None:
-    """Debit the sender and credit the recipient (accounting.md section 7, steps 4 to 6)."""
+    """Debit the sender and credit the recipient (rule F7)."""
     payment = Payment(
         transfer.coordinator_type,
         finalized_at,
@@ -192,7 +192,7 @@ def _move(
 
 
 def _apply_credit(book: Book, message: PendingBalanceChange) -> None:
-    """Spec: accounting.md section 8.2."""
+    """See rules.md#credits-from-other-shards."""
     key = credit_key(message)
     credit = Credit(message.creditor_id, message.principal_delta, message.committed_at)
     known = book.credits.get(key)

@@ -45,7 +45,7 @@ def credit_key(named: PendingBalanceChange) -> CreditKey:
 
 
 class Credit(msgspec.Struct, frozen=True):
-    """What the registry remembers of an applied cross-shard credit (accounting.md section 3.4)."""
+    """What the registry remembers of an applied cross-shard credit (rules.md#registry-of-credits)."""
 
     creditor_id: int
     principal_delta: int
@@ -95,7 +95,7 @@ class Facts(msgspec.Struct, kw_only=True):
 
 
 class RefusedCredit(msgspec.Struct, frozen=True):
-    """A cross-shard credit that becomes a dead letter with an alarm (accounting.md section 8.2)."""
+    """A cross-shard credit that becomes a dead letter with an alarm (rules.md#credits-from-other-shards)."""
 
     message: PendingBalanceChange
     reason: str

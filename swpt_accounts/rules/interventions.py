@@ -1,6 +1,6 @@
 """Steps that only an operator asks for: counters after a restore, an order key that is set back.
 
-Pure, on the same book as the messages (spec: accounting.md sections 3.6 and 16.32).
+Pure, on the same book as the messages (rules.md#after-a-restore, rules.md#choice-32).
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""The invariants V1 to V7 that hold after every step, whatever happened (spec: accounting.md 3.7).
+"""The invariants V1 to V7 that hold after every step, whatever happened (rules.md#invariants).
 
 Pure: a row of facts about an account in, what is wrong with it out.
 """

@@ -1,6 +1,6 @@
 """The server's settings that take part in decisions, as the pure rules see them.
 
-Durations are whole microseconds, like moments (spec: accounting.md section 14).
+Durations are whole microseconds, like moments (rules.md#settings-of-the-server).
 """
 
 import msgspec
@@ -30,7 +30,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Periods(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of the periodic work; durations in whole microseconds (accounting.md section 14)."""
+    """The settings of the periodic work; durations in whole microseconds.
+
+    See rules.md#settings-of-the-server.
+    """
 
     heartbeat_interval: int
     reminder_interval: int

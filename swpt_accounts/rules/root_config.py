@@ -1,4 +1,4 @@
-"""Documents that people write for the server, checked by marshmallow (spec: protocol.md section 10).
+"""Documents that people write for the server, checked by marshmallow (protocol.rst#rootconfigdata).
 
 The stock fields are too tolerant for money: they take numeric strings, and patterns that
 end before a newline.  So every member has a reader of its own.
@@ -108,7 +108,7 @@ _root_config_schema: Final = RootConfigDataSchema()
 def parse_root_config(text: str) -> CurrencySettings | None:
     """The settings that the `config_data` of a root account means; None if it is not valid.
 
-    The empty text gives the defaults (spec: protocol.md section 10).
+    The empty text gives the defaults (protocol.rst#rootconfigdata).
     """
     if text == "":
         return CurrencySettings()

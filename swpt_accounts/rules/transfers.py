@@ -1,4 +1,7 @@
-"""Two-phase transfers: the ladders of prepare and finalize (spec: accounting.md sections 6 and 7)."""
+"""Two-phase transfers: the ladders of prepare and finalize.
+
+See rules.md#preparing-a-transfer and rules.md#finalizing-a-transfer.
+"""
 
 import re
 from typing import Final
@@ -20,7 +23,7 @@ replace = msgspec.structs.replace
 
 
 class PreparedTransfer(msgspec.Struct, frozen=True, gc=False):
-    """A lock that waits for its finalization (accounting.md section 3.2)."""
+    """A lock that waits for its finalization (rules.md#prepared-transfers)."""
 
     debtor_id: int
     creditor_id: int
@@ -62,7 +65,7 @@ def prepare(
     policy: Policy,
     now: Moment,
 ) -> PreparedTransfer | Rejection:
-    """Lock an amount for a transfer, or say why not: rules P3 to P11 of accounting.md section 6.
+    """Lock an amount for a transfer, or say why not: rules P3 to P11.
 
     `recipient_creditor_id` is the parsed recipient, and `min_balance` how far the sender's
     balance may fall.  Repeated requests (P1, P2) are recognized by the caller.
@@ -126,7 +129,7 @@ def finalize(
     policy: Policy,
     now: Moment,
 ) -> str:
-    """The status of a finalization: rules F2 to F7 of accounting.md section 7.
+    """The status of a finalization: rules F2 to F7.
 
     `OK` moves exactly `message.committed_amount`, which is 0 for a dismissal; any other
     status moves nothing.  The sender is seen before the transfer is unlocked.
@@ -158,7 +161,7 @@ def _is_guaranteed(sender: Account, transfer: PreparedTransfer, amount: int, now
 
 
 def unlocked(sender: Account, transfer: PreparedTransfer) -> Account:
-    """The sender's account after its prepared transfer is gone (accounting.md section 7, step 2)."""
+    """The sender's account after its prepared transfer is gone (rules.md#what-happens-then)."""
     return replace(
         sender,
         total_locked_amount=max(0, sender.total_locked_amount - transfer.locked_amount),

@@ -1,6 +1,6 @@
 """Steps that no message asks for: announcements, settings, interest, deletion, purge, reminders.
 
-Pure, on the same book as the messages (spec: accounting.md sections 9, 10 and 12).  Each step
+Pure, on the same book as the messages (rules.md#periodic-work).  Each step
 checks its condition again, because what was due when it was found may be done by now, and says
 whether it did anything.
 """
@@ -39,7 +39,7 @@ def tend(book: Book, key: AccountKey, periods: Periods) -> bool:
 
 
 def announce_pending(book: Book, key: AccountKey) -> bool:
-    """Emit the AccountUpdate of a changed balance, if it is due (accounting.md section 10.2).
+    """Emit the AccountUpdate of a changed balance, if it is due (rules.md#balance-changes).
 
     The emission changes neither number, nor last_change_ts, nor interest.
     """
@@ -59,9 +59,10 @@ def due_later(book: Book, key: AccountKey) -> Moment | None:
 
 
 def heartbeat(book: Book, key: AccountKey, periods: Periods) -> bool:
-    """Repeat the AccountUpdate of a silent account (accounting.md section 10.3).
+    """Repeat the AccountUpdate of a silent account (rules.md#heartbeats).
 
-    It is a meaningful change if the server's own settings have grown meanwhile (section 10.4).
+    It is a meaningful change if the server's own settings have grown meanwhile
+    (rules.md#promises-of-the-server).
     """
     account = book.accounts.get(key)
     if account is None or account.is_deleted:
@@ -75,7 +76,7 @@ def heartbeat(book: Book, key: AccountKey, periods: Periods) -> bool:
 
 
 def announce_anew(book: Book, key: AccountKey) -> bool:
-    """Announce an account with a new number, whatever was announced before (accounting.md section 3.6)."""
+    """Announce an account with a new number, whatever was announced before (rules.md#after-a-restore)."""
     account = book.accounts.get(key)
     if account is None or account.is_deleted:
         return False
@@ -84,7 +85,7 @@ def announce_anew(book: Book, key: AccountKey) -> bool:
 
 
 def remind(book: Book, key: TransferKey, periods: Periods) -> bool:
-    """Announce a prepared transfer that waits, once per interval, forever (accounting.md section 12.2)."""
+    """Announce a prepared transfer that waits, once per interval, forever (rules.md#reminders)."""
     transfer = book.prepared.get(key)
     if transfer is None:
         return False
@@ -103,7 +104,10 @@ def remind(book: Book, key: TransferKey, periods: Periods) -> bool:
 
 
 def apply_settings(book: Book, key: AccountKey) -> bool:
-    """Bring rate and info of an account to the settings of its currency (accounting.md section 9.1)."""
+    """Bring rate and info of an account to the settings of its currency.
+
+    See rules.md#rate-and-info-of-an-account.
+    """
     account = book.accounts.get(key)
     currency = book.currencies.get(key[0])
     if account is None or currency is None or currency.settings is None:
@@ -116,7 +120,7 @@ def apply_settings(book: Book, key: AccountKey) -> bool:
 
 
 def capitalize(book: Book, key: AccountKey, periods: Periods) -> bool:
-    """Pay the accumulated interest, if it is worth it (accounting.md section 12.4)."""
+    """Pay the accumulated interest, if it is worth it (rules.md#interest-payments)."""
     account = book.accounts.get(key)
     if account is None or account.is_root or account.is_deleted:  # K1
         return False
@@ -141,7 +145,7 @@ def capitalize(book: Book, key: AccountKey, periods: Periods) -> bool:
 
 
 def delete(book: Book, key: AccountKey, periods: Periods) -> bool:
-    """Mark a scheduled account as deleted, when nobody loses anything (accounting.md section 12.5)."""
+    """Mark a scheduled account as deleted, when nobody loses anything (rules.md#deletion)."""
     account = book.accounts.get(key)
     if account is None or not is_deletable(account, book.now, periods):
         return False
@@ -184,7 +188,7 @@ def _is_forfeitable(account: Account, now: Moment, periods: Periods) -> bool:
 
 
 def purge(book: Book, key: AccountKey, periods: Periods) -> bool:
-    """Remove an account that was deleted long ago (accounting.md section 12.6)."""
+    """Remove an account that was deleted long ago (rules.md#purge)."""
     account = book.accounts.get(key)
     if account is None or not is_purgeable(account, book.now, periods):
         return False
@@ -209,7 +213,7 @@ def is_purgeable(account: Account, now: Moment, periods: Periods) -> bool:
 
 
 def pay(book: Book, account: Account, amount: int, coordinator_type: str, note: str) -> Account:
-    """Move `amount`, maybe negative, from the root account to this one (accounting.md section 8.3).
+    """Move `amount`, maybe negative, from the root account to this one (rules.md#payments-of-the-server).
 
     The account is changed with one new number, and returned; the caller has made sure that the
     amount keeps it in range.

@@ -1,4 +1,4 @@
-"""What the processes count and time: first the fixed names of the spec (wire.md section 14), then our own.
+"""What the processes count and time: first the fixed names of rules.md#numbers-for-monitoring, then our own.
 
 Nothing here is done for a single message: a batch is counted once, when it is over.  The values
 of labels come from the program, never from a message.  `metering` decides where the numbers are kept.

@@ -1,7 +1,7 @@
 """The settings of the server: one frozen object, read once from the environment.
 
 Each variable is declared in one place, with its default, its range and its meaning
-(spec: accounting.md section 14).  `load` tells all that is wrong with an environment at once.
+(rules.md#settings-of-the-server).  `load` tells all that is wrong with an environment at once.
 """
 
 import os
@@ -40,7 +40,7 @@ class SettingsError(OperatorError):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that an operator can choose; durations in seconds (spec: accounting.md section 14)."""
+    """Everything that an operator can choose; durations in seconds (rules.md#settings-of-the-server)."""
 
     # Servers and addresses
     postgres_url: str = text(
@@ -286,7 +286,7 @@ class Settings:
         return tuple(lines)
 
     def realm(self) -> Realm:
-        """The accounts that this shard owns (spec: wire.md section 10.1)."""
+        """The accounts that this shard owns (rules.md#realms)."""
         return Realm.parse(self.protocol_broker_queue_routing_key)
 
 

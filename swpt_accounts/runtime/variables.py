@@ -69,7 +69,7 @@ class Variable:
         return value
 
     def unsafe(self, value: Any) -> str | None:
-        """What the value ought to be, if it lies outside the range that the spec allows."""
+        """What the value ought to be, if it lies outside the range that the rules allow."""
         if isinstance(value, (int, float)) and value not in self.safe:
             return f"must be {self.safe}"
         return None
@@ -124,7 +124,7 @@ def whole(
 
 
 def ratio(default: float, meaning: str, *, most: float) -> Any:
-    """A number above 0, of which `most` is the greatest that the spec allows."""
+    """A number above 0, of which `most` is the greatest that the rules allow."""
     safe, hard = Range(above=0.0, most=most), Range(above=0.0, most=1.0)
     return _declare(Variable(default=default, meaning=meaning, read=read_number, safe=safe, hard=hard))
 
@@ -161,7 +161,7 @@ def read_whole(content: str) -> int:
 
 
 def read_switch(content: str) -> bool:
-    """Yes or no, in one of the nine spellings of the spec."""
+    """Yes or no, in one of the nine spellings of rules.md#settings-of-the-server."""
     if content not in _SWITCH:
         raise ValueError("must be one of 1, true, on, yes, or one of 0, false, off, no, or empty")
     return _SWITCH[content]

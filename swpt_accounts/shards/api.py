@@ -1,4 +1,4 @@
-"""The HTTP interface for the other shards of the node (spec: wire.md section 11).
+"""The HTTP interface for the other shards of the node (rules.md#http-between-shards).
 
 Read-only, without authentication, for the internal network.
 """

@@ -16,7 +16,7 @@ _ANSWER_WITHIN: Final = text("SET LOCAL statement_timeout = '3s'")
 
 
 def is_reachable(session: AnySession, debtor_id: int, creditor_id: int) -> bool:
-    """Whether transfers to the account can be prepared (spec: wire.md section 11)."""
+    """Whether transfers to the account can be prepared (rules.md#http-between-shards)."""
     if creditor_id == ROOT_CREDITOR_ID:
         return True
     session.execute(_ANSWER_WITHIN)
@@ -30,7 +30,7 @@ def is_reachable(session: AnySession, debtor_id: int, creditor_id: int) -> bool:
 def config_data(session: AnySession, debtor_id: int, creditor_id: int) -> str | None:
     """The `config_data` of an existing account, deleted or not; None if there is no such account.
 
-    Only a root account can have one that is not empty (spec: accounting.md section 5).
+    Only a root account can have one that is not empty (rules.md#configurations).
     """
     session.execute(_ANSWER_WITHIN)
     is_its_root = and_(

@@ -1,4 +1,4 @@
-"""Whose fault an error is, told by its class (spec: wire.md section 6)."""
+"""Whose fault an error is, told by its class (rules.md#failures)."""
 
 from enum import Enum, auto
 from typing import Final

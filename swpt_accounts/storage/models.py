@@ -1,4 +1,4 @@
-"""The tables (design and spec: accounting.md section 3, wire.md sections 7 and 8).
+"""The tables (rules.md#what-is-kept).
 
 Every moment is a bigint of microseconds since 1970 UTC (see `moments.py`); SQL can read
 one with `to_timestamp(column / 1e6)`.  The hot path writes these tables with SQL of its
@@ -113,7 +113,7 @@ class RootConfiguration(db.Model):  # type: ignore[name-defined,misc]
 
 
 class SettingsPropagation(db.Model):  # type: ignore[name-defined,misc]
-    """A job: carry the settings of a currency to its accounts (accounting.md section 9.2).
+    """A job: carry the settings of a currency to its accounts (rules.md#carrying-settings-to-all-accounts).
 
     `barrier` is a transaction id: a pass that starts while an older transaction runs may miss the
     account that it creates, so that only a pass that starts later is the last one.
@@ -131,7 +131,7 @@ class SettingsPropagation(db.Model):  # type: ignore[name-defined,misc]
 
 
 class PreparedTransfer(db.Model):  # type: ignore[name-defined,misc]
-    """A prepared transfer waits for its finalization (accounting.md section 3.2)."""
+    """A prepared transfer waits for its finalization (rules.md#prepared-transfers)."""
 
     __tablename__ = "prepared_transfer"
 
@@ -170,7 +170,7 @@ class PreparedTransfer(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RegisteredBalanceChange(db.Model):  # type: ignore[name-defined,misc]
-    """A cross-shard credit that is applied already (accounting.md section 3.4)."""
+    """A cross-shard credit that is applied already (rules.md#registry-of-credits)."""
 
     __tablename__ = "registered_balance_change"
 
@@ -183,7 +183,7 @@ class RegisteredBalanceChange(db.Model):  # type: ignore[name-defined,misc]
 
 
 class AccountUpdateDue(db.Model):  # type: ignore[name-defined,misc]
-    """An account whose balance change is not announced yet (accounting.md section 10.2)."""
+    """An account whose balance change is not announced yet (rules.md#balance-changes)."""
 
     __tablename__ = "account_update_due"
 
@@ -256,7 +256,7 @@ class Outbox(db.Model):  # type: ignore[name-defined,misc]
 
 
 class DeadLetter(db.Model):  # type: ignore[name-defined,misc]
-    """A message that was refused for its form, with the reason (wire.md section 7)."""
+    """A message that was refused for its form, with the reason (rules.md#dead-letters)."""
 
     __tablename__ = "dead_letter"
 
@@ -292,7 +292,7 @@ class DeliveryAttempt(db.Model):  # type: ignore[name-defined,misc]
 
 
 class ServerRecord(db.Model):  # type: ignore[name-defined,misc]
-    """What this database has promised to its clients (accounting.md section 3.5).  One row."""
+    """What this database has promised to its clients (rules.md#server-record).  One row."""
 
     __tablename__ = "server_record"
 

@@ -59,7 +59,7 @@ class Audit(db.Model):  # type: ignore[name-defined,misc]
 
 
 class Restoration(db.Model):  # type: ignore[name-defined,misc]
-    """A restoration from a backup, after which all counters are raised (accounting.md section 3.6).
+    """A restoration from a backup, after which all counters are raised (rules.md#after-a-restore).
 
     The accounts up to the position are done; `finished_at` is none until all are.
     """

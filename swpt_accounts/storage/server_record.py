@@ -1,4 +1,4 @@
-"""What this database has promised to clients: settings that may only grow (accounting.md 3.5, 10.4)."""
+"""What this database has promised to clients: settings that may only grow (rules.md#server-record)."""
 
 from typing import Any, Final
 

@@ -29,7 +29,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_policy(connection: Any, policy: Policy) -> Policy:
-    """The policy with the values that this database has promised (accounting.md section 10.4)."""
+    """The policy with the values that this database has promised (rules.md#promises-of-the-server)."""
     with connection, connection.cursor() as cursor:
         cursor.execute(sql.LOAD_SERVER_RECORD)
         transfer_note_max_bytes, commit_period, version = cursor.fetchone()

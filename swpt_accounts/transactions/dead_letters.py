@@ -1,4 +1,4 @@
-"""Dead letters: messages that were refused for their form, kept with the reason (wire.md section 7)."""
+"""Dead letters: messages that were refused for their form, kept with the reason (rules.md#dead-letters)."""
 
 import hashlib
 from collections.abc import Sequence

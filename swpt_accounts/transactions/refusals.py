@@ -58,7 +58,10 @@ class _Refusal(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 def store_refusals(cursor: Any, events: Iterable[Event], now: Moment) -> list[str]:
-    """Write down the refusals among the events of a batch; returns their codes (wire.md section 14)."""
+    """Write down the refusals among the events of a batch; returns their codes.
+
+    See rules.md#numbers-for-monitoring.
+    """
     suspects = [event for event in events if type(event) in _REFUSING]
     refusals = [refusal for event in suspects if (refusal := _refusal(event)) is not None]
     if refusals:

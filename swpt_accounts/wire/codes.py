@@ -1,4 +1,4 @@
-"""The codes and flags of the protocol (spec: protocol.md sections 2, 6 and 7)."""
+"""The codes and flags of the protocol (protocol.rst#codes-and-types)."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
 """Moments: exact instants as whole microseconds since 1970-01-01T00:00:00Z.
 
 An integer compares, subtracts and stores exactly, knows no time zone, and covers
-the years 1 to 9999 of the protocol (spec: protocol.md sections 2 and 3.1).
+the years 1 to 9999 of the protocol (protocol.rst#timestamps).
 """
 
 import re
@@ -38,7 +38,7 @@ def parse_timestamp(text: str) -> Moment:
     """Read a timestamp in the one form that the protocol allows.
 
     Digits after the sixth are dropped.  Raises ValueError for anything else, and for
-    an instant outside the years 1 to 9999 (spec: protocol.md section 3.1).
+    an instant outside the years 1 to 9999 (protocol.rst#timestamps).
     """
     if text == _T_FAR_TEXT:
         return T_FAR
@@ -97,7 +97,7 @@ def seconds(duration_seconds: float) -> int:
 
 
 def elapsed_seconds(start: Moment, end: Moment) -> float:
-    """Seconds from `start` to `end`; a negative difference counts as 0.0 (accounting.md section 2)."""
+    """Seconds from `start` to `end`; a negative difference counts as 0.0 (rules.md#numbers-and-time)."""
     return (end - start) / 1000000.0 if end > start else 0.0
 
 

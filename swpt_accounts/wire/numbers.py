@@ -1,4 +1,4 @@
-"""The protocol's numbers, flags and codes (spec: protocol.md sections 2, 6 and 7)."""
+"""The protocol's numbers, flags and codes (protocol.rst#codes-and-types)."""
 
 from typing import Final
 
@@ -25,17 +25,17 @@ MAX_TRANSFER_NOTE_BYTES: Final = 500
 
 
 def u64(number: int) -> int:
-    """An int64 read as an unsigned number (spec: protocol.md section 2)."""
+    """An int64 read as an unsigned number (protocol.rst#special-values)."""
     return number & MAX_UINT64
 
 
 def subnet(creditor_id: int) -> int:
-    """The upper 24 bits of a creditor id, in place (spec: protocol.md section 2)."""
+    """The upper 24 bits of a creditor id, in place (protocol.rst#special-values)."""
     return creditor_id & AGENT_SUBNET_MASK
 
 
 def is_later_number(a: int, b: int) -> bool:
-    """Compare two wrapping int32 numbers (spec: protocol.md section 11.2)."""
+    """Compare two wrapping int32 numbers (protocol.rst#numbers-that-wrap)."""
     return 0 < (a - b) % 2**32 < 2**31
 
 

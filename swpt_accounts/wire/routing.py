@@ -1,4 +1,4 @@
-"""Keys: where a message goes, and which shard owns an account (spec: wire.md sections 3 and 10.1)."""
+"""Keys: where a message goes, and which shard owns an account (rules.md#keys, rules.md#realms)."""
 
 from functools import lru_cache
 from hashlib import md5
@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 @lru_cache(maxsize=65536)
 def hex_key(number: int) -> str:
-    """The routing key of an agent's id: eight dotted hexadecimal bytes (wire.md section 3.1)."""
+    """The routing key of an agent's id: eight dotted hexadecimal bytes (rules.md#keys)."""
     return number.to_bytes(8, "big", signed=True).hex(".")
 
 
 def account_digest(debtor_id: int, creditor_id: int) -> bytes:
-    """The MD5 digest that decides about an account's key and shard (wire.md section 3.2)."""
+    """The MD5 digest that decides about an account's key and shard (rules.md#keys)."""
     key = debtor_id.to_bytes(8, "big", signed=True) + creditor_id.to_bytes(8, "big", signed=True)
     return md5(key, usedforsecurity=False).digest()
 
 
 @lru_cache(maxsize=65536)
 def binary_key(debtor_id: int, creditor_id: int) -> str:
-    """The routing key of an account: 24 dotted bits (wire.md section 3.2)."""
+    """The routing key of an account: 24 dotted bits (rules.md#keys)."""
     return ".".join(format(int.from_bytes(account_digest(debtor_id, creditor_id)[:3], "big"), "024b"))
 
 
@@ -43,5 +43,5 @@ class Realm(NamedTuple):
         return first >> (32 - self.bits) == self.prefix
 
     def parent(self) -> "Realm | None":
-        """The realm that this one was split from; the whole realm has none (wire.md section 10.1)."""
+        """The realm that this one was split from; the whole realm has none (rules.md#realms)."""
         return None if self.bits == 0 else Realm(self.bits - 1, self.prefix >> 1)

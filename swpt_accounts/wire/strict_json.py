@@ -1,7 +1,7 @@
 """JSON texts exactly by RFC 8259, read in linear time and without converting their numbers.
 
 The standard parser alone takes NaN, loses how a number was written, lets U+0000 and lone
-surrogates through, and dies of deep nesting (spec: protocol.md sections 2 and 3, wire.md section 7).
+surrogates through, and dies of deep nesting (protocol.rst#json-form).
 """
 
 import json

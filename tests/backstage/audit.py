@@ -1,4 +1,4 @@
-"""What must be true of a database and of all that was published (accounting.md section 3.7)."""
+"""What must be true of a database and of all that was published (rules.md#invariants)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

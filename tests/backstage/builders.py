@@ -43,7 +43,7 @@ What has to be a certain day says so itself.
 """
 
 FIRST_TRANSFER_ID: Final = (NOW // DAY << 40) + 1
-"""Of an account that is created on the day of `NOW` (accounting.md section 3.6)."""
+"""Of an account that is created on the day of `NOW` (rules.md#ids-of-transfers)."""
 
 DEBTOR: Final = 7
 ALICE: Final = 1001
@@ -68,7 +68,7 @@ PERIODS: Final = Periods(
     purge_delay=106 * DAY,
     purge_min_age=3 * DAY,
 )
-"""The defaults of accounting.md section 14."""
+"""The defaults of rules.md#settings-of-the-server."""
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")

@@ -35,7 +35,7 @@ def issue(
         coordinator_request_id=serial,
         ts=now,
     )
-    # The first transfer of an account, the second, and so on (accounting.md section 3.6).
+    # The first transfer of an account, the second, and so on (rules.md#ids-of-transfers).
     transfer = prepared(
         ROOT,
         recipient_id,

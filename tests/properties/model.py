@@ -1,7 +1,7 @@
-"""A naive server: one message after the other, dictionaries and plain arithmetic, straight from the spec.
+"""A naive server: one message after the other, dictionaries and plain arithmetic, straight from the rules.
 
 It shares nothing with the rooms that it checks, only the shapes of the messages.  Speed and
-beauty do not matter here; each step can be compared line by line with accounting.md.
+beauty do not matter here; each step can be compared line by line with docs/rules.md.
 """
 
 import json
@@ -102,7 +102,7 @@ class Model:
                 self.apply_credit(message)
         return self.events
 
-    # -- section 3.1, S4, S5 --
+    # -- rules.md#accounts, S4, S5 -------------------------------------------------------------
 
     def create(self, debtor: int, creditor: int) -> Row:
         row = {
@@ -192,7 +192,7 @@ class Model:
         row["last_update_ts"] = self.now
         row["update_pending_since"] = 0
 
-    # -- section 5 --
+    # -- rules.md#configurations ---------------------------------------------------------------
 
     def configure(self, m: ConfigureAccount) -> None:
         row = self.accounts.get((m.debtor_id, m.creditor_id))
@@ -235,7 +235,7 @@ class Model:
             self.initialize(row)
         self.announce(row)
 
-    # -- section 9 --
+    # -- rules.md#settings-of-a-currency -------------------------------------------------------
 
     def initialize(self, row: Row) -> None:
         config_data = self.config_data.get(row["debtor_id"])
@@ -260,7 +260,7 @@ class Model:
         return changed
 
     def propagate(self, key: tuple[int, int], config_data: str, now: int) -> list[Event]:
-        """The step of section 9.1."""
+        """The step of rules.md#rate-and-info-of-an-account."""
         self.now, self.events = now, []
         row = self.accounts[key]
         new = dict(row)
@@ -270,7 +270,7 @@ class Model:
             self.announce(row)
         return self.events
 
-    # -- section 6 --
+    # -- rules.md#preparing-a-transfer ---------------------------------------------------------
 
     def prepare(self, m: PrepareTransfer, foreign: set[tuple[int, int]]) -> None:
         for p in self.prepared.values():  # P2
@@ -384,7 +384,7 @@ class Model:
             }
         )
 
-    # -- section 7 --
+    # -- rules.md#finalizing-a-transfer --------------------------------------------------------
 
     def finalize(self, m: FinalizeTransfer) -> None:
         p = self.prepared.get((m.debtor_id, m.creditor_id, m.transfer_id))
@@ -457,7 +457,7 @@ class Model:
         )
         return "OK" if there or promised else "INSUFFICIENT_AVAILABLE_AMOUNT"
 
-    # -- sections 8 and 11 --
+    # -- rules.md#credits-and-payments ---------------------------------------------------------
 
     def add(self, row: Row, amount: int) -> None:
         exact = row["principal"] + amount
@@ -544,7 +544,7 @@ class Model:
             (m.debtor_id, m.creditor_id), m.principal_delta, m.other_creditor_id, words, m.committed_at
         )
 
-    # -- section 10.2 --
+    # -- rules.md#balance-changes --------------------------------------------------------------
 
     def announce_pending(self, key: tuple[int, int], now: int) -> list[Event]:
         self.now, self.events = now, []
@@ -555,7 +555,7 @@ class Model:
             self.announce(row)
         return self.events
 
-    # -- sections 8.3, 12.4 and 12.5 --
+    # -- rules.md#payments-of-the-server, K1 to K5, D1 to D7 -----------------------------------
 
     def pay(self, row: Row, a: int, kind: str, note: str) -> None:
         """A payment from the root account, for a row whose interest is up to date."""

@@ -1,7 +1,7 @@
 """Money is conserved, whatever the network, the clock and the clients do.
 
 Programs of random wishes, configurations, deliveries, clock jumps and periodic work run on two
-shards.  Every batch is compared with a naive model of the specification, and at the end,
+shards.  Every batch is compared with a naive model of the rules, and at the end,
 when everything has arrived, the books have to balance.
 """
 

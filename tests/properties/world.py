@@ -30,7 +30,7 @@ from .model import Model, Row
 
 RequestName: TypeAlias = tuple[str, int, int]
 
-# A run of finalizations and credits in one batch may share one number (accounting.md S7).
+# A run of finalizations and credits in one batch may share one number (rule S7).
 NUMBER: Final = "last_change_seqnum"
 
 
@@ -185,7 +185,7 @@ def _sortable(event: Row) -> list[tuple[str, str]]:
 
 
 class Record(msgspec.Struct):
-    """A running transfer record (protocol.md section 17)."""
+    """A running transfer record (protocol.rst#running-transfer-records)."""
 
     request: PrepareTransfer
     status: str = "initiated"
@@ -194,7 +194,10 @@ class Record(msgspec.Struct):
 
 
 class Client:
-    """A coordinator that keeps the rules of protocol.md section 17.1; the comments name their rows."""
+    """A coordinator that keeps the rules of its table; the comments name their rows.
+
+    See protocol.rst#running-transfer-records.
+    """
 
     def __init__(self, send: Callable[[Message], None]) -> None:
         self._send = send
@@ -448,7 +451,7 @@ class World:
         self.announce_updates()
 
     def audit(self) -> None:
-        """What has to hold when nothing is on its way (accounting.md section 3.7)."""
+        """What has to hold when nothing is on its way (rules.md#invariants)."""
         accounts = [account for shard in self.shards for account in shard.accounts.values()]
         prepared = [transfer for shard in self.shards for transfer in shard.prepared.values()]
         assert not any(shard.refused for shard in self.shards)

@@ -1,6 +1,6 @@
 """The form of what the server sends, read with other eyes: fields, numbers, properties, headers, keys.
 
-Spec: protocol.md sections 3 and 5, wire.md sections 3 to 5.  Nothing here is taken from the
+See protocol.rst#messages-from-the-server, rules.md#properties-and-headers.  Nothing here is taken from the
 server, so that the two can disagree.
 """
 
@@ -151,7 +151,7 @@ _FLAGS: Final = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 5 | 1 << 3
 
 
 def check_properties(raw: bytes, message: dict[str, Any]) -> None:
-    """The content header has exactly the properties and headers of wire.md section 4.1, typed so."""
+    """The content header has exactly what rules.md#properties-and-headers says, typed so."""
     reader = _Reader(raw)
     assert reader.take(">H") == _FLAGS
     assert reader.short_text() == "application/json"

@@ -1,8 +1,9 @@
-"""The check values of accounting.md (sections 4 and 6), as a running server tells them.
+"""The check values of docs/rules.md, as a running server tells them.
 
 The past is written into the database; then a message lets the server tell what has become of it.  It does
 so some milliseconds later than the table says, and names the moment: `at` brings what it tells to the moment
-of the table, by the formula of section 4.2, which is written here once more, in decimal numbers.
+of the table, by the formula of rules.md#interest-on-a-balance, which is written here once more, in decimal
+numbers.
 
 What can not be seen from outside is left to tests/unit/rules/test_balances.py: the factors behind R(s), of
 which a client sees whole units only, and that R(0) is exact without a clock that was set back.
@@ -65,7 +66,7 @@ def interest_at(seconds: float, start: datetime, update: Event, rate: float | No
 
 
 def nearly(value: float, tolerance: float = 1e-9) -> Any:
-    """Equal within the tolerance of section 4.6; those of 1e-10 are not relative."""
+    """Equal within the tolerance of rules.md#interest-and-balances; those of 1e-10 are not relative."""
     if tolerance == 1e-10:
         return pytest.approx(value, abs=tolerance)
     return pytest.approx(value, rel=tolerance, abs=0.0)
@@ -129,7 +130,7 @@ def earning(currency: Currency) -> Callable[[float, int], None]:
     return earn
 
 
-# -- interest (sections 4.1, 4.2 and 4.6) ------------------------------------------------------
+# -- interest (rules.md#whole-balance) ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_negative_interest_leaves_less_to_lock(earning, currency, past, rate, se
 
 
 def test_whole_units_are_right_beyond_the_digits_of_binary64(earning, currency, past):
-    """Of 10^18 after a second, W is 1000000001546067008 (section 4.3)."""
+    """Of 10^18 after a second, W is 1000000001546067008 (rules.md#whole-balance)."""
     earning(5.0, 10**18)
     since = past.account(ALICE, last_change_ts=ago(1), interest=0.25)
     prepared = currency.prepared(ALICE, ROOT, min_locked_amount=0, max_locked_amount=MAX_INT64)
@@ -211,7 +212,7 @@ def test_a_part_of_a_unit_that_is_owed_costs_a_whole_one(earning, currency, past
         currency.finalize(prepared, 0)
 
 
-# -- due interest (sections 4.5 and 4.6) -------------------------------------------------------
+# -- due interest (rules.md#interest-of-a-late-credit) -----------------------------------------
 
 
 class Late(NamedTuple):
@@ -273,7 +274,7 @@ def test_late_credits_carry_the_interest_of_the_table(currency, past):
             assert interest_at(0, now, update) == nearly(late.due, late.tolerance), late
 
 
-# -- what a reservation guarantees (section 4.4) -----------------------------------------------
+# -- what a reservation guarantees (rules.md#what-a-reservation-guarantees) --------------------
 
 GONE = -1_000_000
 
@@ -321,7 +322,7 @@ def test_an_issuer_has_no_demurrage(currency, past):
     currency.commit(prepared, 1000)
 
 
-# -- what an issuer can lock (section 6) -------------------------------------------------------
+# -- what an issuer can lock (rules.md#what-can-be-locked) -------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -343,7 +344,7 @@ def test_an_issuer_locks_what_the_table_says(currency, negligible_amount, settin
     assert prepared.locked_amount == most
 
 
-# -- capitalization, and the longer story (sections 4.6 and 12.4) ------------------------------
+# -- capitalization, and the longer story (rules.md#whole-balance) -----------------------------
 
 
 def interest_payment(currency: Currency, creditor_id: int) -> Event:

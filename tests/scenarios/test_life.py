@@ -121,7 +121,7 @@ def test_interest_is_paid_with_a_reason(currency):
 
 
 def test_interest_is_what_the_formula_says(currency):
-    """Between two updates it grows by `b * expm1(k * s)`, to a billionth (section 4.2)."""
+    """Between two updates it grows by `b * expm1(k * s)`, to a billionth (rules.md#interest-on-a-balance)."""
     currency.open_root({"rate": 100})
     currency.open(ALICE)
     currency.issue(ALICE, 1000)

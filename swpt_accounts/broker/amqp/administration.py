@@ -1,4 +1,4 @@
-"""What operators do with the broker: declare, unbind, delete, count (spec: wire.md sections 2 and 15).
+"""What operators do with the broker: declare, unbind, delete, count (rules.md#the-broker).
 
 Rare things, so pika does them.  All functions raise BrokerProblem with one clear line.
 """

@@ -2,7 +2,7 @@
 
 The messages of one type differ in their numbers and bodies only.  So all that stands
 between those is made once per shape (exchange, type, widths of the integers, ...), and a
-message costs one `Struct.pack` (spec: wire.md section 4.1).
+message costs one `Struct.pack` (rules.md#properties-and-headers).
 """
 
 from collections.abc import Callable

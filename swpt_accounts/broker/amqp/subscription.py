@@ -13,7 +13,7 @@ from .connection import CLOSE_TIMEOUT_SECONDS, Connection
 
 
 class Subscription:
-    """basic.consume with manual acknowledgement on a connection of its own (wire.md section 6).
+    """basic.consume with manual acknowledgement on a connection of its own (rules.md#failures).
 
     Raises QueueMissing, or another BrokerProblem, if it cannot be had.
     """

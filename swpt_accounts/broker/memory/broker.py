@@ -144,7 +144,10 @@ def publish_envelope(
 
 
 def headers_of(envelope: Envelope) -> Mapping[str, Any]:
-    """The headers of an envelope, decoded (wire.md section 4.1); a message that is put back has none."""
+    """The headers of an envelope, decoded; a message that is put back has none.
+
+    See rules.md#properties-and-headers.
+    """
     if envelope.properties is not None:
         return {}
     headers = {

@@ -66,7 +66,7 @@ class MemoryTransport:
     # -- declaring ----------------------------------------------------------------
 
     def declare_topology(self, queue: str, routing_key: str) -> list[str]:
-        """All of wire.md section 2; idempotent.  Raises ValueError for a queue name that is not ours."""
+        """All of rules.md#the-broker; idempotent.  Raises ValueError for a queue name that is not ours."""
         wanted = queues(queue)
         for exchange in EXCHANGES:
             self.declare_exchange(exchange.name, exchange.type)

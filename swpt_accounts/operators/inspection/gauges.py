@@ -1,4 +1,6 @@
-"""How things stand: numbers that the database is asked for when somebody looks (wire.md section 14).
+"""How things stand: numbers that the database is asked for when somebody looks.
+
+See rules.md#numbers-for-monitoring.
 
 Every question is answered in bounded time, whatever the tables hold; where that means an estimate
 or a bound, the help text of the number says so.  One question that fails leaves the others alone.

@@ -1,4 +1,4 @@
-"""The shard check: whether every row belongs to the realm of this shard (spec: wire.md section 10.3).
+"""The shard check: whether every row belongs to the realm of this shard (rules.md#splitting-a-shard).
 
 It goes in pages, so that no long snapshot keeps the database from cleaning up.  Messages that an
 operator has put back belong to no account, and both children of a split may send them.

@@ -1,4 +1,4 @@
-"""Checks the invariants V1 to V7 on the live database (spec: accounting.md section 3.7).
+"""Checks the invariants V1 to V7 on the live database (rules.md#invariants).
 
 Each debtor has a snapshot of its own, so that the check of a large database never keeps it from
 cleaning up.  The rows stream through a cursor of the server, so that memory does not grow.

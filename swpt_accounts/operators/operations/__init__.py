@@ -1,4 +1,4 @@
-"""What operators do: each function is one order, and returns values (spec: wire.md section 15).
+"""What operators do: each function is one order, and returns values (rules.md#what-operators-can-do).
 
 What cannot be done is an OperatorError that says why.  What changes something leaves a row in the
 table `audit`, in the same transaction.

@@ -1,6 +1,6 @@
 """One account for operators: shown as it is, and its order key of configurations set back.
 
-Spec: accounting.md sections 3.1 and 16.32.
+See rules.md#accounts and rules.md#choice-32.
 """
 
 from typing import Any

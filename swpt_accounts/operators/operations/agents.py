@@ -1,7 +1,7 @@
 """Events for agents that no queue wants: parked until the agent is back, or discarded if it is gone.
 
 An agent is named by the exchange and by the first three bytes of the routing key, which are the
-subnet of its ids (spec: wire.md section 3.1).  Parked events are not tried again before somebody
+subnet of its ids (rules.md#keys).  Parked events are not tried again before somebody
 releases them.  Rows that a process has in hand at the moment are left alone.
 
 Only the payload says whom an event is for.  So lists and orders walk over the table in steps, for a

@@ -1,6 +1,6 @@
 """Dead-lettered credits from other shards: applied on an operator's order, or discarded.
 
-Spec: accounting.md section 8.2.  The order skips the age (B3), but never the registry (B1, B2).  The
+See rules.md#credits-from-other-shards.  The order skips the age (B3), but never the registry (B1, B2).  The
 registry forgets, though, so the journal is asked as well: it knows every credit of this database.
 """
 

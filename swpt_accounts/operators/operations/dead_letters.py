@@ -1,4 +1,4 @@
-"""Dead letters for operators: listed, shown, put back into the queue, discarded (spec: wire.md section 7)."""
+"""Dead letters for operators: listed, shown, put back into the queue, discarded (rules.md#dead-letters)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Rows of the outbox that could not be published yet, for operators (spec: wire.md section 8).
+"""Rows of the outbox that could not be published yet, for operators (rules.md#publishing).
 
 Most of them are tried again by themselves.  A row that the relay could not read is set aside (rule O6),
 and waits for an operator: perhaps a newer version can read it, perhaps nobody ever will.

@@ -1,6 +1,6 @@
 """After a restore from a backup: raises all counters, and announces all accounts anew.
 
-Spec: accounting.md section 3.6.  It goes in steps of a bounded number of accounts, each with its
+See rules.md#after-a-restore.  It goes in steps of a bounded number of accounts, each with its
 events in one transaction.  The table `restoration` remembers how far it came, so that it can be
 stopped at any moment, and no account is raised twice for the same restoration.
 """

@@ -1,4 +1,4 @@
-"""Exchanges, queues and bindings for operators, with an audit row for each change (spec: wire.md 2, 10.3)."""
+"""Exchanges, queues and bindings for operators, with an audit row for each change (rules.md#the-broker)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Transactions of operators: tried again after a conflict, like those of messages (accounting.md S10)."""
+"""Transactions of operators: tried again after a conflict, like those of messages (rule S10)."""
 
 import random
 from collections.abc import Callable

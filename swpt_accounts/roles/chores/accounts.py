@@ -1,4 +1,4 @@
-"""Chore: looks at every account once per period (spec: accounting.md section 12).
+"""Chore: looks at every account once per period (rules.md#periodic-work).
 
 Purges, deletes, applies settings that were put off, pays interest, and sends heartbeats.  Most
 accounts need nothing, so a step first reads many of them without locks and tries the rules on the

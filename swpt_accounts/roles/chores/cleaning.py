@@ -46,7 +46,7 @@ _REMOVE_ATTEMPTS: Final = "DELETE FROM delivery_attempt WHERE last_attempt_at < 
 
 
 def clean_registry(cursor: Any, position: Position, tools: Tools) -> Progress:
-    """Forget cross-shard credits of which no duplicate can be applied (accounting.md section 12.7)."""
+    """Forget cross-shard credits of which no duplicate can be applied (rules.md#cleaning-the-registry)."""
     start = dict(zip(sql.CREDIT_KEY, position or [-(2**63)] * 3, strict=True))
     cursor.execute(_READ_CREDITS, {**start, "limit": _READ})
     end = cursor.fetchone()

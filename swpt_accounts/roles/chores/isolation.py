@@ -35,7 +35,7 @@ def attempt_together(
     What the tables refuse shows only when it is stored, and then nothing of the step is stored.  So those
     to blame are looked for by bisection, with trials that are taken back; they get an alarm each and are
     left out.  Errors that are no account's fault come out, and so does the last one if so many accounts
-    fail that the fault must be ours (wire.md section 6 says it of messages).
+    fail that the fault must be ours (rules.md#failures says it of messages).
     """
     try:
         with _taken_back_if_it_fails(cursor):

@@ -1,6 +1,6 @@
 """The process of the chores: its lanes, each on a connection and a thread of its own, until a signal.
 
-A changed balance has to be announced within two seconds of its time (accounting.md section 12.1), and to
+A changed balance has to be announced within two seconds of its time (rules.md#periodic-work), and to
 count a large currency, or to sweep a large table, is one statement that may take longer.  So what publishes
 nothing, and nobody waits for, goes in a lane aside.
 """

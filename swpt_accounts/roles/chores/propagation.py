@@ -1,4 +1,4 @@
-"""Chore: carries the settings of a currency to its accounts (spec: accounting.md section 9.2).
+"""Chore: carries the settings of a currency to its accounts (rules.md#carrying-settings-to-all-accounts).
 
 A configured root account leaves a job, a row of `settings_propagation`.  A pass over the accounts
 of the debtor goes in key order, in steps, and the job remembers where it is.

@@ -1,4 +1,4 @@
-"""Chore: publishes what other processes left in the outbox (spec: wire.md section 8).
+"""Chore: publishes what other processes left in the outbox (rules.md#publishing).
 
 Rows of a process that is gone are taken over at once: its advisory lock is free.  Rows of single
 events, which the broker did not take before, are tried again when their time has come.

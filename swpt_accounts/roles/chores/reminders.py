@@ -1,4 +1,4 @@
-"""Chore: announces prepared transfers that wait for long (spec: accounting.md section 12.2)."""
+"""Chore: announces prepared transfers that wait for long (rules.md#reminders)."""
 
 from functools import partial
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Chore: announces changed balances when they are due (spec: accounting.md section 10.2)."""
+"""Chore: announces changed balances when they are due (rules.md#balance-changes)."""
 
 from typing import Final
 

@@ -1,6 +1,6 @@
 """Carries a batch through its transaction: tries again, backs off, and isolates the culprit.
 
-Spec: wire.md section 6.  Their mistake goes to the dead letters, our overload slows down, and our
+See rules.md#failures.  Their mistake goes to the dead letters, our overload slows down, and our
 bug is loud.
 """
 

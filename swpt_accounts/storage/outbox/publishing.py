@@ -1,6 +1,6 @@
 """The outbox: carries committed events to the broker, and keeps what the broker did not take.
 
-Spec: wire.md section 8.  A transaction stores its events as one row (see `storing`), and after
+See rules.md#publishing.  A transaction stores its events as one row (see `storing`), and after
 the commit the same process publishes them from memory.  A thread of its own removes the rows that
 are confirmed, and explodes a row of which something is left into rows of single events,
 which the relay tries again.

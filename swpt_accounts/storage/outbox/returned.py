@@ -1,7 +1,7 @@
 """A message that an operator puts back into the queue: its envelope, and its form in the outbox.
 
 It is somebody else's message, maybe one that nobody can decode.  So it travels byte for byte, with
-the properties that the server looks at, and never in the name of our own user (wire.md section 7).
+the properties that the server looks at, and never in the name of our own user (rules.md#dead-letters).
 """
 
 from typing import Final

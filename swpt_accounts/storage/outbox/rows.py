@@ -1,4 +1,4 @@
-"""The form of a row of the outbox: events packed, and unpacked again (spec: wire.md section 10.2)."""
+"""The form of a row of the outbox: events packed, and unpacked again (rules.md#foreign-accounts)."""
 
 import zlib
 from array import array
@@ -69,7 +69,7 @@ def pack_bodies(bodies: Sequence[bytes]) -> bytes:
 
 
 def pack_accounts(events: Sequence[Event]) -> bytes:
-    """The accounts that the events belong to, as pairs of big-endian int64 (wire.md section 10.2)."""
+    """The accounts that the events belong to, as pairs of big-endian int64 (rules.md#foreign-accounts)."""
     keys = {
         (e.debtor_id, e.creditor_id if type(e) is not PendingBalanceChange else e.other_creditor_id)
         for e in events

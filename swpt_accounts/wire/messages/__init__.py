@@ -1,6 +1,6 @@
 """Incoming messages as frozen values, and their strict decoding.
 
-Spec: protocol.md sections 2 to 4, wire.md sections 7 and 9.
+See protocol.rst#messages-to-the-server and rules.md#checks-of-a-message.
 """
 
 from .decoding import CONTENT_TYPE, decode

@@ -32,7 +32,7 @@ _fast_decode: Final = msgspec.json.Decoder(Message, dec_hook=read_custom).decode
 def decode(
     body: bytes, content_type: str | None, type_property: str | None, body_size: int | None = None
 ) -> Message:
-    """Read the body of an incoming message by the checks 1 to 12 of wire.md section 7.
+    """Read the body of an incoming message by the checks 1 to 12 of rules.md#checks-of-a-message.
 
     `body_size` is the full size in bytes, if `body` was cut.  A missing type property is
     None; an empty one counts as present.  Raises Malformed with the reason of the first

@@ -1,6 +1,6 @@
 """The slow way: reads a body check by check, and thereby defines what a well-formed one is.
 
-It is linear for any input up to the size limit (spec: wire.md section 7, checks 4 to 12).
+It is linear for any input up to the size limit (checks 4 to 12 of rules.md#checks-of-a-message).
 """
 
 from typing import Any, Final, get_type_hints

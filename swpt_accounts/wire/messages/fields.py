@@ -1,7 +1,7 @@
 """The kinds of fields that incoming messages have, each with its limits.
 
 A kind is a type that msgspec checks on the fast way, and a reader that defines the kind
-completely for the slow way (spec: protocol.md sections 2 to 4, wire.md section 9).
+completely for the slow way (protocol.rst#values).
 """
 
 import math

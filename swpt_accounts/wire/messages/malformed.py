@@ -1,4 +1,4 @@
-"""What is wrong with a message that cannot be taken (spec: wire.md section 7)."""
+"""What is wrong with a message that cannot be taken (rules.md#dead-letters)."""
 
 from typing import Literal, TypeAlias
 

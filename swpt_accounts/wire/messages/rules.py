@@ -1,4 +1,4 @@
-"""The rules across the fields of one message (spec: protocol.md section 4, wire.md section 7, 10 to 12)."""
+"""The rules across the fields of one message (checks 10 to 12 of rules.md#checks-of-a-message)."""
 
 from swpt_accounts.wire.codes import CT_AGENT, CT_DIRECT, CT_ISSUING, RESERVED_COORDINATOR_TYPES
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID, subnet

@@ -1,6 +1,6 @@
 """Incoming messages as frozen values, fields in the order of the protocol.
 
-Spec: protocol.md section 4, wire.md section 9.  All timestamps are moments.
+See protocol.rst#messages-to-the-server.  All timestamps are moments.
 """
 
 from typing import Final, TypeAlias
@@ -34,7 +34,7 @@ class _Incoming(
 
 
 class ConfigureAccount(_Incoming, frozen=True, gc=False):
-    """Makes sure that an account exists, and replaces its configuration (protocol.md section 4.1)."""
+    """Makes sure that an account exists, and replaces its configuration (protocol.rst#configureaccount)."""
 
     debtor_id: Int64
     creditor_id: Int64
@@ -46,7 +46,7 @@ class ConfigureAccount(_Incoming, frozen=True, gc=False):
 
 
 class PrepareTransfer(_Incoming, frozen=True, gc=False):
-    """Asks to secure an amount for a transfer (protocol.md section 4.2)."""
+    """Asks to secure an amount for a transfer (protocol.rst#preparetransfer)."""
 
     debtor_id: Int64
     creditor_id: Int64
@@ -62,7 +62,7 @@ class PrepareTransfer(_Incoming, frozen=True, gc=False):
 
 
 class FinalizeTransfer(_Incoming, frozen=True, gc=False):
-    """Commits or dismisses a prepared transfer (protocol.md section 4.3)."""
+    """Commits or dismisses a prepared transfer (protocol.rst#finalizetransfer)."""
 
     debtor_id: Int64
     creditor_id: Int64
@@ -77,7 +77,7 @@ class FinalizeTransfer(_Incoming, frozen=True, gc=False):
 
 
 class PendingBalanceChange(_Incoming, frozen=True, gc=False):
-    """A credit on its way from another shard (wire.md section 9)."""
+    """A credit on its way from another shard (rules.md#credits-between-shards)."""
 
     debtor_id: Int64
     creditor_id: Int64

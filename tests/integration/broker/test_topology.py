@@ -1,4 +1,4 @@
-"""The topology on a real broker (wire.md section 2)."""
+"""The topology on a real broker (rules.md#the-broker)."""
 
 import json
 from typing import Any

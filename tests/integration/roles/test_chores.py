@@ -1,4 +1,4 @@
-"""The periodic work on a real database: what each chore finds, does and leaves (accounting.md section 12)."""
+"""The periodic work on a real database: what each chore finds, does and leaves (rules.md#periodic-work)."""
 
 from typing import Any, TypeVar
 
@@ -307,7 +307,7 @@ def test_the_registry_forgets_only_what_is_older_than_the_safe_age(stand, keeper
 
 
 def test_settled_dead_letters_are_removed_after_their_retention(stand, keeper):
-    """Open ones stay for ever, and settled ones for DEAD_LETTER_RETENTION (wire.md section 7)."""
+    """Open ones stay for ever, and settled ones for DEAD_LETTER_RETENTION (rules.md#dead-letters)."""
     stand.execute(
         "INSERT INTO dead_letter (received_at, state, reason, detail, queue, exchange, routing_key,"
         " properties, body, body_size, body_sha256, settled_at)"

@@ -1,4 +1,4 @@
-"""The HTTP interface for other shards, on a real database (spec: wire.md section 11)."""
+"""The HTTP interface for other shards, on a real database (rules.md#http-between-shards)."""
 
 import logging
 import threading

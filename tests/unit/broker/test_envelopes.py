@@ -16,7 +16,7 @@ ascii_texts = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_si
 
 
 def envelope(**changes: object) -> Envelope:
-    """The AccountUpdate of the example in wire.md section 4.1."""
+    """The AccountUpdate of rules.md#properties-and-headers."""
     fields: dict[str, Any] = {
         "exchange": "to_creditors",
         "routing_key": "00.00.00.01.00.00.00.01",
@@ -50,7 +50,7 @@ def decoded(data: bytes) -> list[Any]:
 
 
 def test_the_header_table_is_the_one_of_the_specification():
-    """The example of wire.md section 4.1, bit for bit."""
+    """The example of rules.md#properties-and-headers, bit for bit."""
     table = header_table(EnvelopeEncoder().properties(envelope()))
     assert len(table) == 0x43
     assert table == bytes.fromhex(
@@ -103,7 +103,7 @@ def test_pika_reads_what_we_wrote(coordinator, frame_max, internal_user, **field
 
 @pytest.mark.parametrize("number", [0, -1, 2**31 - 1, -(2**31), 2**31, -(2**31) - 1, 2**63 - 1, -(2**63)])
 def test_signed_integers_take_the_type_that_fits(number):
-    """32 bits are `I`, more are `l` (wire.md section 4.1)."""
+    """32 bits are `I`, more are `l` (rules.md#properties-and-headers)."""
     kind = b"I" if -(2**31) <= number < 2**31 else b"l"
     table = header_table(EnvelopeEncoder().properties(envelope(debtor_id=number)))
     assert b"\x09debtor-id" + kind in table

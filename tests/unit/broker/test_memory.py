@@ -129,7 +129,7 @@ def test_long_bodies_are_cut_as_on_the_wire(transport):
     [("direct", "to_creditors"), ("agent", "to_creditors"), ("issuing", "to_debtors")],
 )
 def test_answers_to_coordinators_reach_their_agents(transport, coordinator_type, exchange):
-    """The header bindings carry an answer on with the same key (wire.md section 5)."""
+    """The header bindings carry an answer on with the same key (rules.md#where-messages-go)."""
     mailboxes = {name: transport.open_mailbox(name) for name in ("to_creditors", "to_debtors")}
     assert publish(transport, rejected_transfer(coordinator_type, 2**32)).unsettled == []
     delivery = mailboxes[exchange].take()

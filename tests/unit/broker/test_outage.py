@@ -127,13 +127,13 @@ def test_what_is_no_url_is_told(url):
     ],
 )
 def test_names_of_others_are_never_declared(name):
-    """Queues of agents and relays are not ours to declare (wire.md section 2)."""
+    """Queues of agents and relays are not ours to declare (rules.md#the-queues)."""
     with pytest.raises(ValueError, match="belongs to others"):
         queues(name)
 
 
 def test_the_queues_have_the_arguments_of_the_specification():
-    """The table of wire.md section 2."""
+    """The table of rules.md#the-queues."""
     dead, main = queues("swpt_accounts")
     assert (dead.name, dead.arguments) == ("swpt_accounts.XQ", {"x-queue-type": "quorum"})
     assert main.name == "swpt_accounts"

@@ -1,6 +1,6 @@
-"""Every behaviour of the specification is named by a test, and its scenario is there or left for later.
+"""Every behaviour of rules.md#behaviours is named by a test, and its scenario is there or left for later.
 
-A docstring names rows of accounting.md section 15: "(behaviour 25)", "(behaviours 14 to 18 and 78)".
+A docstring names their rows: "(behaviour 25)", "(behaviours 14 to 18 and 78)".
 """
 
 import ast
@@ -58,7 +58,7 @@ NAMED_BY: Final = find_tests()
 
 @pytest.mark.parametrize("row", BEHAVIOURS)
 def test_a_behaviour_is_named_by_a_test(row):
-    """Each row of the specification has a test, in whatever ring."""
+    """Each row has a test, in whatever ring."""
     assert NAMED_BY.get(row), f"no docstring says (behaviour {row})"
 
 
@@ -84,7 +84,7 @@ def test_only_rows_that_exist_are_named():
     [
         ("All of it (behaviour 7).", {7}),
         ("(behaviours 14 to 16, 21 and 78)", {14, 15, 16, 21, 78}),
-        ("(S5, behaviours 44 and 53, section 9.3)", {44, 53}),
+        ("(S5, behaviours 44 and 53, rules.md#new-and-revived-accounts)", {44, 53}),
         ("The behaviour of 5 accounts.", set()),
     ],
 )

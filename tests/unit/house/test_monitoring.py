@@ -1,4 +1,4 @@
-"""Dashboard, alert rules and document name only numbers that exist, and the names of the spec all do."""
+"""Dashboard, alert rules and document name only numbers that exist, and the fixed names all do."""
 
 import json
 import re
@@ -19,7 +19,7 @@ RULES = yaml.safe_load((TOP / "deploy" / "prometheus-alerts.yml").read_text())
 SNIPPET = yaml.safe_load((TOP / "deploy" / "prometheus.yml").read_text())
 DASHBOARD = json.loads((TOP / "deploy" / "grafana-dashboard.json").read_text())
 
-# wire.md section 14.
+# rules.md#numbers-for-monitoring.
 FIXED = {
     "messages_consumed_total": {"type"},
     "messages_ignored_total": {"type", "rule"},

@@ -1,4 +1,4 @@
-"""Which deliveries become messages of this shard (spec: wire.md sections 7 and 10.1)."""
+"""Which deliveries become messages of this shard (rules.md#checks-of-a-message)."""
 
 import pytest
 

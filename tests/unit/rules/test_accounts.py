@@ -64,7 +64,7 @@ def test_the_day_of_creation_ends_at_midnight_in_utc(created_at, days):
     assert new_account(7, ALICE, created_at).last_transfer_id == days * 2**40
 
 
-# -- ConfigureAccount (section 5) --------------------------------------------------------------
+# -- ConfigureAccount (rules.md#configurations) ------------------------------------------------
 
 
 def test_the_ladder_of_configurations_has_four_rungs():
@@ -241,7 +241,7 @@ def test_who_accepts_transfers(owner, reachable):
     assert is_reachable(owner) is reachable
 
 
-# -- credits (section 8.1) ---------------------------------------------------------------------
+# -- credits (rules.md#a-credit) ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_which_transfers_are_negligible(negligible_amount, coordinator_type, acq
     assert is_negligible(owner, coordinator_type, acquired_amount) is negligible
 
 
-# -- settings of the currency (section 9.1) ----------------------------------------------------
+# -- settings of the currency (rules.md#rate-and-info-of-an-account) ---------------------------
 
 
 def rate(value: float) -> CurrencySettings:
@@ -381,7 +381,7 @@ def test_debtor_info_does_not_wait_for_the_rate():
         assert settings_changes(recent, settings, POLICY, NOW) == {"debtor_info": INFO}
 
 
-# -- pending updates (section 10.2) ------------------------------------------------------------
+# -- pending updates (rules.md#balance-changes) ------------------------------------------------
 
 
 @pytest.mark.parametrize(

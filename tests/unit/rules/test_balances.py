@@ -1,4 +1,4 @@
-"""The arithmetic of interest and guarantees, against the tables of accounting.md sections 2 and 4."""
+"""The arithmetic of interest and guarantees, against the tables of rules.md#interest-and-balances."""
 
 import math
 
@@ -20,16 +20,16 @@ LONG_AGO = NOW - 10 * YEAR
 
 
 def about(value: float) -> object:
-    """Equal within the tolerance of accounting.md section 4.6."""
+    """Equal within the tolerance of rules.md#interest-and-balances."""
     return pytest.approx(value, rel=1e-9, abs=0.0)
 
 
 def within_1e_10(value: float) -> object:
-    """Equal within the tolerance of those rows of section 4.6 that state their own."""
+    """Equal within the tolerance of those rows of rules.md#interest-and-balances that state their own."""
     return pytest.approx(value, rel=0.0, abs=1e-10)
 
 
-# -- the rate constant (section 4.1) -----------------------------------------------------------
+# -- the rate constant (rules.md#rate-constant) ------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_rate_of_zero_grows_nothing():
     assert accumulated_interest(1000, 0.0, 0.0, NOW, NOW + YEAR) == 0.0
 
 
-# -- accumulated interest (sections 4.2 and 4.6) -----------------------------------------------
+# -- accumulated interest (rules.md#whole-balance) ---------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_rate_of_zero_grows_nothing():
     ],
 )
 def test_interest_accumulates_as_in_the_check_values(principal, interest, rate, elapsed, expected):
-    """x(t) has the check values of the specification (behaviour 46)."""
+    """x(t) has the check values of the rules (behaviour 46)."""
     assert accumulated_interest(principal, interest, rate, NOW, NOW + elapsed) == about(expected)
 
 
@@ -135,7 +135,7 @@ def test_the_ratio_passes_a_ten_thousandth_after_three_quarters_of_a_day():
     assert accumulated_interest(10**12, 0.0, 5.0, NOW, late) > 10**8
 
 
-# -- whole balances (section 4.3) --------------------------------------------------------------
+# -- whole balances (rules.md#whole-balance) ---------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_amounts_are_contained(value, expected):
     assert contain(value) == expected
 
 
-# -- demurrage of a reservation (section 4.4) --------------------------------------------------
+# -- demurrage of a reservation (rules.md#what-a-reservation-guarantees) -----------------------
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_reservation_never_guarantees_less_than_nothing():
     assert guaranteed_amount(0, 1e12) == 0
 
 
-# -- due interest of late credits (sections 4.5 and 4.6) ---------------------------------------
+# -- due interest of late credits (rules.md#interest-of-a-late-credit) -------------------------
 
 
 @pytest.mark.parametrize(
@@ -260,11 +260,11 @@ def test_due_interest_is_cut_to_its_bounds():
     assert due_interest(-MAX_INT64, -centuries, centuries, 100.0, 100.0, 0) == -(2.0**63)
 
 
-# -- the longer story (section 4.6) ------------------------------------------------------------
+# -- the longer story (rules.md#whole-balance) -------------------------------------------------
 
 
 def test_the_longer_story():
-    """Growth, a commit, capitalization and a negative rate follow the story of the specification."""
+    """Growth, a commit, capitalization and a negative rate follow the story of rules.md#whole-balance."""
     principal, interest = 1_000_000, 0.0
 
     first = NOW + 30 * DAY

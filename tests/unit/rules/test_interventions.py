@@ -37,7 +37,7 @@ RESTORED_AT = from_datetime(datetime(2026, 11, 21, 10, tzinfo=UTC))
 
 
 def test_transfer_ids_go_on_where_the_day_is():
-    """The example of accounting.md section 3.6, to the digit."""
+    """The example of rules.md#after-a-restore, to the digit."""
     assert RESTORED_AT == 1795255200 * 1_000_000
     assert least_transfer_id(RESTORED_AT) == 22846110731774634
     assert least_transfer_id(RESTORED_AT + 999_999) == 22846110731774634

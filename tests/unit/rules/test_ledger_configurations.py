@@ -1,4 +1,4 @@
-"""Configurations in a batch: who is created or revived, what is announced (accounting.md sections 5, 9)."""
+"""Configurations in a batch: who is created or revived, what is announced (rules.md#configurations)."""
 
 import pytest
 
@@ -229,7 +229,7 @@ def test_a_revived_account_waits_for_its_next_rate():
     assert only(told(book, AccountUpdate)).interest_rate == 5.0
 
 
-# -- settings of the currency (section 9.3) ----------------------------------------------------
+# -- settings of the currency (rules.md#new-and-revived-accounts) ------------------------------
 
 
 def test_a_new_account_starts_with_the_settings_of_its_currency():
@@ -301,7 +301,7 @@ def test_a_new_limit_counts_at_once():
 
 
 def test_an_announcement_by_configuration_settles_a_pending_update():
-    """What was pending is shown by the update at once (section 10.2)."""
+    """What was pending is shown by the update at once (rules.md#balance-changes)."""
     before = account(update_pending_since=NOW - MICROSECOND, last_delayed_update_ts=NOW - DAY)
     after = owner(applied(batch(before), configure()), ALICE)
     assert (after.update_pending_since, after.last_update_ts) == (T0, NOW)

@@ -1,4 +1,7 @@
-"""Credits from other shards, and what a credit does to accounts of every kind (accounting.md section 8)."""
+"""Credits from other shards, and what a credit does to accounts of every kind.
+
+See rules.md#credits-and-payments.
+"""
 
 import pytest
 
@@ -34,7 +37,7 @@ from tests.backstage.builders import (
 KNOWN = {(DEBTOR, ALICE, 1): Credit(BOB, 100, NOW)}
 OLDEST = NOW - 90 * DAY
 
-# -- the ladder (section 8.2) ------------------------------------------------------------------
+# -- the ladder (rules.md#credits-from-other-shards) -------------------------------------------
 
 
 def test_a_credit_is_applied_and_registered():
@@ -230,7 +233,7 @@ def test_due_interest_comes_on_top_of_what_has_accumulated():
     assert owner(book, BOB).interest == pytest.approx(100.2609790999203267, rel=1e-9)
 
 
-# -- creation and revival (section 8.1) --------------------------------------------------------
+# -- creation and revival (rules.md#a-credit) --------------------------------------------------
 
 
 def test_a_credit_creates_an_unknown_account():

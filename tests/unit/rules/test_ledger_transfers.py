@@ -1,4 +1,4 @@
-"""Two-phase transfers in a batch: what is locked, moved and told (accounting.md sections 6 and 7)."""
+"""Two-phase transfers in a batch: what is locked, moved and told (rules.md#preparing-a-transfer)."""
 
 from typing import Any
 
@@ -523,11 +523,14 @@ def test_a_suppressed_transfer_shows_in_the_principal_of_the_next_one():
     assert (told_bob.acquired_amount, told_bob.principal) == (90, 100)
 
 
-# -- recipients on other shards (section 8.2) --------------------------------------------------
+# -- recipients on other shards (rules.md#credits-from-other-shards) ---------------------------
 
 
 def test_a_credit_for_another_shard_leaves_as_a_message():
-    """The debit is done here; the credit names the transfer and the moment (section 8.2)."""
+    """The debit is done here; the credit names the transfer and the moment.
+
+    See rules.md#credits-from-other-shards.
+    """
     near, far = local_creditor(), foreign_creditor()
     transfer = prepared(near, far, coordinator_type="exotic", prepared_at=NOW - DAY)
     book = bank(transfer, rich(100, near), policy=Policy(realm=SHARD))

@@ -1,4 +1,4 @@
-"""Numbers by event, and the sealing of announced states (accounting.md S4 to S7, sections 10.5 and 10.6)."""
+"""Numbers by event, and the sealing of announced states (S4 to S7, rules.md#announcements)."""
 
 import pytest
 
@@ -116,7 +116,10 @@ def test_no_two_states_of_a_batch_share_a_number():
 
 
 def test_an_update_shows_the_whole_state_of_its_account():
-    """Every field of the account stands in it, and the promises of the server (section 10.5)."""
+    """Every field of the account stands in it, and the promises of the server.
+
+    See rules.md#content-of-accountupdate.
+    """
     before = account(
         -5,
         created_at=NOW - 2 * DAY,

@@ -1,4 +1,4 @@
-"""The ladders of prepare and finalize, rule by rule (spec: accounting.md sections 6 and 7)."""
+"""The ladders of prepare and finalize, rule by rule (rules.md#preparing-a-transfer)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Announcements in silence: heartbeats, reminders, pending updates (spec: accounting.md 10 and 12.2)."""
+"""Announcements in silence: heartbeats, reminders, pending updates (rules.md#announcements)."""
 
 import msgspec
 import pytest

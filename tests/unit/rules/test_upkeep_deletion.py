@@ -1,4 +1,4 @@
-"""Safe deletion, revival, purge, and what comes after it (spec: accounting.md sections 12.5, 12.6 and 13)."""
+"""Safe deletion, revival, purge, and what comes after it (rules.md#deletion)."""
 
 import msgspec
 import pytest
@@ -198,7 +198,7 @@ def test_only_interest_that_is_owed_is_a_debt_as_well():
 
 @pytest.mark.parametrize(("limit", "note"), [(35, "Zeroing out before account deletion"), (34, "")])
 def test_a_long_reason_is_left_out(limit, note):
-    """A small TRANSFER_NOTE_MAX_BYTES does not hinder a deletion (section 8.3)."""
+    """A small TRANSFER_NOTE_MAX_BYTES does not hinder a deletion (rules.md#payments-of-the-server)."""
     policy = Policy(transfer_note_max_bytes=limit)
     book = after_deletion(scheduled(principal=1, negligible_amount=1.0), root(), policy=policy)
     assert only(told(book, AccountTransfer)).transfer_note == note
@@ -231,7 +231,7 @@ def test_the_rest_of_an_account_revives_its_deleted_root_account():
 
 
 def test_a_deleted_account_is_silent_and_unreachable():
-    """No heartbeats, no transfers to it or from it (behaviour 48, section 13)."""
+    """No heartbeats, no transfers to it or from it (behaviour 48, rules.md#life-of-an-account)."""
     book = batch(deleted(last_update_ts=NOW - 90 * DAY), rich(100, BOB), deleted(1003), reachable=[])
     assert not heartbeat(book, KEY, PERIODS)
     assert not tend(book, KEY, PERIODS)

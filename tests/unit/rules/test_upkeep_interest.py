@@ -1,6 +1,6 @@
 """Interest payments, and the payments of the server between an account and the root account.
 
-Spec: accounting.md sections 4, 8.3 and 12.4.
+See rules.md#interest-payments.
 """
 
 import math
@@ -96,7 +96,10 @@ def test_the_ratio_is_passed_when_the_spec_says():
 
 
 def test_the_longer_story_of_the_spec():
-    """Thirty days, a commit, ten days, an interest payment of 4822, and a rate of -2 (section 4.6)."""
+    """Thirty days, a commit, ten days, an interest payment of 4822, and a rate of -2.
+
+    See rules.md#whole-balance.
+    """
     born = rich(1_000_000, interest_rate=5.0, last_change_ts=NOW)
     day_30, day_40, day_60 = NOW + 30 * DAY, NOW + 40 * DAY, NOW + 60 * DAY
     assert interest_at(born, day_30) == pytest.approx(4015.446068191015, rel=1e-9)
@@ -204,7 +207,10 @@ def test_interest_that_hardly_differs_from_zero_becomes_one():
     ("negligible_amount", "is_told"), [(0.0, True), (4.9, True), (5.0, False), (1e30, False)]
 )
 def test_negligible_interest_is_paid_silently(negligible_amount, is_told):
-    """An AccountTransfer is left out like for any small transfer; the money moves (section 11)."""
+    """An AccountTransfer is left out like for any small transfer; the money moves.
+
+    See rules.md#transfers-that-are-announced.
+    """
     book, did = capitalized(rich(1000, interest=5.75, negligible_amount=negligible_amount), root())
     assert did
     assert len(told(book, AccountTransfer)) == is_told
@@ -216,7 +222,10 @@ def test_negligible_interest_is_paid_silently(negligible_amount, is_told):
 
 @pytest.mark.parametrize(("limit", "note"), [(500, "Interest payment"), (16, "Interest payment"), (15, "")])
 def test_a_note_that_is_too_long_is_left_out(limit, note):
-    """With a small TRANSFER_NOTE_MAX_BYTES the payment is made without a word (section 8.3)."""
+    """With a small TRANSFER_NOTE_MAX_BYTES the payment is made without a word.
+
+    See rules.md#payments-of-the-server.
+    """
     book, _ = capitalized(rich(1000, interest=5.75), root(), policy=Policy(transfer_note_max_bytes=limit))
     assert only(told(book, AccountTransfer)).transfer_note == note
     assert only(book.entries).transfer_note == note

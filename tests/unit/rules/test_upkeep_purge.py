@@ -1,6 +1,6 @@
 """Purge, and what comes after it: nothing that was told before comes again.
 
-Spec: accounting.md sections 3.6, 12.6 and 13.
+See rules.md#purge.
 """
 
 import msgspec
@@ -110,7 +110,10 @@ def test_a_root_account_can_be_purged_and_created_in_one_batch():
 
 
 def test_the_settings_of_a_purged_root_account_are_gone():
-    """Accounts that are tended after it in the same batch keep what they have (section 9)."""
+    """Accounts that are tended after it in the same batch keep what they have.
+
+    See rules.md#settings-of-a-currency.
+    """
     book = batch(buried(ROOT), account(interest_rate=1.5), root_config='{"rate":5}')
     assert tend(book, (DEBTOR, ROOT), PERIODS)
     assert not tend(book, KEY, PERIODS)

@@ -1,4 +1,4 @@
-"""How the settings of a currency reach its accounts (spec: accounting.md sections 9.1 and 9.3)."""
+"""How the settings of a currency reach its accounts (rules.md#settings-of-a-currency)."""
 
 import math
 
@@ -109,7 +109,7 @@ def test_a_rate_changes_by_the_ladder(before: Account, target: float, rate: floa
 
 
 def test_without_a_root_account_there_are_no_settings():
-    """An account keeps what it has, whatever that is (section 9)."""
+    """An account keeps what it has, whatever that is (rules.md#settings-of-a-currency)."""
     book, did = settled(account(interest_rate=7.5, debtor_info=DebtorInfo("x")), None)
     assert not did
     assert book.events == []

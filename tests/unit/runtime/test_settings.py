@@ -26,7 +26,7 @@ def problems(**environ):
 
 
 def test_the_database_is_all_that_must_be_set():
-    """With nothing but POSTGRES_URL every setting has the default of the spec."""
+    """With nothing but POSTGRES_URL every setting has the default of the rules."""
     settings = load(DATABASE)
     assert settings == Settings(postgres_url="postgresql://u@h/d")
     assert settings.warnings == settings.unsafe == ()
@@ -70,7 +70,7 @@ def test_the_ttl_is_in_whole_seconds():
     ],
 )
 def test_a_switch_has_nine_spellings(text, value):
-    """Yes and no are read in the spellings of the spec."""
+    """Yes and no are read in the spellings of the rules."""
     assert load(DATABASE | {"DELETE_FOREIGN_RECORDS": text}).delete_foreign_records is value
 
 
@@ -148,7 +148,7 @@ def test_a_malformed_value_is_always_refused(name, text, told, unsafe):
     assert len(line) < 400
 
 
-# Just outside the range of the spec: refused, unless it is a test bench.
+# Just outside the range of the rules: refused, unless it is a test bench.
 RANGES = [
     ("MESSAGE_MAX_DELAY", "86399", "at least 86400"),
     ("RATE_CHANGE_EXTRA_DELAY", "86399.9", "at least 86400"),

@@ -1,4 +1,4 @@
-"""The HTTP interface for other shards, as far as no database is asked (spec: wire.md section 11)."""
+"""The HTTP interface for other shards, as far as no database is asked (rules.md#http-between-shards)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How long an event waits for its next publication (wire.md section 8, rule O4)."""
+"""How long an event waits for its next publication (rule O4)."""
 
 import pytest
 
