@@ -46,7 +46,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def apply_batch(connection: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
-    """Apply a batch of deliveries in one transaction, and put the malformed ones aside.
+    """Apply a batch of deliveries in one transaction (rule S1), and put the malformed ones aside.
 
     Twice is harmless: every ladder recognizes a message that it has applied (rule S9).
     """

@@ -54,7 +54,7 @@ Entry: TypeAlias = tuple[Job, int]
 
 
 class Confirms:
-    """Counts the tags of a channel and finds what an answer of the broker is about.
+    """Counts the tags of a channel and finds what an answer of the broker is about (rule O3).
 
     A returned message comes back without tag or id, but in the order of publication and
     before its confirm.  So it is looked for by exchange, routing key, type and body,

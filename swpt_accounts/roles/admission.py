@@ -8,7 +8,7 @@ from swpt_accounts.wire.routing import Realm
 
 
 def make_admission(realm: Realm, internal_user: str) -> Callable[[Delivery], Message | Malformed]:
-    """A decoder of deliveries that never raises for what a peer has written.
+    """A decoder of deliveries that never raises for what a peer has written (rules C0, P0, F0 and B0).
 
     `internal_user` is the broker user that alone may send PendingBalanceChange; empty text means
     that nobody may.

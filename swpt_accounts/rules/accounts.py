@@ -141,7 +141,7 @@ def is_reachable(account: Account | None) -> bool:
 
 
 def begin_change(account: Account, now: Moment) -> Account:
-    """Number a meaningful change, with interest brought up to date first (rules S4 and S5)."""
+    """Number a meaningful change, with interest brought up to date first (rules S4, S5 and V8)."""
     return replace(
         account,
         interest=interest_at(account, now),
@@ -171,7 +171,7 @@ def _is_later_configuration(message: ConfigureAccount, account: Account) -> bool
 
 
 def configured(account: Account, message: ConfigureAccount, now: Moment) -> Account:
-    """The account with a new configuration; a deleted one is revived (rules.md#configurations)."""
+    """The account with a new configuration; a deleted one is revived (rule C4)."""
     return replace(
         account,
         is_deleted=False,
@@ -238,7 +238,7 @@ def settings_changes(
         return changes
     if now - account.last_interest_rate_change_ts < policy.rate_change_min_interval:  # R6
         return changes
-    changes["previous_interest_rate"] = account.interest_rate
+    changes["previous_interest_rate"] = account.interest_rate  # R7
     changes["interest_rate"] = target
     changes["last_interest_rate_change_ts"] = now
     return changes

@@ -44,7 +44,10 @@ def creation_date(created_at: Moment) -> str:
 
 
 def account_update(account: Account, config_data: str, policy: Policy, now: Moment) -> AccountUpdate:
-    """The state of the account at this moment (rules.md#content-of-accountupdate)."""
+    """The state of the account at this moment (rules.md#content-of-accountupdate).
+
+    Its ts is the moment of emission, whenever it is published (rule O10).
+    """
     return AccountUpdate(
         debtor_id=account.debtor_id,
         creditor_id=account.creditor_id,

@@ -112,7 +112,10 @@ class Book:
         return replace(account, **changes) if changes else account
 
     def announce(self, account: Account) -> Account:
-        """Emit the AccountUpdate of the account at once, and store it (rules.md#at-once)."""
+        """Emit the AccountUpdate of the account at once, and store it (rules.md#at-once).
+
+        A step does so once at most, at its end (rule S6).
+        """
         config_data = self.currencies[account.debtor_id].config_data if account.is_root else ""
         self.events.append(announcements.account_update(account, config_data, self.policy, self.now))
         account = accounts.announced(account, self.policy, self.now)

@@ -32,7 +32,7 @@ from .transfers import PreparedTransfer, Rejection
 
 
 def decide(book: Book, message: Message) -> None:
-    """Decide one message, and remember what it changes and emits."""
+    """Decide one message, and remember what it changes and emits for those that follow (rule S7)."""
     if isinstance(message, PrepareTransfer):
         _prepare(book, message)
     elif isinstance(message, FinalizeTransfer):

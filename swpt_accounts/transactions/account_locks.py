@@ -24,7 +24,7 @@ _read_rows: Final = msgspec.json.Decoder(list[tuple[_ROW_TYPES]]).decode  # type
 
 
 def lock_accounts(cursor: Any, keys: Iterable[AccountKey], infos: DebtorInfos) -> dict[AccountKey, Account]:
-    """Lock the existing ones of these accounts, and read them."""
+    """Lock the existing ones of these accounts in the order of their keys, and read them (rule S2)."""
     return ask_for_accounts(cursor, keys, infos, None)()
 
 

@@ -50,7 +50,7 @@ def gather(
     memory: AccountMemory,
     clock: Callable[[], Moment],
 ) -> Facts:
-    """Lock and load everything that the messages can touch, then read the moment.
+    """Lock and load everything that the messages can touch, then read the moment (rule S3).
 
     The transfers that are finalized are read before the locks, because they tell whom to lock.  If one
     of them has ended in between, that is noticed here or when it is deleted: then BatchConflictError

@@ -56,6 +56,8 @@ def handle_events(
 ) -> Handled:
     """Park, release or discard events of an agent, from the rows behind `after`, and leave one audit row.
 
+    Nothing else ever gives up an event (rule O7).
+
     Raises OperatorError if there is nothing to do, or no note for what cannot be taken back.
     """
     if action == "discard" and not note.strip():

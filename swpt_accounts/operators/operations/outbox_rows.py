@@ -24,7 +24,7 @@ _STATEMENTS: Final = {"release": _RELEASE, "discard": _DISCARD}
 
 
 def settle_unreadable(connection: Any, ids: Sequence[int], action: str, note: str, *, order: Order) -> None:
-    """Let the relay try rows again that it could not read (release), or delete them (discard).
+    """Let the relay try rows again that it could not read (release; rule O6), or delete them (discard).
 
     All of them or none; each leaves an audit row.  Raises OperatorError if one is no such row, or if
     there is no note for what cannot be taken back.

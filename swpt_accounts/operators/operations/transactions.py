@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def transact(connection: Any, action: Callable[[Any], T]) -> T:
-    """Call `action` with a cursor in a transaction of its own, and commit it."""
+    """Call `action` with a cursor in a transaction, and commit it; again after a conflict (rule S10)."""
     conflicts = 0
     while True:
         try:

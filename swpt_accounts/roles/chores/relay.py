@@ -45,7 +45,11 @@ _logger: Final = getLogger(__name__)
 
 
 def relay_outbox(tools: Tools) -> int:
-    """Take over a bounded number of rows and publish them; none while the broker is away."""
+    """Take over a bounded number of rows and publish them; none while the broker is away.
+
+    The rows go out in the order in which they were written (rule O8); those that can not be read are set
+    aside (rule O6).
+    """
     if not tools.outbox.is_connected:
         tools.outbox.connect()
         return 0

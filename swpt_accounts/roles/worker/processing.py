@@ -155,7 +155,7 @@ class Processor:
         return ""
 
     def _commit(self, items: Sequence[Delivered], culprits: list[tuple[Delivered, str]]) -> None:
-        """Commit the items together; by bisection if one of them is to blame."""
+        """Commit the items together; by bisection if one of them is to blame (rule S8)."""
         try:
             applied = self._transact(lambda bench: procedures.apply_batch(self._connection, items, bench))
         except DatabaseAwayError:
@@ -213,7 +213,10 @@ class Processor:
     # -- a transaction -------------------------------------------------------------------------
 
     def _transact(self, action: Callable[[Bench], Any]) -> Any:
-        """Run a transaction; again after a conflict.  Raises DatabaseAwayError, or what a message causes."""
+        """Run a transaction; again after a conflict (rule S10).
+
+        Raises DatabaseAwayError, or what a message causes.
+        """
         conflicts = 0
         while True:
             try:

@@ -62,7 +62,7 @@ class RetryDelays(NamedTuple):
     most: float
 
     def draw(self, attempts: int, reason: Reason) -> float:
-        """The pause after so many attempts: it doubles, and varies at random.
+        """The pause after so many attempts: it doubles, and varies at random (rule O4).
 
         No answer is the fault of an outage, which has an end: then nothing should wait for long.
         """
@@ -129,7 +129,7 @@ class Outbox:
         self.publisher_key = key
 
     def hand_over(self, stored: Stored, attempts: int = 0, received_at: float | None = None) -> None:
-        """Publish the events of a committed row, which had `attempts` before.
+        """Publish the events of a committed row, which had `attempts` before, at once (rule O1).
 
         If they answer messages, the first of these arrived at `received_at` by the monotonic clock.
         """
@@ -211,6 +211,7 @@ class Outbox:
             self._connection = None
 
     def _settle(self, work: Sequence[Work]) -> None:
+        """Remove the rows that are confirmed as a whole, and no others (rule O2)."""
         if self._connection is None:
             self._connect()
         confirmed = [one.outbox_id for one in work if not one.unsettled]
@@ -224,7 +225,7 @@ class Outbox:
             _count(one)
 
     def _keep_leftovers(self, cursor: Any, work: Work) -> None:
-        """What is left of a row goes on in rows of single events, so that nothing waits for it."""
+        """What is left of a row goes on in rows of single events, so that nothing waits for it (rule O5)."""
         now = self._clock()
         attempts = work.attempts + 1
         # Nothing was answered at all: that is an outage, and no reason to take the row apart.

@@ -30,7 +30,7 @@ def publisher(url):
 
 
 def test_twenty_thousand_messages_are_confirmed_in_bulk(url, publisher):
-    """All are confirmed, all are in the queue, in the order in which they were given."""
+    """All are confirmed, all are in the queue, in the order in which they were given (rule O8)."""
     envelopes = [envelope(number) for number in range(20_000)]
     collector = publish_all(publisher, envelopes)
     assert all(not settlement.unsettled for settlement in collector.settlements)

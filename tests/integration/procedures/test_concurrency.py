@@ -148,7 +148,7 @@ def test_a_hot_recipient_gets_every_transfer(stand, workers):
 
 
 def test_opposite_transfers_do_not_block_each_other_for_ever(stand, workers):
-    """Accounts are locked in the order of their keys: there is no deadlock to be resolved."""
+    """Accounts are locked in the order of their keys: there is no deadlock to be resolved (rule S2)."""
     seed(stand)
     stand.apply(*issue(BOB, 1000, 2)[2:])
     parties = [(ALICE, BOB), (BOB, ALICE)] * (WORKERS // 2)

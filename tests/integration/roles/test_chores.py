@@ -91,7 +91,7 @@ def test_interest_is_paid_after_a_month(stand, keeper):
 
 
 def test_an_interest_payment_is_announced_by_the_next_updates(stand, keeper):
-    """The pending update of both accounts is sent when it is due (10.2)."""
+    """The pending update of both accounts is sent when it is due (rules.md#balance-changes)."""
     seed(stand, 1000)
     assert wait_and_tend(stand, keeper, 1, "announce updates") == 2
     stand.execute("UPDATE account SET interest = 5.5 WHERE creditor_id = %s", ALICE)
@@ -134,7 +134,7 @@ def test_grown_settings_reach_every_account(stand):
 
 
 def test_a_put_off_rate_is_applied_by_the_next_pass_after_its_time(stand, keeper):
-    """Eight days after the last change, although no message reminds of it (behaviour 54, 9.2)."""
+    """Eight days after the last change, although no message reminds of it (behaviour 54, rule R6)."""
     for seqnum, rate in ((8, 5), (9, 6)):
         stand.apply(*issue()[:2], configure(ROOT, config_data=f'{{"rate":{rate}}}', seqnum=seqnum))
         keeper.do("propagate settings")

@@ -173,7 +173,7 @@ def killed_before_commit(scene: Scene, lock: str) -> Iterator[None]:
     ids=["when it begins", "when all is written"],
 )
 def test_before_the_commit(scene, lock):
-    """Nothing has happened, and the messages come again."""
+    """Nothing has happened, and the messages come again (rule S1)."""
     with killed_before_commit(scene, lock):
         assert scene.count_journal() == 0
     assert scene.count_journal() == 0
@@ -195,7 +195,7 @@ def test_in_the_commit(scene):
 
 @pytest.mark.parametrize("who", [PUBLISHER, CONSUMER, b""], ids=["publish", "ack", "ack and publish"])
 def test_after_the_commit_before(scene, who):
-    """The relay publishes what the worker could not; what was not acknowledged comes again, in vain."""
+    """The relay publishes what the worker could not; what was not acknowledged comes again, in vain (S9)."""
     with locking(scene.server.postgres_url, "LOCK TABLE outbox IN SHARE MODE"):
         scene.send()
         scene.server.wait_until_blocked()
@@ -215,7 +215,7 @@ def test_after_the_commit_before(scene, who):
 
 
 def test_after_publishing_before_the_confirm(scene):
-    """All is published, but the worker never hears it: the relay publishes it twice, which is allowed."""
+    """All is published at once (rule O1), the worker never hears it: the relay does it again, as it may."""
     with locking(scene.server.postgres_url, "LOCK TABLE outbox IN SHARE MODE"):
         scene.send()
         scene.server.wait_until_blocked()
@@ -228,7 +228,7 @@ def test_after_publishing_before_the_confirm(scene):
 
 
 def test_after_the_confirm_before_the_row_is_deleted(scene):
-    """The same: the row is still there, so that all is published once more."""
+    """The same: the row is still there, so that all is published once more (rule O2)."""
     scene.server.execute(HOLD_DELETES)
     with locking(scene.server.postgres_url, TAKE_GATE):
         scene.send()

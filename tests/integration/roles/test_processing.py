@@ -139,7 +139,7 @@ def dead_letters(stand):
 
 @pytest.mark.parametrize("place", [0, 17, 39])
 def test_only_the_culprit_becomes_a_dead_letter(stand, line, poison, caplog, place):
-    """A message that fails again and again is found by bisection, and its neighbours are applied."""
+    """A message that fails again and again is found by bisection, and its neighbours are applied (S8)."""
     poison("22012")
     messages = harmless(39)
     culprit = poisonous()
@@ -314,7 +314,7 @@ def test_a_success_in_between_ends_the_suspicion(stand, line, poison):
 
 
 def test_conflicts_are_tried_again_without_isolation(stand, line, poison, caplog):
-    """Serialization failures and deadlocks never surface, and cost no attempts."""
+    """Serialization failures and deadlocks never surface, and cost no attempts (rule S10)."""
     for code in ("40001", "40P01"):
         poison(code, most=4)
         stand.execute("ALTER SEQUENCE tries RESTART; DELETE FROM account")

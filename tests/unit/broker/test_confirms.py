@@ -67,7 +67,7 @@ def test_a_refused_message_is_kept_and_no_other():
 
 
 def test_a_returned_message_is_not_settled_by_its_confirm():
-    """The broker confirms what it has returned; it is kept all the same."""
+    """The broker confirms what it has returned; it is kept all the same (rule O2)."""
     book = Book([envelope(n) for n in range(4)])
     book.confirms.returned(returned(envelope(1)))
     book.confirms.returned(returned(envelope(3)))
@@ -145,7 +145,7 @@ def test_a_callers_error_is_logged_and_harmless(caplog):
 @given(st.data(), st.integers(1, 30))
 @pytest.mark.parametrize("is_ack", [True, False])
 def test_any_order_of_answers_settles_everything_once(is_ack, data, count):
-    """Whatever mixture of single and bulk answers covers all tags, each message is settled once."""
+    """Whatever mixture of single and bulk answers covers all tags, each message is settled once (rule O3)."""
     book = Book([envelope(n) for n in range(count)])
     completed: Counter[Job] = Counter()
     for tag, multiple in data.draw(st.lists(st.tuples(st.integers(1, count), st.booleans()), max_size=40)):

@@ -54,7 +54,7 @@ def test_messages_of_foreign_accounts_become_dead_letters(account, whole, first_
     ids=lambda message: type(message).__name__,
 )
 def test_the_account_decides_and_not_the_other_party(message):
-    """Every type of message belongs to the shard of the account that it is about (behaviour 61)."""
+    """Every type of message belongs to the shard of its account (C0, P0, F0, B0, behaviour 61)."""
     sent = delivery(message, b"swpt")
     assert make_admission(Realm.parse("0.#"), "swpt")(sent) == message
     assert outcome(make_admission(Realm.parse("1.#"), "swpt")(sent)) == "wrong_shard"

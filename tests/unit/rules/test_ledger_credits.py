@@ -41,7 +41,7 @@ OLDEST = NOW - 90 * DAY
 
 
 def test_a_credit_is_applied_and_registered():
-    """The account gets the money, and the registry remembers it."""
+    """The account gets the money, and the registry remembers it (rule B4)."""
     book = applied(batch(account(BOB)), credit())
     assert owner(book, BOB).principal == 100
     assert book.new_credits == KNOWN

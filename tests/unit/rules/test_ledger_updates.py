@@ -41,7 +41,8 @@ SENDER = with_locks(rich(100), TRANSFER)
 NONE, PENDING, AT_ONCE = "none", "pending", "at once"
 
 
-# Which steps of ALICE's account take how many numbers, and when they are announced (10.6).
+# Which steps of ALICE's account take how many numbers, and when they are announced:
+# rules.md#numbers-by-event.
 @pytest.mark.parametrize(
     ("before", "messages", "numbers", "update"),
     [
@@ -118,7 +119,7 @@ def test_no_two_states_of_a_batch_share_a_number():
 def test_an_update_shows_the_whole_state_of_its_account():
     """Every field of the account stands in it, and the promises of the server.
 
-    See rules.md#content-of-accountupdate.
+    See rules.md#content-of-accountupdate; its ts is the moment of the step (rule O10).
     """
     before = account(
         -5,

@@ -546,7 +546,7 @@ COMMITS = [
 
 @pytest.mark.parametrize(("lock", "committed", "free", "days", "expected"), COMMITS)
 def test_a_commit_needs_money_or_a_reservation_that_still_covers_it(lock, committed, free, days, expected):
-    """Either (A) the amount is there, or (B) it was guaranteed (behaviours 29, 30, 32, 35 and 114)."""
+    """Either the amount is there (A), or guaranteed (B) (F6, F7, behaviours 29, 30, 32, 35 and 114)."""
     transfer = prepared(locked_amount=lock, prepared_at=NOW - days * DAY)
     sender = rich(max(-MAX_INT64, lock + free), total_locked_amount=lock, pending_transfers_count=1)
     message = builders.finalize(transfer, committed)

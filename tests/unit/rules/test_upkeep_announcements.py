@@ -42,7 +42,7 @@ KEY = DEBTOR, ALICE
 WEEK = 7 * DAY
 GROWN = Policy(transfer_note_max_bytes=500, commit_period_seconds=7776001, settings_version=2)
 
-# -- heartbeats (10.3) -------------------------------------------------------------------------
+# -- heartbeats (rules.md#heartbeats) ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_heartbeat_repeats_the_announced_state():
 
 
 def test_a_heartbeat_shows_what_was_pending():
-    """A pending change is announced with it, under the number that the change has taken (10.2)."""
+    """A pending change is announced with it, under its number (rules.md#balance-changes)."""
     waiting = rich(
         100, last_change_seqnum=5, update_pending_since=NOW - 8 * DAY, last_update_ts=NOW - 8 * DAY
     )
@@ -88,7 +88,7 @@ def test_a_heartbeat_shows_what_was_pending():
 
 
 def test_after_the_clock_was_set_back_an_update_is_never_dated_before_the_change():
-    """`ts` is the moment of the last change then (10.5)."""
+    """`ts` is the moment of the last change then (rules.md#content-of-accountupdate)."""
     book = batch(account(last_change_ts=NOW + HOUR, last_update_ts=NOW - 8 * DAY))
     assert heartbeat(book, KEY, PERIODS)
     assert only(told(book, AccountUpdate)).ts == text(NOW + HOUR)
@@ -103,7 +103,7 @@ def test_a_clock_set_back_by_an_hour_only_makes_silence_longer():
     assert heartbeat(later, KEY, PERIODS)
 
 
-# -- grown settings of the server (10.4) -------------------------------------------------------
+# -- grown settings of the server (rules.md#promises-of-the-server) ----------------------------
 
 
 def test_grown_settings_are_announced_with_a_new_number():
@@ -138,7 +138,7 @@ def test_grown_settings_wait_for_the_heartbeat():
     assert POLICY.settings_version == 1
 
 
-# -- pending updates (10.2) --------------------------------------------------------------------
+# -- pending updates (rules.md#balance-changes) ------------------------------------------------
 
 
 def test_a_pending_update_changes_nothing_but_its_own_marks():
@@ -163,7 +163,7 @@ def test_a_pending_update_changes_nothing_but_its_own_marks():
     ],
 )
 def test_a_pending_update_is_due_after_delay_and_interval(since, last, due):
-    """The later one of both decides, exactly (10.2)."""
+    """The later one of both decides, exactly (rules.md#balance-changes)."""
     waiting = rich(update_pending_since=since, last_delayed_update_ts=last)
     assert due_later(batch(waiting), KEY) == due
     assert not announce_pending(batch(waiting, now=due - MICRO), KEY)
@@ -182,7 +182,7 @@ def test_a_deleted_or_missing_account_has_nothing_pending():
 
 
 def test_an_account_can_be_announced_anew():
-    """With a number of its own, except a deleted or missing one (3.6)."""
+    """With a number of its own, except a deleted or missing one (rules.md#after-a-restore)."""
     book = batch(rich(1000, interest_rate=5.0, last_change_ts=NOW - DAY), deleted(1002))
     assert announce_anew(book, KEY)
     assert only(told(book, AccountUpdate)).last_change_seqnum == 2
@@ -190,7 +190,7 @@ def test_an_account_can_be_announced_anew():
     assert not announce_anew(book, (DEBTOR, 1003))
 
 
-# -- reminders (12.2) --------------------------------------------------------------------------
+# -- reminders (rules.md#reminders) ------------------------------------------------------------
 
 TRANSFER = DEBTOR, ALICE, FIRST_TRANSFER_ID
 
@@ -241,7 +241,7 @@ def test_a_reminder_differs_only_in_its_moment():
 
 
 def test_reminders_go_on_forever():
-    """One every week, through the deadline and for years after it (12.3)."""
+    """One every week, through the deadline and for years after it (rules.md#reminders)."""
     transfer = prepared(prepared_at=NOW, deadline=NOW + 90 * DAY)
     count = 0
     for day in range(1, 366):
@@ -252,7 +252,7 @@ def test_reminders_go_on_forever():
 
 
 def test_a_repeated_request_is_no_reminder():
-    """The emission of rule P2 does not count, and does not put a reminder off (12.2)."""
+    """The emission of rule P2 does not count, and does not put a reminder off (rules.md#reminders)."""
     transfer = prepared(prepared_at=NOW - 8 * DAY)
     book = applied(batch(with_locks(rich(), transfer), prepared=[transfer]), request())
     assert len(told(book, PreparedTransfer)) == 1

@@ -48,7 +48,7 @@ def after_deletion(before: Account, *others: Account, periods: Periods = PERIODS
     return book
 
 
-# -- whether an account is deleted (12.5) ------------------------------------------------------
+# -- whether an account is deleted (rules.md#deletion) -----------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_dust_is_forfeited_where_the_operator_says_so(amount, is_deleted):
 
 
 def test_an_incoming_transfer_keeps_the_account():
-    """Nothing is deleted or purged while a prepared transfer to it can be committed (behaviour 99)."""
+    """Neither deleted nor purged while a prepared transfer to it can be committed (D5, G4, behaviour 99)."""
     for before, act in ((scheduled(), delete), (buried(), purge)):
         book = batch(before, root())
         book.incoming.add(KEY)
@@ -265,7 +265,7 @@ def test_a_configuration_revives_a_deleted_account(flags):
 
 
 def test_a_revived_account_takes_settings_that_have_changed_meanwhile():
-    """Rate and info are those of the currency now, in the one AccountUpdate (behaviour 52, 9.3)."""
+    """Rate and info are those of the currency now, in the one AccountUpdate (behaviour 52)."""
     before = deleted(interest_rate=3.5, last_interest_rate_change_ts=NOW - 20 * DAY)
     book = applied(batch(before, root(), root_config='{"rate":7,"info":{"iri":"x"}}'), configure())
     update = only(told(book, AccountUpdate))

@@ -45,7 +45,7 @@ def capitalized(before: Account, *others: Account, **options):
     return book, capitalize(book, (before.debtor_id, before.creditor_id), PERIODS)
 
 
-# -- whether interest is paid (12.4) -----------------------------------------------------------
+# -- whether interest is paid (rules.md#interest-payments) -------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_interest_is_paid_when_it_is_worth_it(before: Account, is_paid: bool):
         assert book.changed_accounts() == []
 
 
-def test_the_ratio_is_passed_when_the_spec_says():
+def test_the_ratio_is_passed_when_the_rules_say():
     """At 5 % and with a principal of 10^15, the ratio 0.0001 is passed after 0.7486 days."""
     before = rich(10**15, interest_rate=5.0, last_change_ts=NOW)
     passed = next(s for s in range(86400) if capitalized(before, root(), now=NOW + s * SECOND)[1])
     assert round(passed / 86400, 4) == 0.7486
 
 
-def test_the_longer_story_of_the_spec():
+def test_the_longer_story_of_the_rules():
     """Thirty days, a commit, ten days, an interest payment of 4822, and a rate of -2.
 
     See rules.md#whole-balance.
@@ -126,7 +126,7 @@ def test_the_longer_story_of_the_spec():
     assert balance_at(slower, day_60) == 604_154
 
 
-# -- what an interest payment does (8.3, 10 and 11) --------------------------------------------
+# -- what an interest payment does (rules.md#payments-of-the-server) ---------------------------
 
 
 def test_an_interest_payment_is_a_transfer_from_the_root_account():
@@ -159,7 +159,7 @@ def test_an_interest_payment_is_a_transfer_from_the_root_account():
 
 
 def test_an_interest_payment_is_announced_later():
-    """Both accounts take one number, and their AccountUpdates are pending (10.2, 10.6)."""
+    """Both accounts take one number, and their AccountUpdates are pending (rules.md#numbers-by-event)."""
     book, _ = capitalized(rich(1000, interest=5.75), root(principal=-1000))
     for creditor_id in (ALICE, ROOT):
         assert owner(book, creditor_id).update_pending_since == NOW
@@ -268,7 +268,7 @@ def test_a_payment_revives_a_deleted_root_account():
 
 
 def test_a_payment_to_a_root_account_elsewhere_travels_as_a_message():
-    """The change id is the next number of the account's own transfer counter (3.6, 8.3)."""
+    """The change id is the next number of the account's own transfer counter (rules.md#ids-of-transfers)."""
     debtor_id = next(d for d in range(1, 1000) if not SHARD.owns(d, ROOT) and SHARD.owns(d, ALICE))
     before = replace(rich(1000, interest=5.75, last_transfer_id=77), debtor_id=debtor_id)
     book, did = capitalized(before, policy=Policy(realm=SHARD))
@@ -307,7 +307,10 @@ def test_a_payment_to_a_root_account_elsewhere_travels_as_a_message():
     ],
 )
 def test_the_server_pays_no_more_than_fits(principal, interest, paid):
-    """The account stays in range and is no case for an alarm; what was not paid stays interest (8.3)."""
+    """The account stays in range and is no case for an alarm; what was not paid stays interest.
+
+    See rules.md#payments-of-the-server.
+    """
     book, did = capitalized(rich(principal, interest=interest), root())
     after = owner(book, ALICE)
     assert did

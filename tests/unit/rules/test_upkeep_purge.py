@@ -81,7 +81,7 @@ def test_a_purge_is_announced_with_five_fields():
 
 @pytest.mark.parametrize("days", [0, 1, 400])
 def test_an_account_that_is_created_again_has_a_later_date_and_fresh_ids(days):
-    """Also at the earliest moment, and for accounts that were never older (3.6, G3)."""
+    """Also at the earliest moment, and for accounts that were never older (rule G3)."""
     first_created = MIDNIGHT - days * DAY
     # As many transfers as anybody could make in the longest life of one day's numbers.
     before = buried(created_at=first_created, last_transfer_id=((first_created // DAY) << 40) + 10**12)

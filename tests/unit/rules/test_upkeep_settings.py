@@ -58,7 +58,7 @@ def with_rate(rate: float) -> CurrencySettings:
     return CurrencySettings(interest_rate=rate)
 
 
-# -- rate (9.1) --------------------------------------------------------------------------------
+# -- rate (rules.md#rate-and-info-of-an-account) -----------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_rate_that_is_no_number_does_not_hinder_info():
     assert owner(book, ALICE).interest_rate == 0.0
 
 
-# -- new accounts (9.3) ------------------------------------------------------------------------
+# -- new accounts (rules.md#new-and-revived-accounts) ------------------------------------------
 
 
 @pytest.mark.parametrize(

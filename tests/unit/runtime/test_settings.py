@@ -50,7 +50,7 @@ def test_a_missing_database_is_told():
         ("rate_change_min_interval", 691200.0),
     ],
 )
-def test_derived_values_have_the_defaults_of_the_spec(name, value):
+def test_derived_values_have_the_defaults_of_the_rules(name, value):
     """Values that cannot be set follow from those that can."""
     assert getattr(load(DATABASE), name) == value
 

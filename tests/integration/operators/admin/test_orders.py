@@ -124,7 +124,7 @@ def test_what_no_queue_wants_is_told_by_agent(desk):
 
 
 def test_parked_events_wait_until_they_are_released(desk):
-    """They are not tried again, by any relay, until somebody releases them."""
+    """They are not tried again, by any relay, until somebody releases them; none is given up (rule O7)."""
     wait_for_agent(desk.stand, ALICE, BOB, 0x0000010000000005)
     done = desk.post(AGENT + "/park", {"note": "moving"})
     assert done == {"rows": 2, "types": {"AccountUpdate": 2}, "is_complete": True, "next_after": None}
