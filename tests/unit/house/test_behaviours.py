@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+from tests.backstage.rules import table
+
 TESTS = Path(__file__).parents[2]
 
 BEHAVIOURS: Final = range(1, 115)
@@ -54,6 +56,11 @@ def find_tests() -> dict[int, list[str]]:
 
 
 NAMED_BY: Final = find_tests()
+
+
+def test_every_behaviour_has_a_line_in_the_rules():
+    """Whoever reads a number in a docstring can look it up."""
+    assert [int(row["number"]) for row in table("Behaviours", "number")] == list(BEHAVIOURS)
 
 
 @pytest.mark.parametrize("row", BEHAVIOURS)
