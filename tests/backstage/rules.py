@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.builders import DAY, SECOND, YEAR
+from tests.backstage.builders import DAY, SECOND, YEAR
 
 TOP: Final = Path(__file__).parents[2]
 PACKAGE: Final = TOP / "swpt_accounts"

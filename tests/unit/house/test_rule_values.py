@@ -26,8 +26,8 @@ from swpt_accounts.wire.codes import CT_DELETE, CT_INTEREST
 from swpt_accounts.wire.messages.malformed import Reason
 from swpt_accounts.wire.numbers import MAX_INT64
 from swpt_accounts.wire.routing import Realm, account_digest, binary_key, hex_key
+from tests.backstage.builders import DAY, NOW, POLICY, SECOND, account, root
 from tests.backstage.rules import microseconds, section, table
-from tests.builders import DAY, NOW, POLICY, SECOND, account, root
 
 Row = dict[str, str]
 
