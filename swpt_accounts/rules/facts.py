@@ -24,12 +24,12 @@ def account_key(named: Account | PreparedTransfer | Message) -> AccountKey:
 
 
 def transfer_key(named: PreparedTransfer | FinalizeTransfer) -> TransferKey:
-    """What identifies a prepared transfer (accounting.md section 3.2, first key)."""
+    """What identifies a prepared transfer (rules.md#prepared-transfers)."""
     return named.debtor_id, named.creditor_id, named.transfer_id
 
 
 def request_key(named: PrepareTransfer | FinalizeTransfer | PreparedTransfer) -> RequestKey:
-    """What identifies a request for its sender (accounting.md section 3.2, second key)."""
+    """What identifies a request for its sender (rules.md#prepared-transfers)."""
     return (
         named.debtor_id,
         named.creditor_id,
@@ -40,7 +40,7 @@ def request_key(named: PrepareTransfer | FinalizeTransfer | PreparedTransfer) ->
 
 
 def credit_key(named: PendingBalanceChange) -> CreditKey:
-    """What identifies a cross-shard credit, which its sender has numbered (accounting.md section 3.4)."""
+    """What identifies a cross-shard credit, which its sender has numbered (rules.md#registry-of-credits)."""
     return named.debtor_id, named.other_creditor_id, named.change_id
 
 
