@@ -135,6 +135,11 @@ def shown(message: Message) -> str:
     return f"{message['type']:<17} " + " ".join(f"{n}={message[n]}" for n in SHOWN[message["type"]])
 
 
+def printable(line: str) -> str:
+    """The line without characters that a terminal would obey: notes are written by others."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
 def whole(message: Message) -> str:
     """One line with all of a message."""
     return json.dumps(message, ensure_ascii=False)
@@ -228,7 +233,7 @@ def watch(agent: Agent) -> None:
 def say(line: str) -> None:
     """Print a line at once.  Raises SystemExit when nobody reads any more, as behind `head`."""
     try:
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(printable(line) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         # What is still to be written at the exit would be refused as well, with a traceback.

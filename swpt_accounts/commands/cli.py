@@ -5,12 +5,14 @@ codes: 0 done, 1 it could not be done, 2 wrong settings or wrong usage, 130 inte
 """
 
 import sys
+from traceback import format_exc
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from swpt_accounts.runtime.errors import OperatorError, first_line, mask_url
+from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.runtime.settings import Settings, SettingsError
+from swpt_accounts.runtime.shown import spelled_out_lines
 
 from .accounts import account_commands
 from .checks import check_shard, restored, verify
@@ -216,18 +218,23 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except SettingsError as error:
+        # It has left secrets out by itself, and shows what an address looks like.
         click.echo(str(error), err=True)
         code = error.exit_code
     except OperatorError as error:
-        click.echo(mask_url(str(error)), err=True)
+        _complain(str(error))
         code = error.exit_code
     except Exception as error:
-        if not _is_outage(error):
-            raise
         # SQLAlchemy wraps what the driver says in words of its own.
-        click.echo(mask_url(first_line(getattr(error, "orig", None) or error)), err=True)
+        text = first_line(getattr(error, "orig", None) or error)
+        # Python would write a traceback as it is, passwords included.
+        _complain(text if _is_outage(error) else format_exc())
         code = 1
     sys.exit(code)
+
+
+def _complain(text: str) -> None:
+    click.echo(mask_secrets(spelled_out_lines(text)).rstrip("\n"), err=True)
 
 
 def _is_outage(error: Exception) -> bool:

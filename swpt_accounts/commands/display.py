@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from swpt_accounts.runtime.shown import spelled_out
 from swpt_accounts.wire.moments import Moment, render_timestamp
 
 # Whoever reads a table through a pipe rather has long lines than cut ones.
@@ -50,7 +51,7 @@ def plain(value: Any) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return spelled_out(text)
 
 
 def _print_table(columns: list[str] | None, rows: list[list[Any]]) -> None:

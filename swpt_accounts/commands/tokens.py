@@ -3,7 +3,7 @@
 import click
 
 from .common import json_option, office, operator_option, order_of
-from .display import moment, show_fields, show_rows
+from .display import moment, plain, show_fields, show_rows
 
 _LONGEST_LIFE_DAYS = 36500
 
@@ -83,4 +83,4 @@ def revoke(api_token_id: int, operator: str | None) -> None:
 
     with office() as desk:
         revoked = revoke_token(desk.connection, api_token_id, order=order_of(operator))
-    click.echo(f"revoked: {revoked.api_token_id} ({revoked.name})")
+    click.echo(f"revoked: {revoked.api_token_id} ({plain(revoked.name)})")

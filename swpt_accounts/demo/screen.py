@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from swpt_accounts.runtime.shown import spelled_out, spelled_out_lines
+
 from .proof import Finding
 
 Show: TypeAlias = Callable[[int], None]
@@ -24,7 +26,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """A line of text, as it is."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(Text(spelled_out_lines(text)), soft_wrap=True)
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Show]:
@@ -48,7 +50,7 @@ class Screen:
         for number, column in enumerate(columns):
             table.add_column(column, justify="left" if number < text_columns else "right")
         for row in rows:
-            table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+            table.add_row(*(cell if isinstance(cell, Text) else Text(spelled_out(str(cell))) for cell in row))
         self._console.print(table)
 
     def findings(self, findings: Sequence[Finding]) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy.exc
 
 from swpt_accounts.broker import BrokerProblem, SmpBroker
 from swpt_accounts.broker.errors import NoSuchVirtualHost, WrongPassword
-from swpt_accounts.runtime.errors import OperatorError, first_line, mask_url
+from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.readiness import configure_database, refuse_shards
 
@@ -38,9 +38,9 @@ def run(settings: Settings, wait_seconds: float = WAIT_SECONDS) -> int:
     refuse_shards(settings)
     deadline = monotonic() + wait_seconds
     _retry("the database", lambda: configure_database(settings), deadline)
-    _logger.info("The database %s is ready.", mask_url(settings.postgres_url))
+    _logger.info("The database %s is ready.", mask_secrets(settings.postgres_url))
     _retry("the broker", lambda: configure_broker(settings, make_broker(settings)), deadline)
-    _logger.info("The broker %s is ready.", mask_url(settings.protocol_broker_url))
+    _logger.info("The broker %s is ready.", mask_secrets(settings.protocol_broker_url))
     return 0
 
 
@@ -57,7 +57,7 @@ def _retry(what: str, action: Callable[[], None], deadline: float) -> None:
         try:
             action()
         except (psycopg2.OperationalError, sqlalchemy.exc.OperationalError, BrokerProblem) as error:
-            text = mask_url(first_line(getattr(error, "orig", None) or error))
+            text = mask_secrets(first_line(getattr(error, "orig", None) or error))
             is_permanent = isinstance(error, WrongPassword | NoSuchVirtualHost) or _is_permanent(text)
             if is_permanent or monotonic() + pause > deadline:
                 raise OperatorError(f"cannot configure {what}: {text}") from None

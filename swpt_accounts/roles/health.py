@@ -7,7 +7,7 @@ import http.client
 import logging
 from typing import Final, Literal, TypeAlias
 
-from swpt_accounts.runtime.errors import OperatorError, first_line, mask_url
+from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.runtime.settings import Settings
 
 Role: TypeAlias = Literal["web", "worker", "chores", "all"]
@@ -51,7 +51,7 @@ def check_database(settings: Settings) -> str:
 
     from swpt_accounts.storage import migrations
 
-    where = mask_url(settings.postgres_url)
+    where = mask_secrets(settings.postgres_url)
     try:
         is_migrated = migrations.is_migrated(settings.postgres_url)
     except psycopg2.Error as error:

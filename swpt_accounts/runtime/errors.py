@@ -29,12 +29,15 @@ def first_line(error: BaseException) -> str:
 _SECRETS: Final = (
     # Greedy up to the last "@", because people forget to escape "@" and "/" in passwords.
     (re.compile(r"(://[^\s:@/]*):\S*@"), r"\1:***@"),
-    (re.compile(r"(password=)[^&\s'\"]+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"(password=)('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^&\s'\"]+)", re.IGNORECASE), r"\1***"),
+    (re.compile(r"(\bBearer )[^\s'\"]+", re.IGNORECASE), r"\1***"),
+    # Tokens of the admin listener, wherever somebody has put one: their beginning tells which it is.
+    (re.compile(r"(\bswpt_[\w-]{6})[\w-]{20,}", re.ASCII), r"\1***"),
 )
 
 
-def mask_url(text: str) -> str:
-    """The text with the password of every URL in it replaced by `***`."""
+def mask_secrets(text: str) -> str:
+    """The text with the passwords of addresses and connection strings, and with tokens, replaced by `***`."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text

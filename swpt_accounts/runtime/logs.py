@@ -3,11 +3,13 @@
 import json
 import logging
 import re
+import threading
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .errors import mask_url
+from .errors import mask_secrets
 from .settings import Settings
+from .shown import spelled_out, spelled_out_lines
 
 # They tell of every connection, frame and plugin; what matters to operators we say ourselves.
 _TALKATIVE: Final = {
@@ -27,12 +29,15 @@ class TextFormatter(logging.Formatter):
     """`2026-11-21T09:30:00.123Z WARNING swpt_accounts.web: message [debtor_id=1]`, without passwords."""
 
     def format(self, record: logging.LogRecord) -> str:
-        # A message of several lines would look like several messages, maybe of somebody else.
-        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
+        # A message of several lines would look like several messages, maybe of somebody else; and a
+        # terminal would obey what somebody else has written into an address.
+        message = spelled_out(record.getMessage())
         if pairs := " ".join(f"{name}={_shown(value)}" for name, value in _fields(record).items()):
             message += f" [{pairs}]"
-        lines = [f"{_timestamp(record)} {record.levelname} {record.name}: {message}", *_trace(self, record)]
-        return mask_url("\n".join(lines))
+        first = f"{_timestamp(record)} {record.levelname} {record.name}: {message}"
+        # An error may quote lines of somebody else; no line but the first begins with a moment.
+        trace = spelled_out_lines("\n".join(_trace(self, record)))
+        return mask_secrets("\n".join([first, *(f"  {line}" for line in trace.split("\n") if line)]))
 
 
 class JsonFormatter(logging.Formatter):
@@ -44,10 +49,10 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "process": record.process,
-            "message": mask_url(record.getMessage()),
+            "message": mask_secrets(record.getMessage()),
         }
         if trace := _trace(self, record):
-            fields["trace"] = mask_url("\n".join(trace))
+            fields["trace"] = mask_secrets("\n".join(trace))
         return json.dumps(fields)
 
 
@@ -60,8 +65,16 @@ def set_up(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for name, level in _TALKATIVE.items():
         logging.getLogger(name).setLevel(level)
+    threading.excepthook = _tell_of_thread
     for line in settings.warnings:
         _logger.warning("%s", line)
+
+
+def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """A thread that ends with an error; Python would write it down as it is, passwords included."""
+    if ended.exc_value is not None and not issubclass(ended.exc_type, SystemExit):
+        name = ended.thread.name if ended.thread is not None else "?"
+        _logger.critical("The thread %s ended because of a bug.", name, exc_info=ended.exc_value)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

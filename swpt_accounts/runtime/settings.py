@@ -13,7 +13,7 @@ from swpt_accounts.wire.numbers import MAX_INT64
 from swpt_accounts.wire.routing import Realm
 
 from .combinations import impossible, unsafe
-from .errors import OperatorError, mask_url
+from .errors import OperatorError, mask_secrets
 from .readers import (
     read_address,
     read_amqp_url,
@@ -25,6 +25,7 @@ from .readers import (
     read_secret_key,
     read_user_name,
 )
+from .shown import spelled_out
 from .variables import REQUIRED, one_of, ratio, seconds, switch, text, variables, whole
 
 
@@ -193,6 +194,7 @@ class Settings:
         None,
         "The base URL of the HTTP interface of the other shards; required if there are any.",
         read_base_url,
+        secret=True,
     )
     fetch_timeout: float = seconds(
         5, "The complete time of one HTTP call to another shard.", most=60, moving=True
@@ -310,7 +312,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         try:
             values[name] = variable.parse(content)
         except ValueError as error:
-            shown = _shown(content)
+            # Only what is well-formed shows which of its parts is the password.
+            shown = "***" if variable.is_secret else _shown(content)
             problems.append(f"{name.upper()}={shown}: {error}. {variable.meaning}")
     problems += impossible(values)
     # A missing value means that the switch itself was malformed; then its own line is enough.
@@ -337,5 +340,5 @@ def forget(prefix: str) -> None:
 
 def _shown(content: str) -> str:
     """A refused text, without passwords, control characters and endless tails."""
-    shown = mask_url(content).encode("unicode_escape").decode()
+    shown = spelled_out(mask_secrets(content))
     return shown if len(shown) <= 100 else shown[:100] + "…"

@@ -60,6 +60,8 @@ class Variable:
     """Turns the text into the value; raises ValueError with a sentence on what is allowed."""
     safe: Range = Range()
     hard: Range = Range()
+    is_secret: bool = False
+    """Whether it is or contains a password; then its text is never shown, neither right nor wrong."""
 
     def parse(self, content: str) -> Any:
         """The value of the text; raises ValueError that says what is allowed instead."""
@@ -136,7 +138,7 @@ def switch(default: bool, meaning: str) -> Any:
 
 def text(default: Any, meaning: str, read: Callable[[str], Any], *, secret: bool = False) -> Any:
     """Some text with a form of its own; a secret one is left out when the settings are printed."""
-    return _declare(Variable(default=default, meaning=meaning, read=read), printed=not secret)
+    return _declare(Variable(default=default, meaning=meaning, read=read, is_secret=secret))
 
 
 def read_number(content: str) -> float:
@@ -178,8 +180,8 @@ def one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
-def _declare(variable: Variable, printed: bool = True) -> Any:
-    metadata = {"variable": variable}
+def _declare(variable: Variable) -> Any:
+    metadata, printed = {"variable": variable}, not variable.is_secret
     if variable.default is REQUIRED:
         return field(metadata=metadata, repr=printed)
     return field(default=variable.default, metadata=metadata, repr=printed)

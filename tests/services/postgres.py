@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg2
 from psycopg2 import sql
 
-from swpt_accounts.runtime.errors import OperatorError, mask_url
+from swpt_accounts.runtime.errors import OperatorError, mask_secrets
 from swpt_accounts.storage import migrations
 from swpt_accounts.storage.embedded import EmbeddedPostgres, stop_leftover
 
@@ -117,7 +117,7 @@ def postgres() -> Iterator[Postgres]:
         found = _usable(named)
         if found is not None:
             raise ServiceMissing(
-                f"PostgreSQL at {mask_url(named)}, which the environment names, is of no use: {found}"
+                f"PostgreSQL at {mask_secrets(named)}, which the environment names, is of no use: {found}"
             )
         yield from _serve(Postgres(named, "named by the environment"))
         return

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import pika
 from pika.exceptions import AMQPError
 
-from swpt_accounts.runtime.errors import mask_url
+from swpt_accounts.runtime.errors import mask_secrets
 
 from .errors import ServiceMissing
 from .leftovers import is_leftover, new_folder, new_name
@@ -128,7 +128,7 @@ def rabbitmq() -> Iterator[Rabbitmq]:
             found = _reach(named, "named by the environment")
         except (ServiceMissing, CommandFailed, AMQPError, OSError) as error:
             raise ServiceMissing(
-                f"RabbitMQ at {mask_url(named)}, which the environment names, is of no use: "
+                f"RabbitMQ at {mask_secrets(named)}, which the environment names, is of no use: "
                 f"{str(error) or repr(error)}"
             ) from error
         yield from _serve(found)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from swpt_accounts.operators.inspection import gauges
 from swpt_accounts.runtime import metering, metrics
-from swpt_accounts.runtime.errors import first_line, mask_url
+from swpt_accounts.runtime.errors import first_line, mask_secrets
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.wire.moments import Moment
 
@@ -94,7 +94,7 @@ class Exposition:
                 found = gauges.read_gauges(connection, self._now, is_only_shard=self._is_only_shard)
                 return list(found)
         except (psycopg2.Error, SQLAlchemyError) as error:
-            cause = mask_url(first_line(getattr(error, "orig", None) or error))
+            cause = mask_secrets(first_line(getattr(error, "orig", None) or error))
             _logger.warning("The database cannot be asked for numbers: %s", cause)
             return [gauges.gauge("database_up", 0)]
 

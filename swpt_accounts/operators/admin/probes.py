@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
 from swpt_accounts.broker.errors import BrokerProblem
-from swpt_accounts.runtime.errors import first_line, mask_url
+from swpt_accounts.runtime.errors import first_line, mask_secrets
 from swpt_accounts.storage import migrations
 from swpt_accounts.wire.moments import MICROSECONDS
 
@@ -72,7 +72,7 @@ def _ask_database(at: Desk) -> tuple[Check, Check]:
             cursor.execute(_OLDEST_UNTRIED)
             oldest = cursor.fetchone()
     except (psycopg2.Error, SQLAlchemyError) as error:
-        cause = mask_url(first_line(getattr(error, "orig", None) or error))
+        cause = mask_secrets(first_line(getattr(error, "orig", None) or error))
         return Check(False, cause), Check(False, "the database cannot be asked")
     wanted = migrations.newest_versions()
     is_migrated = versions == wanted
@@ -86,5 +86,5 @@ def _ask_broker(at: Desk) -> Check:
     try:
         waiting = at.broker.state().waiting
     except BrokerProblem as error:
-        return Check(False, mask_url(first_line(error)))
+        return Check(False, mask_secrets(first_line(error)))
     return Check(True, f"answers, {waiting} messages wait")

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, TooManyRequests, Unauthorized
 
 from swpt_accounts.broker.errors import BrokerProblem
-from swpt_accounts.runtime.errors import OperatorError, first_line, mask_url
+from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.storage.faults import Fault, fault_of
 
 from .access import is_page
@@ -84,11 +84,11 @@ def _flat(messages: Any, path: str = "") -> Any:
 
 def _explain(error: OperatorError) -> Response:
     """An order that the state of things does not allow."""
-    return problem(HTTPStatus.CONFLICT, mask_url(str(error)))
+    return problem(HTTPStatus.CONFLICT, mask_secrets(str(error)))
 
 
 def _say_broker_is_away(error: BrokerProblem) -> Response:
-    cause = mask_url(first_line(error))
+    cause = mask_secrets(first_line(error))
     _logger.error("The broker cannot be asked (%s): answered 503.", cause)
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"The broker cannot be asked: {cause}.")
 
@@ -104,7 +104,7 @@ def _say_database_fails(error: Exception) -> Response:
         )
     if not isinstance(error, SQLAlchemyError) and fault_of(error) is Fault.MESSAGE:
         return _say_it_is_our_fault(error)
-    _logger.error("The database cannot be asked (%s): answered 503.", mask_url(first_line(cause)))
+    _logger.error("The database cannot be asked (%s): answered 503.", mask_secrets(first_line(cause)))
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be asked: try again.")
 
 

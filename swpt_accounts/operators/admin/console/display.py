@@ -8,6 +8,7 @@ from flask import request as asked
 
 from swpt_accounts.operators.admin.access import visitor
 from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.runtime.shown import spelled_out
 from swpt_accounts.wire.moments import (
     FIRST_MOMENT,
     LAST_MOMENT,
@@ -41,9 +42,18 @@ def set_up(app: Flask) -> None:
     app.jinja_env.filters.update(
         grouped=grouped, u64=u64, utc=utc, stamp=render_timestamp, ago=ago, lasting=lasting, exact=exact
     )
+    # Whatever a template writes: also browsers obey characters that turn the direction of a line.
+    app.jinja_env.finalize = _shown
     # Lines of templates should not become lines of white space.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_context)
+
+
+def _shown(value: Any) -> Any:
+    """What a template writes of a value; markup is our own, and has taken its values through here as well."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return spelled_out(value, keep="\n\t")
+    return value
 
 
 def grouped(number: int) -> str:

@@ -22,7 +22,7 @@ from swpt_accounts.operators.admin.pages import MOST_ITEMS, PageQuery, answer_pa
 from swpt_accounts.operators.inspection.agents import list_agents
 from swpt_accounts.operators.inspection.outbox import outbox_state
 from swpt_accounts.operators.operations.agents import ACTIONS
-from swpt_accounts.runtime.errors import first_line, mask_url
+from swpt_accounts.runtime.errors import first_line, mask_secrets
 from swpt_accounts.wire.numbers import MAX_INT64
 
 from .doors import asked, console, done, filled
@@ -105,4 +105,4 @@ def queues_or_problem() -> tuple[list[dict[str, Any]], str]:
     try:
         return told_queues(), ""
     except BrokerProblem as error:
-        return [], mask_url(first_line(error))
+        return [], mask_secrets(first_line(error))

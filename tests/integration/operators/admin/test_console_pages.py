@@ -363,6 +363,29 @@ def test_the_search_shows_what_it_found(desk, viewer):
     assert f"{MAX_INT64}" in read(viewer, f"/admin/search?q={MAX_INT64}")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"note":"a\u202e\x9bb\u2028"}'.encode(),
+        b'{"note":"a\\u202e\\u001b\\u2028"}',
+        b'{"note":"a\\ud800"}',
+        "no JSON \u202e\x1b[2J".encode(),
+    ],
+)
+def test_what_others_have_written_is_shown_and_not_obeyed(desk, viewer, body):
+    """Neither a terminal nor a browser gets a character that turns lines, also not in lists of properties."""
+    letter = put_aside(desk.stand, body=body, routing_key="0.\u202e", body_size=len(body))
+    pages = {
+        f"/admin/dead-letters/{letter}": 200,
+        "/admin/dead-letters": 200,
+        "/admin/search?q=%E2%80%AE1": 422,
+    }
+    for path, status in pages.items():
+        page = read(viewer, path, status)
+        assert page.replace("\n", "").replace("\t", "").isprintable(), ascii(page)
+    assert "0.\\u202e" in read(viewer, f"/admin/dead-letters/{letter}")
+
+
 def test_a_dead_letter_is_shown_decoded_or_raw(desk, viewer):
     """A message that can be read is told field by field; bytes that are no text are told in base64."""
     letter = put_aside(desk.stand, body=body_of(configure(ALICE)))
