@@ -14,7 +14,7 @@ import click
 
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.wire.moments import Moment, parse_timestamp
-from swpt_accounts.wire.numbers import MAX_INT64, MAX_UINT64, MIN_INT64
+from swpt_accounts.wire.numbers import MAX_UINT64, MIN_INT64, i64
 
 if TYPE_CHECKING:
     from swpt_accounts.operators.operations.orders import Order
@@ -131,7 +131,7 @@ def account_id(text: str) -> int:
         raise click.BadParameter(f"{text!r} is no number") from None
     if not MIN_INT64 <= number <= MAX_UINT64:
         raise click.BadParameter(f"{text} has more than 64 bits")
-    return number if number <= MAX_INT64 else number - 2**64
+    return i64(number)
 
 
 def timestamp(text: str) -> Moment:

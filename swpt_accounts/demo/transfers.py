@@ -5,6 +5,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from swpt_accounts.wire.moments import Moment
+from swpt_accounts.wire.numbers import u64
 
 
 class Wish(Enum):
@@ -70,4 +71,4 @@ class Transfer:
     @property
     def recipient(self) -> str:
         """The public identifier of the recipient's account."""
-        return str(self.recipient_id % 2**64)
+        return str(u64(self.recipient_id))

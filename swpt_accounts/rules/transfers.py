@@ -53,7 +53,7 @@ def parse_recipient(identifier: str) -> int | None:
     number = int(identifier)
     if number > numbers.MAX_UINT64:
         return None
-    return number if number <= numbers.MAX_INT64 else number - 2**64
+    return numbers.i64(number)
 
 
 def prepare(

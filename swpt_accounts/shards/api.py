@@ -14,7 +14,7 @@ from werkzeug.routing import BaseConverter
 from swpt_accounts.runtime.errors import first_line
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.models import db
-from swpt_accounts.wire.numbers import MAX_INT64, MAX_UINT64, u64
+from swpt_accounts.wire.numbers import MAX_UINT64, i64, u64
 
 from . import queries
 
@@ -48,8 +48,7 @@ class IdConverter(BaseConverter):
     regex = f"(?:{_canonical_up_to(MAX_UINT64)})"
 
     def to_python(self, value: str) -> int:
-        number = int(value)
-        return number if number <= MAX_INT64 else number - 2**64
+        return i64(int(value))
 
     def to_url(self, value: int) -> str:
         return str(u64(value))

@@ -29,6 +29,14 @@ def u64(number: int) -> int:
     return number & MAX_UINT64
 
 
+def i64(number: int) -> int:
+    """The int64 that an unsigned number writes; numbers that are int64 already stay.
+
+    The number is from MIN_INT64 to MAX_UINT64.
+    """
+    return number if number <= MAX_INT64 else number - 2**64
+
+
 def subnet(creditor_id: int) -> int:
     """The upper 24 bits of a creditor id, in place (protocol.rst#special-values)."""
     return creditor_id & AGENT_SUBNET_MASK

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from marshmallow import ValidationError, fields
 
 from swpt_accounts.wire.moments import T0, parse_timestamp, render_timestamp
-from swpt_accounts.wire.numbers import MAX_INT64, MAX_UINT64, MIN_INT64, u64
+from swpt_accounts.wire.numbers import MAX_INT64, MAX_UINT64, MIN_INT64, i64, u64
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 _AS_TOLD: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
@@ -27,7 +27,7 @@ def read_id(text: str) -> int:
             f"must be an id: a whole number from {MIN_INT64} to {MAX_INT64}, or the same unsigned, up to"
             f" {MAX_UINT64}"
         )
-    return number if number <= MAX_INT64 else number - 2**64
+    return i64(number)
 
 
 class _Field(fields.Field[Any]):

@@ -11,6 +11,7 @@ import msgspec
 from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.runtime.logs import about
+from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 
 _NAMES: Final = (
     "debtor_id",
@@ -25,7 +26,7 @@ _NAMES: Final = (
 )
 _DIGITS: Final = 16
 
-_Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Id: TypeAlias = Annotated[int, msgspec.Meta(ge=MIN_INT64, le=MAX_INT64)]
 
 
 class _Ids(msgspec.Struct):
