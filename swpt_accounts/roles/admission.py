@@ -15,12 +15,9 @@ def make_admission(realm: Realm, internal_user: str) -> Callable[[Delivery], Mes
     """
 
     def admit(delivery: Delivery) -> Message | Malformed:
-        try:
-            message = decode(
-                delivery.body, delivery.content_type, delivery.type, body_size=delivery.body_size
-            )
-        except Malformed as malformed:
-            return malformed
+        message = decode(delivery.body, delivery.content_type, delivery.type, body_size=delivery.body_size)
+        if isinstance(message, Malformed):
+            return message
         if isinstance(message, PendingBalanceChange) and (why := _why_not_ours(delivery, internal_user)):
             return Malformed("not_internal", why)
         if not realm.owns(message.debtor_id, message.creditor_id):

@@ -85,10 +85,7 @@ def show_dead_letter(connection: Any, dead_letter_id: int) -> tuple[DeadLetter, 
 
 def read_message(letter: DeadLetter, body: bytes | None) -> messages.Message | Malformed:
     """The message in a dead letter, or what is wrong with it."""
-    try:
-        return messages.decode(body or b"", letter.content_type, letter.type, body_size=letter.body_size)
-    except Malformed as malformed:
-        return malformed
+    return messages.decode(body or b"", letter.content_type, letter.type, body_size=letter.body_size)
 
 
 def dead_letter(row: Any) -> DeadLetter:

@@ -31,19 +31,19 @@ _fast_decode: Final = msgspec.json.Decoder(Message, dec_hook=read_custom).decode
 
 def decode(
     body: bytes, content_type: str | None, type_property: str | None, body_size: int | None = None
-) -> Message:
+) -> Message | Malformed:
     """Read the body of an incoming message by the checks 1 to 12 of rules.md#checks-of-a-message.
 
     `body_size` is the full size in bytes, if `body` was cut.  A missing type property is
-    None; an empty one counts as present.  Raises Malformed with the reason of the first
-    check that fails.  The other checks need to know the sender and the shard.
+    None; an empty one counts as present.  A message that fails a check becomes the first
+    one that it fails.  The other checks need to know the sender and the shard.
     """
     if (len(body) if body_size is None else body_size) > MAX_MESSAGE_BYTES:
-        raise Malformed("too_large", f"more than {MAX_MESSAGE_BYTES} bytes")
+        return Malformed("too_large", f"more than {MAX_MESSAGE_BYTES} bytes")
     if content_type != CONTENT_TYPE:
-        raise Malformed("bad_content_type", f"the content type is not {CONTENT_TYPE}")
+        return Malformed("bad_content_type", f"the content type is not {CONTENT_TYPE}")
     if type_property is not None and type_property not in MESSAGE_TYPES:
-        raise Malformed("unknown_type", "the type property is not a message type of this server")
+        return Malformed("unknown_type", "the type property is not a message type of this server")
     try:
         message: Message = _fast_decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -54,8 +54,7 @@ def decode(
         and _has_right_texts(message)
     ):
         return diagnose(body, type_property)
-    check_rules(message)
-    return message
+    return check_rules(message) or message
 
 
 def _has_right_texts(message: Message) -> bool:

@@ -22,50 +22,50 @@ def _field_readers(message_type: type[Message]) -> dict[str, Reader]:
 _FIELDS: Final = {name: _field_readers(message_type) for name, message_type in MESSAGE_TYPES.items()}
 
 
-def diagnose(body: bytes, type_property: str | None) -> Message:
-    """Read a body whose size, content type and type property are in order.
-
-    Raises Malformed with the reason of the first check that fails.
-    """
+def diagnose(body: bytes, type_property: str | None) -> Message | Malformed:
+    """Read a body whose size, content type and type property are in order, or say which check it fails."""
     members = _read_object(body)
+    if isinstance(members, Malformed):
+        return members
     name = _read_type(members, type_property)
+    if isinstance(name, Malformed):
+        return name
     values: dict[str, Any] = {}
     for field, read in _FIELDS[name].items():
         try:
             values[field] = read(members[field])
         except KeyError:
-            raise Malformed("bad_field", f"{field}: missing") from None
+            return Malformed("bad_field", f"{field}: missing")
         except ValueError as error:
-            raise Malformed("bad_field", f"{field}: {error}") from None
+            return Malformed("bad_field", f"{field}: {error}")
     message = MESSAGE_TYPES[name](**values)
-    check_rules(message)
-    return message
+    return check_rules(message) or message
 
 
-def _read_object(body: bytes) -> dict[str, object]:
+def _read_object(body: bytes) -> dict[str, object] | Malformed:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Malformed("bad_encoding", f"not UTF-8 at byte {error.start}") from None
+        return Malformed("bad_encoding", f"not UTF-8 at byte {error.start}")
     if text.startswith("\ufeff"):
-        raise Malformed("bad_encoding", "byte order mark")
+        return Malformed("bad_encoding", "byte order mark")
     if is_deeper(text, MAX_NESTING_LEVELS):
-        raise Malformed("too_deep", f"more than {MAX_NESTING_LEVELS} levels of nesting")
+        return Malformed("too_deep", f"more than {MAX_NESTING_LEVELS} levels of nesting")
     try:
         document = parse(text)
     except ValueError as error:
-        raise Malformed("bad_json", str(error)) from None
+        return Malformed("bad_json", str(error))
     if not isinstance(document, dict):
-        raise Malformed("not_an_object", "the body is not an object")
+        return Malformed("not_an_object", "the body is not an object")
     return document
 
 
-def _read_type(members: dict[str, object], type_property: str | None) -> str:
+def _read_type(members: dict[str, object], type_property: str | None) -> str | Malformed:
     name = members.get("type")
     if not isinstance(name, str):
-        raise Malformed("type_mismatch", "type: missing, or not a text")
+        return Malformed("type_mismatch", "type: missing, or not a text")
     if type_property is not None and name != type_property:
-        raise Malformed("type_mismatch", "type: not equal to the type property")
+        return Malformed("type_mismatch", "type: not equal to the type property")
     if name not in MESSAGE_TYPES:
-        raise Malformed("type_mismatch", "type: not a message type of this server")
+        return Malformed("type_mismatch", "type: not a message type of this server")
     return name

@@ -2,6 +2,8 @@
 
 from typing import Literal, TypeAlias
 
+import msgspec
+
 Reason: TypeAlias = Literal[
     "too_large",
     "bad_content_type",
@@ -22,17 +24,19 @@ Reason: TypeAlias = Literal[
 """The reasons of the ordered checks, in their order."""
 
 
-class Malformed(Exception):
-    """A message breaks a rule of the protocol; its sender gets no answer.
+class Malformed(msgspec.Struct, frozen=True, gc=False):
+    """Why a message cannot be taken: the first check that it fails; its sender gets no answer.
 
     `detail` is ASCII, at most 200 characters, names the field, and never shows the
     content of notes or configurations.
     """
 
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason: Reason = reason
-        self.detail = detail.encode("ascii", "replace").decode("ascii")[:200]
+    reason: Reason
+    detail: str
+
+    def __post_init__(self) -> None:
+        plain = self.detail.encode("ascii", "replace").decode("ascii")[:200]
+        msgspec.structs.force_setattr(self, "detail", plain)
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"

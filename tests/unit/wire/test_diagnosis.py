@@ -14,10 +14,7 @@ from tests.backstage.wire_examples import INCOMING
 
 
 def outcome(body: bytes, type_property: str | None, *, slow: bool) -> str:
-    try:
-        message = diagnose(body, type_property) if slow else decode(body, JSON, type_property)
-    except Malformed as malformed:
-        return f"{malformed.reason}: {malformed.detail}"
+    message = diagnose(body, type_property) if slow else decode(body, JSON, type_property)
     return repr(message)  # tells -0.0 from 0.0
 
 
@@ -142,7 +139,8 @@ def test_a_good_message_is_read_however_it_is_written(shown, data):
     indent = data.draw(st.sampled_from([None, 0, 2]))
     ensure_ascii = data.draw(st.booleans())
     body = json.dumps(dict(members), indent=indent, ensure_ascii=ensure_ascii).encode()
-    expected: Message = decode(shown.body, JSON, shown.type)
+    expected = decode(shown.body, JSON, shown.type)
+    assert isinstance(expected, Message)
     assert decode(body, JSON, None) == diagnose(body, shown.type) == expected
 
 
@@ -170,6 +168,5 @@ HOSTILE = {
 def test_hostile_bodies_cost_little(body):
     """The time is proportional to the size, so the largest body takes a few milliseconds at most."""
     started = time.process_time()
-    with pytest.raises(Malformed):
-        decode(body, JSON, CONFIGURE)
+    assert isinstance(decode(body, JSON, CONFIGURE), Malformed)
     assert time.process_time() - started < 0.25
