@@ -3,7 +3,6 @@
 See rules.md#steps.  Errors come out as they are; `faults` tells whose they are.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from time import perf_counter
@@ -63,21 +62,21 @@ def apply_alone(connection: Any, item: Delivered, bench: Bench) -> Applied:
     """Apply one delivery that may break its batch, and forget the attempts that it has cost."""
     with connection, connection.cursor() as cursor:
         applied = _apply(cursor, [item], bench)
-        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": _digest(item.delivery)})
+        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": item.delivery.digest})
         return applied
 
 
 def record_attempt(connection: Any, delivery: Delivery, bench: Bench) -> int:
     """Count a lone try before it is made, so that a crash counts as well; returns the count."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(sql.RECORD_ATTEMPT, {"digest": _digest(delivery), "now": bench.clock()})
+        cursor.execute(sql.RECORD_ATTEMPT, {"digest": delivery.digest, "now": bench.clock()})
         return int(cursor.fetchone()[0])
 
 
 def forget_attempts(connection: Any, delivery: Delivery) -> None:
     """Absolve a delivery: the fault was ours."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": _digest(delivery)})
+        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": delivery.digest})
 
 
 def put_aside(connection: Any, delivery: Delivery, detail: str, bench: Bench) -> Applied:
@@ -85,7 +84,7 @@ def put_aside(connection: Any, delivery: Delivery, detail: str, bench: Bench) ->
     letter = DeadLetter(delivery, "internal_error", detail)
     with connection, connection.cursor() as cursor:
         is_room = store_dead_letters(cursor, [letter], bench.queue, bench.dead_letter_max_open, bench.clock())
-        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": _digest(delivery)})
+        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": delivery.digest})
     return Applied(
         stored=None,
         consumed=Counter(),
@@ -144,7 +143,3 @@ def _refused_credits(book: Book, items: Sequence[Delivered]) -> list[DeadLetter]
 
 def _future_configs(messages: Sequence[Message], now: Moment) -> int:
     return sum(isinstance(m, ConfigureAccount) and m.ts > now + _FAR_AHEAD for m in messages)
-
-
-def _digest(delivery: Delivery) -> bytes:
-    return delivery.body_sha256 or hashlib.sha256(delivery.body).digest()

@@ -6,6 +6,7 @@ letter if there will be one, and only the few properties that are asked for are 
 up in them.  No accessor raises, whatever the bytes are.
 """
 
+import hashlib
 from functools import lru_cache
 from struct import Struct
 from typing import Final
@@ -70,6 +71,11 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 
     body_sha256: bytes | None = None
     """The SHA-256 of the full body, if it was cut."""
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the full body, by which tables and logs know the message."""
+        return self.body_sha256 or hashlib.sha256(self.body).digest()
 
     @property
     def content_type(self) -> str | None:

@@ -1,6 +1,5 @@
 """Dead letters: messages that were refused for their form, kept with the reason (rules.md#dead-letters)."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -38,7 +37,6 @@ def store_dead_letters(
     # The first letter beyond the limit still comes whole: there are more than `max_open` only after it.
     room: int = max_open + 1 - cursor.fetchone()[0]
     for number, (delivery, reason, detail) in enumerate(dead_letters):
-        digest = delivery.body_sha256 or hashlib.sha256(delivery.body).digest()
         cursor.execute(
             sql.INSERT_DEAD_LETTER,
             {
@@ -51,7 +49,7 @@ def store_dead_letters(
                 "properties": psycopg2.Binary(delivery.properties),
                 "body": psycopg2.Binary(delivery.body) if number < room else None,
                 "body_size": delivery.body_size,
-                "body_sha256": psycopg2.Binary(digest),
+                "body_sha256": psycopg2.Binary(delivery.digest),
             },
         )
     return len(dead_letters) <= room

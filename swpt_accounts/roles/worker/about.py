@@ -3,7 +3,6 @@
 A line takes them as `extra`, and `logs` shows them in both formats.
 """
 
-import hashlib
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -63,5 +62,4 @@ def about_delivery(delivery: Delivery) -> dict[str, Any]:
 
 def _digest(delivery: Delivery) -> dict[str, str]:
     """The beginning of the SHA-256 of the body, by which the table of dead letters knows it as well."""
-    digest = delivery.body_sha256 or hashlib.sha256(delivery.body).digest()
-    return {"body_sha256": digest.hex()[:_DIGITS]}
+    return {"body_sha256": delivery.digest.hex()[:_DIGITS]}
