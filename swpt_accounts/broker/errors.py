@@ -34,6 +34,10 @@ class QueueMissing(BrokerProblem):
     """The queue does not exist."""
 
 
+class QueueFull(BrokerProblem):
+    """The queue takes no more messages now; who publishes them keeps them."""
+
+
 class ConnectionLost(BrokerProblem):
     """A connection that had been working is gone."""
 

@@ -1,32 +1,21 @@
-"""The server of the demonstration: the parts of the real programs, in one process.
+"""The server of the demonstration: the one for other programs, watched and in a hurry.
 
-The transport is in memory: messages in flight end with the process.  What is committed is in
-PostgreSQL as always.
+The transport is in memory, and nobody keeps what is in flight: it ends with the process.  What
+is committed is in PostgreSQL as always.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Event, Thread
 from typing import Final
-
-import dramatiq
 
 from swpt_accounts.broker import MemoryTransport
 from swpt_accounts.broker.topology import DEAD_SUFFIX
+from swpt_accounts.embedded import EmbeddedServer
 from swpt_accounts.operators.inspection.tokens import OPERATOR
 from swpt_accounts.operators.operations.orders import Order
 from swpt_accounts.operators.operations.tokens import create_token
-from swpt_accounts.roles import configure, worker
-from swpt_accounts.roles.chores import process
-from swpt_accounts.roles.composition import make_broker
-from swpt_accounts.roles.worker.wiring import make_worker_broker
 from swpt_accounts.runtime import clock, logs
-from swpt_accounts.runtime.settings import Settings, load
-from swpt_accounts.storage import connections, readiness
-from swpt_accounts.storage.embedded import EmbeddedPostgres
-
-_CHORES_STOP_SECONDS: Final = 30.0
-_WORKER_STOP_MILLISECONDS: Final = 30_000
+from swpt_accounts.storage import connections
 
 # Nobody wants to wait a minute for the second announcement of a balance, or for the sum of a currency.
 _DIFFERENT: Final = {
@@ -36,44 +25,16 @@ _DIFFERENT: Final = {
 }
 
 
-class Server:
+class Server(EmbeddedServer):
     """A worker, the chores, and a PostgreSQL in `folder`."""
 
     def __init__(self, folder: Path, honoured: Mapping[str, str]) -> None:
-        self.transport = MemoryTransport()
-        self._postgres = EmbeddedPostgres(folder)
-        self.settings: Settings = load({**_DIFFERENT, **honoured, "POSTGRES_URL": self._postgres.url()})
-        self._worker: dramatiq.Worker | None = None
-        self._stop_chores = Event()
-        self._chores: Thread | None = None
+        super().__init__(folder, {**_DIFFERENT, **honoured}, transport=MemoryTransport())
 
     def start_database(self) -> None:
-        """Start PostgreSQL.  Raises OperatorError."""
+        """Log as the settings say, and start PostgreSQL.  Raises OperatorError."""
         logs.set_up(self.settings)
-        self._postgres.start()
-
-    def start(self) -> None:
-        """Do what `configure` does, then start a worker and the chores."""
-        settings, transport = self.settings, self.transport
-        readiness.configure_database(settings)
-        broker = make_broker(settings, transport=transport)
-        configure.configure_broker(settings, broker)
-        self._worker = worker.start(settings, make_worker_broker(settings, transport))
-        self._chores = Thread(
-            target=process.work, args=(settings, broker, self._stop_chores), name="chores", daemon=True
-        )
-        self._chores.start()
-
-    def stop(self) -> None:
-        """Stop what runs: finish the batch and the chore at hand, then end PostgreSQL."""
-        try:
-            self._stop_chores.set()
-            if self._chores is not None:
-                self._chores.join(_CHORES_STOP_SECONDS)
-            if self._worker is not None:
-                self._worker.stop(_WORKER_STOP_MILLISECONDS)
-        finally:
-            self._postgres.stop()
+        super().start_database()
 
     def make_token(self) -> str:
         """A token for the admin listener, with the role of an operator."""

@@ -1,22 +1,23 @@
 """The SMP broker on the transport in this process: nothing needs to be installed or running."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any
 
 from dramatiq import Middleware
 
 from swpt_accounts.broker.amqp.envelopes import EnvelopeEncoder
 from swpt_accounts.broker.confirms import Job
 from swpt_accounts.broker.consumer import BatchLimits, Decode, Source
-from swpt_accounts.broker.errors import ChannelClosed, NotRouted
-from swpt_accounts.broker.settlement import OnSettled, Reason, Settlement
+from swpt_accounts.broker.errors import NotRouted
+from swpt_accounts.broker.settlement import OnSettled, Publisher, Settlement
 from swpt_accounts.broker.smp_broker import SmpBroker
 from swpt_accounts.broker.waker import Waker
 from swpt_accounts.events import Envelope
 
+from .envelopes import publish_envelope
+from .receipt_publisher import ReceiptPublisher
 from .transport import MemoryTransport
 
 
@@ -41,8 +42,14 @@ class MemorySmpBroker(SmpBroker):
         """The topology of the wire, in memory."""
         return self.transport.declare_topology(queue, routing_key)
 
-    def make_publisher(self, *, internal_user: str = "", confirm_timeout: float = 30.0) -> "MemoryPublisher":
-        """A publisher with a thread of its own."""
+    def make_publisher(self, *, internal_user: str = "", confirm_timeout: float = 30.0) -> Publisher:
+        """A publisher with a thread of its own.
+
+        Where messages travel with receipts it waits for them as long as it takes: an answer that is
+        not acknowledged yet is not late.
+        """
+        if self.transport.with_receipts:
+            return ReceiptPublisher(self.transport, internal_user=internal_user)
         return MemoryPublisher(self.transport, internal_user=internal_user, confirm_timeout=confirm_timeout)
 
     def count_messages(self, queue: str) -> int:
@@ -124,40 +131,3 @@ class MemoryPublisher:
             job.report()
             with self._lock:
                 self._pending -= len(job.envelopes)
-
-
-def publish_envelope(
-    transport: MemoryTransport, encoder: EnvelopeEncoder, envelope: Envelope
-) -> Reason | None:
-    """Publish one envelope; returns why it must be kept, or None."""
-    try:
-        is_routed = transport.publish_raw(
-            envelope.exchange,
-            envelope.routing_key,
-            encoder.properties(envelope),
-            headers_of(envelope),
-            envelope.body,
-        )
-    except ChannelClosed:
-        return "nacked"
-    return None if is_routed or not envelope.mandatory else "returned"
-
-
-def headers_of(envelope: Envelope) -> Mapping[str, Any]:
-    """The headers of an envelope, decoded; a message that is put back has none.
-
-    See rules.md#properties-and-headers.
-    """
-    if envelope.properties is not None:
-        return {}
-    headers = {
-        "message-type": envelope.type,
-        "debtor-id": envelope.debtor_id,
-        "creditor-id": envelope.creditor_id,
-    }
-    if envelope.coordinator_id is None:
-        return headers
-    return headers | {
-        "coordinator-id": envelope.coordinator_id,
-        "coordinator-type": envelope.coordinator_type,
-    }

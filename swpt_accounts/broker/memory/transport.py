@@ -1,7 +1,10 @@
 """RabbitMQ's routing in this process: exchanges, bindings, queues, mailboxes.
 
-Nothing outlives the process.  The demo and most tests use it, with the topology, the
-consumer and the properties of the wire.
+Nothing outlives the process.  Most tests use it, the demo, and programs that run the server
+inside themselves, with the topology, the consumer and the properties of the wire.
+
+A message that is published with a receipt is settled only when every queue that it has reached
+has acknowledged it.  So what the memory loses with its process is still with its publisher.
 
 A test looks at what the server has sent through a mailbox, opened before it is sent:
 
@@ -19,17 +22,22 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import count
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import pika.spec
 
 from swpt_accounts.broker.delivery import Delivery
-from swpt_accounts.broker.errors import ChannelClosed, QueueMissing
+from swpt_accounts.broker.errors import ChannelClosed, QueueFull, QueueMissing
 from swpt_accounts.broker.topology import EXCHANGE_BINDINGS, EXCHANGES, queues
 from swpt_accounts.broker.waker import Waker
 from swpt_accounts.events import ACCOUNTS_IN
 from swpt_accounts.wire.numbers import MAX_MESSAGE_BYTES
+
+from .receipt import Receipt, settle_all
+
+_MOST_WAITING: Final = 100_000
+"""Messages with a receipt that a queue takes, so that one without a consumer does not fill the memory."""
 
 _DEFAULT_EXCHANGE = ""
 
@@ -41,11 +49,18 @@ class _Binding(NamedTuple):
     arguments: tuple[tuple[str, str], ...]
 
 
+class _Waiting(NamedTuple):
+    """A message in a queue, or at a consumer."""
+
+    delivery: Delivery
+    receipt: Receipt | None
+
+
 class _Queue:
     """Messages in order, and the wakers of those that wait for them."""
 
     def __init__(self) -> None:
-        self.messages: deque[Delivery] = deque()
+        self.messages: deque[_Waiting] = deque()
         self.wakers: list[Waker] = []
 
     def wake(self) -> None:
@@ -56,8 +71,11 @@ class _Queue:
 class MemoryTransport:
     """Exchanges and queues in memory; every method may be called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_receipts: bool = False, most_waiting: int = _MOST_WAITING) -> None:
+        self.with_receipts = with_receipts
+        """Whether the server's own publishers wait for the acknowledgements of the consumers."""
         self._lock = RLock()
+        self._most_waiting = most_waiting
         self._exchanges: dict[str, str] = {}
         self._bindings: dict[str, list[_Binding]] = {}
         self._queues: dict[str, _Queue] = {}
@@ -110,7 +128,8 @@ class MemoryTransport:
             ]
 
     def delete_queue(self, name: str) -> None:
-        """Remove a queue with its messages and bindings."""
+        """Remove a queue with its messages and bindings; who waits for a receipt keeps the message."""
+        receipts: list[Receipt] = []
         with self._lock:
             queue = self._queues.pop(name, None)
             for exchange, bindings in self._bindings.items():
@@ -118,7 +137,9 @@ class MemoryTransport:
                     one for one in bindings if not (one.is_queue and one.destination == name)
                 ]
             if queue is not None:
+                receipts = [one.receipt for one in queue.messages if one.receipt is not None]
                 queue.wake()
+        settle_all(receipts, "nacked")
 
     def count_messages(self, queue: str) -> int:
         """How many messages wait in a queue, those at consumers not counted.  Raises QueueMissing."""
@@ -149,8 +170,9 @@ class MemoryTransport:
         content_type: str | None = "application/json",
         type: str | None = None,  # noqa: A002 - the protocol's word
         user_id: str | None = None,
+        receipt: Receipt | None = None,
     ) -> bool:
-        """Publish as any client could; says whether a queue has taken it."""
+        """Publish as any client could; says whether a queue has taken it (see `publish_raw`)."""
         properties = pika.spec.BasicProperties(
             content_type=content_type,
             headers=dict(headers) if headers is not None else None,
@@ -158,14 +180,24 @@ class MemoryTransport:
             type=type,
             user_id=user_id,
         )
-        return self.publish_raw(exchange, routing_key, b"".join(properties.encode()), headers or {}, body)
+        return self.publish_raw(
+            exchange, routing_key, b"".join(properties.encode()), headers or {}, body, receipt
+        )
 
     def publish_raw(
-        self, exchange: str, routing_key: str, properties: bytes, headers: Mapping[str, Any], body: bytes
+        self,
+        exchange: str,
+        routing_key: str,
+        properties: bytes,
+        headers: Mapping[str, Any],
+        body: bytes,
+        receipt: Receipt | None = None,
     ) -> bool:
         """Publish with properties as they stand on the wire; says whether a queue has taken it.
 
-        Raises ChannelClosed, as RabbitMQ does, if there is no such exchange.
+        The receipt, if there is one, is settled when all of these queues have acknowledged the
+        message; if none has taken it, it is not touched.  Raises ChannelClosed, as RabbitMQ does, if
+        there is no such exchange, and QueueFull if a queue takes no more messages with receipts.
         """
         is_cut = len(body) > MAX_MESSAGE_BYTES
         message = Delivery(
@@ -181,9 +213,13 @@ class MemoryTransport:
         with self._lock:
             names: set[str] = set()
             self._route(exchange, routing_key, headers, names, set())
-            for name in names:
-                queue = self._queues[name]
-                queue.messages.append(message)
+            reached = [self._queues[name] for name in names]
+            if receipt is not None:
+                if any(len(queue.messages) >= self._most_waiting for queue in reached):
+                    raise QueueFull(f"a queue takes no more: {', '.join(sorted(names))}")
+                receipt.expect(len(reached))
+            for queue in reached:
+                queue.messages.append(_Waiting(message, receipt))
                 queue.wake()
         return bool(names)
 
@@ -234,7 +270,7 @@ class MemorySource:
         self._name = queue
         self._prefetch_count = prefetch_count
         self._waker = waker
-        self._unacked: dict[int, Delivery] = {}
+        self._unacked: dict[int, _Waiting] = {}
         self._tags = count(1)
         with transport._lock:
             self._queue = transport._queue(queue)
@@ -252,15 +288,22 @@ class MemorySource:
         """Nothing to do: no connection can die."""
 
     def ack(self, tag: int) -> None:
-        """Forget all deliveries up to the tag."""
-        self._take_up_to(tag)
+        """Forget all deliveries up to the tag, and tell those who wait for their receipts."""
+        settle_all([one.receipt for one in self._take_up_to(tag) if one.receipt is not None], None)
 
     def requeue(self, tag: int) -> None:
         """Put all deliveries up to the tag back to the front of the queue."""
         with self._transport._lock:
-            back = [msgspec.structs.replace(one, redelivered=True) for one in self._take_up_to(tag)]
-            self._queue.messages.extendleft(reversed(back))
-            self._queue.wake()
+            back = self._take_up_to(tag)
+            if self._is_gone():
+                receipts = [one.receipt for one in back if one.receipt is not None]
+            else:
+                receipts = []
+                for one in reversed(back):
+                    again = msgspec.structs.replace(one.delivery, redelivered=True)
+                    self._queue.messages.appendleft(_Waiting(again, one.receipt))
+                self._queue.wake()
+        settle_all(receipts, "nacked")
 
     def close(self) -> None:
         """Put back what is not acknowledged, and end."""
@@ -271,17 +314,20 @@ class MemorySource:
 
     def _receive_now(self) -> list[Delivery]:
         with self._transport._lock:
-            if self._transport._queues.get(self._name) is not self._queue:
+            if self._is_gone():
                 raise QueueMissing("the consumer is cancelled: its queue is gone")
             deliveries: list[Delivery] = []
             while self._queue.messages and len(self._unacked) < self._prefetch_count:
                 tag = next(self._tags)
-                delivery = msgspec.structs.replace(self._queue.messages.popleft(), tag=tag)
-                self._unacked[tag] = delivery
-                deliveries.append(delivery)
+                waiting = self._queue.messages.popleft()
+                self._unacked[tag] = waiting
+                deliveries.append(msgspec.structs.replace(waiting.delivery, tag=tag))
             return deliveries
 
-    def _take_up_to(self, tag: int) -> list[Delivery]:
+    def _is_gone(self) -> bool:
+        return self._transport._queues.get(self._name) is not self._queue
+
+    def _take_up_to(self, tag: int) -> list[_Waiting]:
         with self._transport._lock:
             return [self._unacked.pop(one) for one in list(self._unacked) if one <= tag]
 

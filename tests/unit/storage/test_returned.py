@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from swpt_accounts.broker.amqp.envelopes import EnvelopeEncoder
 from swpt_accounts.broker.delivery import kept_properties
-from swpt_accounts.broker.memory.broker import headers_of
+from swpt_accounts.broker.memory.envelopes import headers_of
 from swpt_accounts.storage.outbox.returned import ReturnedMessage, pack_returned, returned
 from swpt_accounts.storage.outbox.rows import unpack
 from swpt_accounts.wire.routing import binary_key

@@ -1,0 +1,26 @@
+"""The whole server inside another program: one process, a folder, nothing else to install.
+
+A public room: clients that run the server in their own process use it (`EmbeddedServer`, its
+`transport`, and `Receipt`), and the demonstration does.  It stands on the roles, and only
+`demo` and `commands` stand above it.
+"""
+
+from swpt_accounts.broker.delivery import Delivery
+from swpt_accounts.broker.errors import ChannelClosed, QueueFull, QueueMissing
+from swpt_accounts.broker.memory.receipt import Receipt
+from swpt_accounts.broker.memory.transport import MemorySource, MemoryTransport
+from swpt_accounts.broker.waker import Waker
+
+from .server import EmbeddedServer
+
+__all__ = [
+    "ChannelClosed",
+    "Delivery",
+    "EmbeddedServer",
+    "MemorySource",
+    "MemoryTransport",
+    "QueueFull",
+    "QueueMissing",
+    "Receipt",
+    "Waker",
+]

@@ -1,0 +1,62 @@
+"""The server inside another program: what it has answered is not lost with the process."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from swpt_accounts.demo.folder import private_folder
+from swpt_accounts.embedded import EmbeddedServer
+from swpt_accounts.runtime.errors import OperatorError
+from tests.backstage.commands import TOP
+
+PROGRAM = TOP / "tests" / "backstage" / "embedding.py"
+
+
+@pytest.fixture
+def folder():
+    """A folder whose PostgreSQL ends with the test."""
+    with private_folder() as folder:
+        yield folder / "server"
+
+
+def play(folder: Path, scene: str) -> list[str]:
+    """Run the program of a client until it ends, or ends itself; what it has printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(PROGRAM), str(folder), scene],
+        cwd=TOP,
+        env={"PATH": os.defpath, "PYTHONPATH": str(TOP)},
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    assert done.returncode == (-signal.SIGKILL if scene.startswith("die") else 0), done.stderr
+    return done.stdout.splitlines()
+
+
+def test_what_was_not_acknowledged_comes_again(folder):
+    """The process dies with an answer in its hands: the next one gets it, the same one, once."""
+    assert play(folder, "die holding the answer") == ["committed", "AccountUpdate 1"]
+    assert play(folder, "take the answer") == ["AccountUpdate 1"]
+    assert play(folder, "take the answer") == []
+
+
+def test_a_message_is_confirmed_after_its_commit(folder):
+    """Who dies before the confirmation sends again; who has it need not."""
+    assert play(folder, "die at the confirmation") == ["committed"]
+    with (
+        EmbeddedServer(folder) as server,
+        closing(psycopg2.connect(server.settings.postgres_url)) as connection,
+    ):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT debtor_id, creditor_id FROM account")
+            assert cursor.fetchall() == [(7, 1001)]
+        assert server.database_url("application") == server.database_url("application")
+        with pytest.raises(OperatorError, match=f"process {os.getpid()} runs the server in"):
+            EmbeddedServer(folder).start_database()
