@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Mapping
@@ -67,6 +68,7 @@ class EmbeddedPostgres:
         if len(os.fsencode(self._sockets / _SOCKET_NAME)) > _LONGEST_SOCKET_PATH:
             raise OperatorError(f"The path of {self.folder} is too long for a socket: choose a shorter one.")
         self._make_folders()
+        self._check_the_way_in()
         programs = self._programs()
         self._stop_predecessor()
         if not (self._data / "PG_VERSION").exists():
@@ -121,6 +123,14 @@ class EmbeddedPostgres:
             folder.mkdir(mode=0o700, exist_ok=True)
             if self._user is not None:
                 shutil.chown(folder, self._user)
+
+    def _check_the_way_in(self) -> None:
+        for folder in self.folder.absolute().parents if self._user is not None else ():
+            if not folder.stat().st_mode & stat.S_IXOTH:
+                raise OperatorError(
+                    f"The embedded PostgreSQL runs as {self._user}, who may not enter {folder}: "
+                    "choose another folder, or another user than root."
+                )
 
     def _programs(self) -> Path:
         """The folder of PostgreSQL's programs, such that the server's user can run them."""

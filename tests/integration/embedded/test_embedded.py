@@ -22,7 +22,7 @@ PROGRAM = TOP / "tests" / "backstage" / "embedding.py"
 def folder():
     """A folder whose PostgreSQL ends with the test."""
     with private_folder() as folder:
-        yield folder / "server"
+        yield folder
 
 
 def play(folder: Path, scene: str) -> list[str]:
@@ -60,3 +60,11 @@ def test_a_message_is_confirmed_after_its_commit(folder):
         assert server.database_url("application") == server.database_url("application")
         with pytest.raises(OperatorError, match=f"process {os.getpid()} runs the server in"):
             EmbeddedServer(folder).start_database()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only root has PostgreSQL run by somebody else.")
+def test_a_private_place_is_refused_in_one_line(folder):
+    """As root, PostgreSQL runs as a user who cannot pass through another one's home."""
+    folder.chmod(0o700)
+    with pytest.raises(OperatorError, match=f"runs as nobody, who may not enter {folder}: choose another"):
+        EmbeddedServer(folder / "server").start_database()
