@@ -78,7 +78,11 @@ class EmbeddedServer:
         Raises OperatorError if it does not start, or if another process has the folder.
         """
         self._ownership.take()
-        self._postgres.start()
+        try:
+            self._postgres.start()
+        except BaseException:
+            self._ownership.give_back()
+            raise
 
     def database_url(self, name: str) -> str:
         """Where another database of the same PostgreSQL is found; it is made if it is not there.
