@@ -76,7 +76,7 @@ def _measure(stand: Stand, desk: FrontDesk, asked: list[str], *, is_explaining: 
 
 
 def _plans(desk: FrontDesk, queries: list[str]) -> list[Plan]:
-    with desk.app.extensions["swpt_accounts desk"].reading() as connection:
+    with desk.app.extensions["swpt_accounts admin context"].reading() as connection:
         return [plan for query in queries if (plan := plan_of(connection, query)) is not None]
 
 

@@ -27,7 +27,7 @@ from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
 from swpt_accounts.storage.partitions import make_partitions
 from swpt_accounts.storage.server_record import keep_promises
 from swpt_accounts.transactions.account_memory import AccountMemory
-from swpt_accounts.transactions.bench import Bench, make_bench, make_policy
+from swpt_accounts.transactions.context import TransactionContext, make_context, make_policy
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
 from swpt_accounts.wire.messages import ConfigureAccount, FinalizeTransfer, Message, PrepareTransfer
 from swpt_accounts.wire.moments import T_FAR
@@ -83,7 +83,7 @@ class AnswersAtOnce:
 
 
 class Workbench:
-    """One worker's connection, bench and outbox."""
+    """One worker's connection, context and outbox."""
 
     def __init__(self, postgres_url: str) -> None:
         settings = load({"POSTGRES_URL": postgres_url})
@@ -96,13 +96,17 @@ class Workbench:
         look_for_cycles_seldom()
         self.connection = eager.connect(postgres_url, "benchmark")
         self._outbox.sign_in(self.connection)
-        self._bench: Bench = make_bench(
-            settings, self._outbox, DebtorInfos(), AccountMemory(), make_policy(settings)
+        self._context: TransactionContext = make_context(
+            settings,
+            make_policy(settings),
+            self._outbox.publisher_key,
+            infos=DebtorInfos(),
+            memory=AccountMemory(),
         )
 
     def apply(self, items: Sequence[Delivered]) -> Applied:
         """Commit a batch, and publish its events."""
-        applied = apply_batch(self.connection, items, self._bench)
+        applied = apply_batch(self.connection, items, self._context)
         if applied.stored is not None:
             self._outbox.hand_over(applied.stored)
         return applied

@@ -18,7 +18,7 @@ from .broker.delivery import Delivery
 from .rules.book import Alarm, Book
 from .rules.deciding import decide
 from .storage.outbox.rows import Stored
-from .transactions.bench import Bench
+from .transactions.context import TransactionContext
 from .transactions.dead_letters import DeadLetter, store_dead_letters
 from .transactions.gathering import gather
 from .transactions.refusals import store_refusals
@@ -44,32 +44,32 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     future_configs: int
 
 
-def apply_batch(connection: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
+def apply_batch(connection: Any, items: Sequence[Delivered], context: TransactionContext) -> Applied:
     """Apply a batch of deliveries in one transaction (rule S1), and put the malformed ones aside.
 
     Twice is harmless: every ladder recognizes a message that it has applied (rule S9).
     """
     with connection, connection.cursor() as cursor:
-        applied = _apply(cursor, items, bench)
+        applied = _apply(cursor, items, context)
         applied_at = perf_counter()
     metrics.COMMIT_SECONDS.observe(perf_counter() - applied_at)
     if applied.stored is not None:
-        bench.memory.keep(applied.stored.version, applied.stored.accounts)
+        context.memory.keep(applied.stored.version, applied.stored.accounts)
     return applied
 
 
-def apply_alone(connection: Any, item: Delivered, bench: Bench) -> Applied:
+def apply_alone(connection: Any, item: Delivered, context: TransactionContext) -> Applied:
     """Apply one delivery that may break its batch, and forget the attempts that it has cost."""
     with connection, connection.cursor() as cursor:
-        applied = _apply(cursor, [item], bench)
+        applied = _apply(cursor, [item], context)
         cursor.execute(sql.FORGET_ATTEMPTS, {"digest": item.delivery.digest})
         return applied
 
 
-def record_attempt(connection: Any, delivery: Delivery, bench: Bench) -> int:
+def record_attempt(connection: Any, delivery: Delivery, context: TransactionContext) -> int:
     """Count a lone try before it is made, so that a crash counts as well; returns the count."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(sql.RECORD_ATTEMPT, {"digest": delivery.digest, "now": bench.clock()})
+        cursor.execute(sql.RECORD_ATTEMPT, {"digest": delivery.digest, "now": context.clock()})
         return int(cursor.fetchone()[0])
 
 
@@ -79,11 +79,13 @@ def forget_attempts(connection: Any, delivery: Delivery) -> None:
         cursor.execute(sql.FORGET_ATTEMPTS, {"digest": delivery.digest})
 
 
-def put_aside(connection: Any, delivery: Delivery, detail: str, bench: Bench) -> Applied:
+def put_aside(connection: Any, delivery: Delivery, detail: str, context: TransactionContext) -> Applied:
     """Make a delivery that fails again and again a dead letter (rules.md#failures)."""
     letter = DeadLetter(delivery, "internal_error", detail)
     with connection, connection.cursor() as cursor:
-        is_room = store_dead_letters(cursor, [letter], bench.queue, bench.dead_letter_max_open, bench.clock())
+        is_room = store_dead_letters(
+            cursor, [letter], context.queue, context.dead_letter_max_open, context.clock()
+        )
         cursor.execute(sql.FORGET_ATTEMPTS, {"digest": delivery.digest})
     return Applied(
         stored=None,
@@ -97,7 +99,7 @@ def put_aside(connection: Any, delivery: Delivery, detail: str, bench: Bench) ->
     )
 
 
-def _apply(cursor: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
+def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext) -> Applied:
     messages: list[Message] = []
     dead_letters = []
     for delivery, message in items:
@@ -107,15 +109,15 @@ def _apply(cursor: Any, items: Sequence[Delivered], bench: Bench) -> Applied:
             raise message
         else:
             messages.append(message)
-    facts = gather(cursor, messages, bench.policy, bench.infos, bench.memory, bench.clock)
+    facts = gather(cursor, messages, context.policy, context.infos, context.memory, context.clock)
     book = Book(facts)
     for message in messages:
         decide(book, message)
     dead_letters += _refused_credits(book, items)
     consumed = Counter(type(message).__name__ for message in messages)
-    stored = store(cursor, book, bench.infos, bench.publisher_key)
+    stored = store(cursor, book, context.infos, context.publisher_key)
     rejections = Counter(store_refusals(cursor, book.events, book.now))
-    is_room = store_dead_letters(cursor, dead_letters, bench.queue, bench.dead_letter_max_open, book.now)
+    is_room = store_dead_letters(cursor, dead_letters, context.queue, context.dead_letter_max_open, book.now)
     if not is_room:
         book.alarms.append(_NO_ROOM)
     return Applied(

@@ -7,7 +7,15 @@ import msgspec
 
 from swpt_accounts.wire.moments import Moment
 
-from .common import NEGATIVE_IDS, account_id, json_option, office, operator_option, order_of, timestamp
+from .common import (
+    NEGATIVE_IDS,
+    account_id,
+    command_context,
+    json_option,
+    operator_option,
+    order_of,
+    timestamp,
+)
 from .display import moment, show_fields
 
 _debtor = click.argument("debtor_id", metavar="D", type=account_id)
@@ -33,8 +41,8 @@ def show(debtor_id: int, creditor_id: int, as_json: bool) -> None:
     from swpt_accounts.operators.inspection.accounts import show_account
     from swpt_accounts.runtime import clock
 
-    with office() as desk:
-        shown = show_account(desk.connection, debtor_id, creditor_id, clock.utcnow())
+    with command_context() as context:
+        shown = show_account(context.connection, debtor_id, creditor_id, clock.utcnow())
     fields: dict[str, Any] = {}
     for name, value in msgspec.structs.asdict(shown.account).items():
         if name == "debtor_info":
@@ -64,14 +72,14 @@ def set_back_config(debtor_id: int, creditor_id: int, ts: Moment, seqnum: int, o
     """
     from swpt_accounts.operators.operations import accounts
 
-    with office(key_lookups_only=True) as desk:
+    with command_context(key_lookups_only=True) as context:
         account = accounts.set_back_config(
-            desk.connection,
+            context.connection,
             debtor_id,
             creditor_id,
             ts,
             seqnum,
-            bench=desk.bench(),
+            context=context.transaction_context(),
             order=order_of(operator),
         )
     told = f"{moment(account.last_config_ts)} with number {account.last_config_seqnum}"

@@ -9,8 +9,8 @@ from swpt_accounts.wire.moments import MICROSECONDS, Moment, render_timestamp
 from .common import (
     INTERRUPTED,
     account_id,
+    command_context,
     json_option,
-    office,
     operator_option,
     order_of,
     stop_signal,
@@ -29,8 +29,8 @@ def check_shard(as_json: bool) -> int:
     """
     from swpt_accounts.operators.inspection import shard_check
 
-    with office(key_lookups_only=True) as desk:
-        checks = shard_check.check_shard(desk.connection, desk.settings.realm(), stop_signal())
+    with command_context(key_lookups_only=True) as context:
+        checks = shard_check.check_shard(context.connection, context.settings.realm(), stop_signal())
     if checks is None:
         return INTERRUPTED
     rows = [
@@ -67,8 +67,8 @@ def verify(debtors: tuple[int, ...], as_json: bool) -> int:
 
     # A query over a large currency takes a while, and nothing is lost if it ends in the middle.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with office() as desk:
-        result = verification.verify(desk.connection, desk.settings.realm(), debtor_ids=debtors)
+    with command_context() as context:
+        result = verification.verify(context.connection, context.settings.realm(), debtor_ids=debtors)
     rows = [
         {"rule": one.rule, "debtor_id": one.debtor_id, "creditor_id": one.creditor_id, "violation": one.text}
         for one in result.violations
@@ -99,12 +99,12 @@ def restored(moment: Moment | None, force: bool, operator: str | None) -> int:
     """
     from swpt_accounts.operators.operations import restoration
 
-    with office(key_lookups_only=True) as desk:
+    with command_context(key_lookups_only=True) as context:
         result = restoration.raise_counters(
-            desk.connection,
+            context.connection,
             None if moment is None else moment // MICROSECONDS * MICROSECONDS,
             is_forced=force,
-            bench=desk.bench(),
+            context=context.transaction_context(),
             order=order_of(operator),
             is_stopping=stop_signal(),
         )

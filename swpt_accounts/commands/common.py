@@ -19,7 +19,7 @@ from swpt_accounts.wire.numbers import MAX_UINT64, MIN_INT64, i64
 if TYPE_CHECKING:
     from swpt_accounts.operators.operations.orders import Order
     from swpt_accounts.runtime.settings import Settings
-    from swpt_accounts.transactions.bench import Bench
+    from swpt_accounts.transactions.context import TransactionContext
 
 INTERRUPTED: Final = 130
 
@@ -29,32 +29,27 @@ _LEFT_TO_THE_RELAY: Final = 0
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Office(NamedTuple):
+class CommandContext(NamedTuple):
     """Where an operator works: the settings, and a connection to the database."""
 
     settings: "Settings"
     connection: Any
 
-    def bench(self) -> "Bench":
-        """What steps on accounts work with; their events are published by the chores."""
-        from swpt_accounts.runtime import clock
+    def transaction_context(self) -> "TransactionContext":
+        """What transactions on accounts work with; their events are published by the chores."""
         from swpt_accounts.storage import readiness
-        from swpt_accounts.transactions import bench
+        from swpt_accounts.transactions.account_memory import AccountMemory
+        from swpt_accounts.transactions.context import load_policy, make_context, make_policy
         from swpt_accounts.transactions.debtor_infos import DebtorInfos
 
         readiness.prepare_database(self.settings)
-        return bench.Bench(
-            policy=bench.load_policy(self.connection, bench.make_policy(self.settings)),
-            infos=DebtorInfos(),
-            publisher_key=_LEFT_TO_THE_RELAY,
-            queue=self.settings.protocol_broker_queue,
-            dead_letter_max_open=self.settings.dead_letter_max_open,
-            clock=clock.utcnow,
-        )
+        policy = load_policy(self.connection, make_policy(self.settings))
+        infos, memory = DebtorInfos(), AccountMemory()
+        return make_context(self.settings, policy, _LEFT_TO_THE_RELAY, infos=infos, memory=memory)
 
 
 @contextmanager
-def office(*, key_lookups_only: bool = False) -> Iterator[Office]:
+def command_context(*, key_lookups_only: bool = False) -> Iterator[CommandContext]:
     """Read the settings and connect; raises OperatorError if the tables are not those of this version."""
     from swpt_accounts.runtime import logs, settings
     from swpt_accounts.storage import connections, migrations
@@ -72,7 +67,7 @@ def office(*, key_lookups_only: bool = False) -> Iterator[Office]:
             raise OperatorError(
                 "the database lacks the tables of this version: run `swpt-accounts configure` first"
             )
-        yield Office(loaded, connection)
+        yield CommandContext(loaded, connection)
 
 
 def order_of(operator: str | None) -> "Order":

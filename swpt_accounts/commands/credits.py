@@ -7,7 +7,7 @@ from logging import getLogger
 
 import click
 
-from .common import note_option, office, operator_option, order_of
+from .common import command_context, note_option, operator_option, order_of
 
 _logger = getLogger(__name__)
 _id = click.argument("dead_letter_id", metavar="ID", type=click.IntRange(min=1))
@@ -33,9 +33,13 @@ def apply(dead_letter_id: int, note: str, operator: str | None) -> None:
     """
     from swpt_accounts.operators.operations.credits import apply_credit
 
-    with office(key_lookups_only=True) as desk:
+    with command_context(key_lookups_only=True) as context:
         applied = apply_credit(
-            desk.connection, dead_letter_id, note, bench=desk.bench(), order=order_of(operator)
+            context.connection,
+            dead_letter_id,
+            note,
+            context=context.transaction_context(),
+            order=order_of(operator),
         )
     for alarm in applied.alarms:
         _logger.error("ALARM: %s", alarm)
@@ -56,6 +60,6 @@ def discard(dead_letter_id: int, note: str, operator: str | None) -> None:
     """
     from swpt_accounts.operators.operations.credits import discard_credit
 
-    with office() as desk:
-        discard_credit(desk.connection, dead_letter_id, note, order=order_of(operator))
+    with command_context() as context:
+        discard_credit(context.connection, dead_letter_id, note, order=order_of(operator))
     click.echo(f"discarded: {dead_letter_id}")

@@ -7,7 +7,7 @@ import click
 
 from swpt_accounts.runtime.errors import OperatorError
 
-from .common import Office, json_option, note_option, office, operator_option, order_of
+from .common import CommandContext, command_context, json_option, note_option, operator_option, order_of
 from .display import moment, show_fields, show_rows
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def list_(reason: str | None, state: str, limit: int, after: int, as_json: bool)
     """List dead letters, oldest first."""
     from swpt_accounts.operators.inspection.dead_letters import list_dead_letters
 
-    with office() as desk:
+    with command_context() as context:
         wanted = None if state == "all" else state
-        found = list_dead_letters(desk.connection, state=wanted, reason=reason, after=after, limit=limit)
+        found = list_dead_letters(context.connection, state=wanted, reason=reason, after=after, limit=limit)
     show_rows([_row(letter) for letter in found], as_json)
 
 
@@ -53,8 +53,8 @@ def show(dead_letter_id: int, raw: bool, as_json: bool) -> None:
     """Show one dead letter, with properties, headers and body."""
     from swpt_accounts.operators.inspection.dead_letters import show_dead_letter
 
-    with office() as desk:
-        letter, body = show_dead_letter(desk.connection, dead_letter_id)
+    with command_context() as context:
+        letter, body = show_dead_letter(context.connection, dead_letter_id)
     if raw:
         click.echo(body or b"", nl=False)
         return
@@ -82,9 +82,9 @@ def return_(ids: tuple[int, ...], reason: str | None, note: str, operator: str |
     """
     from swpt_accounts.operators.operations.dead_letters import return_dead_letters
 
-    with office() as desk:
-        ids = _meant(desk, ids, reason)
-        return_dead_letters(desk.connection, ids, note, order=order_of(operator))
+    with command_context() as context:
+        ids = _meant(context, ids, reason)
+        return_dead_letters(context.connection, ids, note, order=order_of(operator))
     click.echo(f"returned: {_listed(ids)}")
 
 
@@ -100,9 +100,9 @@ def discard(ids: tuple[int, ...], reason: str | None, note: str, operator: str |
     """
     from swpt_accounts.operators.operations.dead_letters import discard_dead_letters
 
-    with office() as desk:
-        ids = _meant(desk, ids, reason)
-        discard_dead_letters(desk.connection, ids, note, order=order_of(operator))
+    with command_context() as context:
+        ids = _meant(context, ids, reason)
+        discard_dead_letters(context.connection, ids, note, order=order_of(operator))
     click.echo(f"discarded: {_listed(ids)}")
 
 
@@ -118,10 +118,10 @@ def take_xq(limit: int, operator: str | None) -> None:
     from swpt_accounts.operators.operations.given_up import take_given_up
     from swpt_accounts.roles.admission import make_admission
 
-    with office() as desk:
-        settings = desk.settings
+    with command_context() as context:
+        settings = context.settings
         taken = take_given_up(
-            desk.connection,
+            context.connection,
             settings.protocol_broker_url,
             settings.protocol_broker_queue,
             make_admission(settings.realm(), settings.internal_user),
@@ -132,7 +132,7 @@ def take_xq(limit: int, operator: str | None) -> None:
     click.echo(f"taken: {taken}")
 
 
-def _meant(desk: Office, ids: tuple[int, ...], reason: str | None) -> tuple[int, ...]:
+def _meant(context: CommandContext, ids: tuple[int, ...], reason: str | None) -> tuple[int, ...]:
     """The dead letters that are named, one by one or by their reason."""
     if bool(ids) == bool(reason):
         raise click.UsageError("name dead letters either by their ids or by their --reason")
@@ -140,7 +140,7 @@ def _meant(desk: Office, ids: tuple[int, ...], reason: str | None) -> tuple[int,
         return ids
     from swpt_accounts.operators.inspection.dead_letters import list_dead_letters
 
-    found = list_dead_letters(desk.connection, state="open", reason=reason, limit=_AT_ONCE)
+    found = list_dead_letters(context.connection, state="open", reason=reason, limit=_AT_ONCE)
     if not found:
         raise OperatorError(f"there is no open dead letter with the reason {reason}")
     return tuple(letter.dead_letter_id for letter in found)

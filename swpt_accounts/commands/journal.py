@@ -2,7 +2,7 @@
 
 import click
 
-from .common import INTERRUPTED, office, operator_option, order_of, stop_signal
+from .common import INTERRUPTED, command_context, operator_option, order_of, stop_signal
 
 
 @click.group(name="journal")
@@ -21,8 +21,8 @@ def tidy(operator: str | None) -> int:
     from swpt_accounts.operators.operations import journal
 
     is_stopping = stop_signal()
-    with office() as desk:
-        moved = journal.tidy(desk.connection, order=order_of(operator), is_stopping=is_stopping)
+    with command_context() as context:
+        moved = journal.tidy(context.connection, order=order_of(operator), is_stopping=is_stopping)
     for one in moved:
         click.echo(f"{one.name}: {one.rows} rows moved out of the default partition")
     if is_stopping():

@@ -2,7 +2,7 @@
 
 import click
 
-from .common import json_option, office
+from .common import command_context, json_option
 from .display import moment, show_rows
 
 
@@ -29,8 +29,8 @@ def list_(is_all: bool, limit: int, after: int, as_json: bool) -> None:
     from swpt_accounts.operators.inspection.outbox import list_outbox
     from swpt_accounts.runtime import clock
 
-    with office() as desk:
-        found = list_outbox(desk.connection, is_all=is_all, after=after, limit=limit)
+    with command_context() as context:
+        found = list_outbox(context.connection, is_all=is_all, after=after, limit=limit)
     now = clock.utcnow()
     rows = [
         {

@@ -2,7 +2,7 @@
 
 import click
 
-from .common import json_option, office, operator_option, order_of
+from .common import command_context, json_option, operator_option, order_of
 from .display import moment, plain, show_fields, show_rows
 
 _LONGEST_LIFE_DAYS = 36500
@@ -32,9 +32,9 @@ def create(role: str, name: str, expires_days: int | None, operator: str | None,
     """
     from swpt_accounts.operators.operations.tokens import create_token
 
-    with office() as desk:
+    with command_context() as context:
         made, token = create_token(
-            desk.connection, name, role, expires_days=expires_days, order=order_of(operator)
+            context.connection, name, role, expires_days=expires_days, order=order_of(operator)
         )
     fields = {"id": made.api_token_id, "name": name, "role": role, "expires_at": moment(made.expires_at)}
     if as_json:
@@ -52,8 +52,8 @@ def list_(as_json: bool) -> None:
     from swpt_accounts.operators.inspection.tokens import list_tokens
     from swpt_accounts.runtime import clock
 
-    with office() as desk:
-        found = list_tokens(desk.connection)
+    with command_context() as context:
+        found = list_tokens(context.connection)
     now = clock.utcnow()
     rows = [
         {
@@ -81,6 +81,6 @@ def revoke(api_token_id: int, operator: str | None) -> None:
     """
     from swpt_accounts.operators.operations.tokens import revoke_token
 
-    with office() as desk:
-        revoked = revoke_token(desk.connection, api_token_id, order=order_of(operator))
+    with command_context() as context:
+        revoked = revoke_token(context.connection, api_token_id, order=order_of(operator))
     click.echo(f"revoked: {revoked.api_token_id} ({plain(revoked.name)})")

@@ -2,7 +2,7 @@
 
 import click
 
-from .common import office, operator_option, order_of
+from .common import command_context, operator_option, order_of
 
 _queue = click.argument("queue")
 
@@ -25,10 +25,12 @@ def declare(operator: str | None) -> None:
     """
     from swpt_accounts.operators.operations import topology
 
-    with office() as desk:
-        settings = desk.settings
+    with command_context() as context:
+        settings = context.settings
         queue, key = settings.protocol_broker_queue, settings.protocol_broker_queue_routing_key
-        topology.declare(desk.connection, settings.protocol_broker_url, queue, key, order=order_of(operator))
+        topology.declare(
+            context.connection, settings.protocol_broker_url, queue, key, order=order_of(operator)
+        )
     click.echo(f"declared: the queue {queue} is bound to accounts_in by {key}")
 
 
@@ -40,9 +42,9 @@ def unbind(queue: str, routing_key: str, operator: str | None) -> None:
     """Let no more messages into QUEUE by the binding ROUTING_KEY."""
     from swpt_accounts.operators.operations import topology
 
-    with office() as desk:
-        url = desk.settings.protocol_broker_url
-        topology.unbind(desk.connection, url, queue, routing_key, order=order_of(operator))
+    with command_context() as context:
+        url = context.settings.protocol_broker_url
+        topology.unbind(context.connection, url, queue, routing_key, order=order_of(operator))
     click.echo(f"no binding any more: {queue} to accounts_in by {routing_key}")
 
 
@@ -56,8 +58,8 @@ def delete_queue(queue: str, operator: str | None) -> None:
     """
     from swpt_accounts.operators.operations import topology
 
-    with office() as desk:
-        settings = desk.settings
+    with command_context() as context:
+        settings = context.settings
         url, in_use = settings.protocol_broker_url, settings.protocol_broker_queue
-        topology.delete_queue(desk.connection, url, queue, in_use=in_use, order=order_of(operator))
+        topology.delete_queue(context.connection, url, queue, in_use=in_use, order=order_of(operator))
     click.echo(f"deleted: {queue}")

@@ -99,7 +99,7 @@ def front_desk(stand: Stand, **environ: str) -> Iterator[FrontDesk]:
     try:
         yield desk
     finally:
-        desk.app.extensions["swpt_accounts desk"].close()
+        desk.app.extensions["swpt_accounts admin context"].close()
 
 
 def form_token(page: str) -> str:

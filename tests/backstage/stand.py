@@ -19,7 +19,7 @@ from swpt_accounts.storage.outbox.rows import unpack
 from swpt_accounts.storage.partitions import make_partitions
 from swpt_accounts.storage.server_record import keep_promises
 from swpt_accounts.transactions.account_locks import lock_accounts
-from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
 from swpt_accounts.wire.messages import Message
 from swpt_accounts.wire.moments import Moment
@@ -29,14 +29,14 @@ from .wire import delivered
 
 
 class Stand:
-    """One worker's connection and bench; `clock` may be set by the test."""
+    """One worker's connection and context; `clock` may be set by the test."""
 
     def __init__(
         self,
         postgres_url: str,
         clock: Callable[[], Moment] = lambda: NOW,
         policy: Policy = POLICY,
-        **bench: Any,
+        **context: Any,
     ) -> None:
         self.postgres_url = postgres_url
         self.connection = eager.connect(postgres_url, "a test's worker")
@@ -51,23 +51,23 @@ class Stand:
             "dead_letter_max_open": 1000,
             "clock": clock,
         }
-        self.bench = Bench(**(values | bench))
+        self.context = TransactionContext(**(values | context))
         self.conflicts = 0
 
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
 
-    def replace(self, **bench: Any) -> None:
-        """Go on with another bench."""
-        self.bench = msgspec.structs.replace(self.bench, **bench)
+    def replace(self, **context: Any) -> None:
+        """Go on with another context."""
+        self.context = msgspec.structs.replace(self.context, **context)
 
     # -- doing ---------------------------------------------------------------------------------
 
     def apply(self, *messages: Message | Delivered) -> Applied:
         """Apply a batch once; errors come out as they are."""
         items = [one if isinstance(one, Delivered) else delivered(one) for one in messages]
-        return procedures.apply_batch(self.connection, items, self.bench)
+        return procedures.apply_batch(self.connection, items, self.context)
 
     def insist(self, *messages: Message | Delivered) -> Applied:
         """Apply a batch, and again after each conflict, as a worker does."""
@@ -106,7 +106,7 @@ class Stand:
     def account(self, creditor_id: int, debtor_id: int = DEBTOR) -> Account:
         """An account as it is stored."""
         with self.connection, self.connection.cursor() as cursor:
-            found = lock_accounts(cursor, [(debtor_id, creditor_id)], self.bench.infos)
+            found = lock_accounts(cursor, [(debtor_id, creditor_id)], self.context.infos)
         return found[debtor_id, creditor_id]
 
     def envelopes(self) -> list[Envelope]:

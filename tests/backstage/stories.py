@@ -68,7 +68,7 @@ def wait_for_agent(
 ) -> None:
     """Put the announcements of accounts into the outbox, as leftovers that the broker did not take."""
     for creditor_id in creditor_ids:
-        stand.apply(configure(creditor_id, ts=stand.bench.clock()))
+        stand.apply(configure(creditor_id, ts=stand.context.clock()))
     events = stand.events()
     stand.execute("DELETE FROM outbox")
     for event in events:

@@ -33,7 +33,7 @@ def test_no_question_reads_a_big_table_whole(postgres_url):
 
 def check(desk, address, query):
     """The plan of one question, on a connection like that of the application."""
-    with desk.app.extensions["swpt_accounts desk"].reading() as connection:
+    with desk.app.extensions["swpt_accounts admin context"].reading() as connection:
         plan = plan_of(connection, query)
     if plan is not None:
         whole = {"journal" if name.startswith("journal_") else name for name in plan.whole_tables}

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from swpt_accounts.operators.inspection.tokens import OPERATOR, ApiToken, find_token
 from swpt_accounts.operators.operations.orders import Order
 
-from .desk import desk
+from .context import admin_context
 from .sessions import Ended, find_session
 from .throttle import RETRY_AFTER_SECONDS, Throttle
 
@@ -73,7 +73,7 @@ def order() -> Order:
     who = visitor()
     assert who is not None, "the guard lets nobody else give orders"
     assert who.is_operator, "the guard lets nobody else give orders"
-    return Order(who.name, request.remote_addr or "unknown", desk().now)
+    return Order(who.name, request.remote_addr or "unknown", admin_context().now)
 
 
 def check_forgery() -> None:
@@ -83,10 +83,10 @@ def check_forgery() -> None:
 
 def log_in(token: str) -> ApiToken:
     """The valid token that this text is; raises Unauthorized, or TooManyRequests after many failures."""
-    at = desk()
+    context = admin_context()
     _check_patience()
-    with at.reading() as connection:
-        found = find_token(connection, token, at.now())
+    with context.reading() as connection:
+        found = find_token(connection, token, context.now())
     if found is None:
         _throttle().note(_address(), token)
         _logger.warning("A token from %s is not valid: refused %s.", request.remote_addr, _told_request())
@@ -102,7 +102,7 @@ def _guard() -> AnyResponse | None:
     if authorization is not None:
         token, is_in_session = log_in(_bearer(authorization)), False
     else:
-        found = find_session(desk())
+        found = find_session(admin_context())
         if isinstance(found, Ended):
             _note_ended(found)
         if not isinstance(found, ApiToken):

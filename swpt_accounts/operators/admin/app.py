@@ -11,8 +11,9 @@ from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.wire.moments import Moment
 
-from . import access, api, console, desk, exposition, headers, problems, sessions
+from . import access, api, console, exposition, headers, problems, sessions
 from .api_pages import api_pages
+from .context import AdminContext, set_context
 from .entrance import entrance
 from .probes import probes
 
@@ -35,18 +36,18 @@ def create_admin_app(
     app = Flask(__name__, static_folder="static", static_url_path="/admin/static")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _STATIC_MAX_AGE_SECONDS
-    at = desk.Desk(
+    context = AdminContext(
         settings, now, count_messages or partial(administration.count_messages, settings.protocol_broker_url)
     )
-    desk.set_up(app, at)
-    sessions.set_up(app, at)
+    set_context(app, context)
+    sessions.set_up(app, context)
     access.set_up(app)
     headers.set_up(app, is_https=settings.admin_https)
     problems.set_up(app)
     app.register_blueprint(probes)
     app.register_blueprint(entrance)
     app.register_blueprint(api_pages)
-    exposition.register(app, at)
+    exposition.register(app, context)
     api.set_up(app)
     console.set_up(app)
     return app

@@ -8,7 +8,7 @@ from werkzeug.exceptions import TooManyRequests, Unauthorized
 from werkzeug.wrappers import Response
 
 from .access import check_forgery, log_in, open_to_everybody
-from .desk import desk
+from .context import admin_context
 from .keys import ensure_key
 from .sessions import begin_session, end_session
 
@@ -22,7 +22,7 @@ entrance = Blueprint("entrance", __name__, url_prefix="/admin")
 @open_to_everybody
 def login() -> Response:
     """The form that asks for a token."""
-    ensure_key(current_app, desk())
+    ensure_key(current_app, admin_context())
     return _form()
 
 
@@ -30,7 +30,7 @@ def login() -> Response:
 @open_to_everybody
 def begin() -> Response:
     """Begin a session, and go where the visitor wanted to go."""
-    ensure_key(current_app, desk())
+    ensure_key(current_app, admin_context())
     check_forgery()
     try:
         token = log_in(request.form.get("token", "").strip()[:_LONGEST_TOKEN])
@@ -39,7 +39,7 @@ def begin() -> Response:
         if isinstance(error, TooManyRequests):
             response.headers["Retry-After"] = str(error.retry_after)
         return response
-    begin_session(desk(), token)
+    begin_session(admin_context(), token)
     return redirect(_target(), 303)
 
 
@@ -47,9 +47,9 @@ def begin() -> Response:
 @open_to_everybody
 def logout() -> Response:
     """End the session.  A viewer may do it as well, so the guard does not ask for a role."""
-    ensure_key(current_app, desk())
+    ensure_key(current_app, admin_context())
     check_forgery()
-    end_session(desk())
+    end_session(admin_context())
     return redirect(url_for("entrance.login"), 303)
 
 

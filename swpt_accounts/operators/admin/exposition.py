@@ -24,7 +24,7 @@ from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.wire.moments import Moment
 
 from .access import open_to_everybody
-from .desk import Desk
+from .context import AdminContext
 
 # However many machines ask, the database is asked once in this time.
 KEPT_SECONDS: Final = 5.0
@@ -109,9 +109,9 @@ class _Collected(Collector):
         yield from self._found
 
 
-def register(app: Flask, at: Desk) -> None:
+def register(app: Flask, context: AdminContext) -> None:
     """Add the page to the application."""
-    exposition = Exposition(at.settings, at.reading, at.now, at.broker.given_up)
+    exposition = Exposition(context.settings, context.reading, context.now, context.broker.given_up)
     blueprint = Blueprint("metrics", __name__)
 
     def metrics() -> Response:
@@ -119,6 +119,6 @@ def register(app: Flask, at: Desk) -> None:
         body, content_type = exposition.answer(request.headers.get("Accept", ""))
         return Response(body, content_type=content_type)
 
-    view = open_to_everybody(metrics) if at.settings.admin_metrics_open else metrics
+    view = open_to_everybody(metrics) if context.settings.admin_metrics_open else metrics
     blueprint.add_url_rule("/metrics", view_func=view)
     app.register_blueprint(blueprint)

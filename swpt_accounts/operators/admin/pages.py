@@ -13,7 +13,7 @@ from werkzeug.exceptions import UnprocessableEntity
 
 from swpt_accounts.operators.inspection.keyset import Cut, Page
 
-from .desk import desk
+from .context import admin_context
 from .fields import Text, WrittenInteger
 from .keys import ensure_key
 
@@ -54,11 +54,11 @@ def answer_page(
 
     What else the arguments ask belongs to the question, so that a page token of another one is refused.
     """
-    ensure_key(current_app, desk())
+    ensure_key(current_app, admin_context())
     question = {name: value for name, value in args.items() if name not in ("page", "limit")} | context
     fingerprint = _fingerprint(question)
     cut = _read_token(args["page"], fingerprint)
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         page = read(connection, cut, args["limit"])
     return {
         "items": page.items,

@@ -13,7 +13,7 @@ from swpt_accounts.storage import migrations
 from swpt_accounts.wire.moments import MICROSECONDS
 
 from .access import open_to_everybody
-from .desk import Desk, desk
+from .context import AdminContext, admin_context
 
 # Longer than any pause of a process that is started again, and shorter than anybody's patience.
 OUTBOX_MAX_AGE_SECONDS: Final = 300
@@ -60,13 +60,13 @@ def readyz() -> Response:
 
 def check_all() -> dict[str, Check]:
     """Whether database, broker and outbox are well."""
-    database, outbox = _ask_database(desk())
-    return {"database": database, "broker": _ask_broker(desk()), "outbox": outbox}
+    database, outbox = _ask_database(admin_context())
+    return {"database": database, "broker": _ask_broker(admin_context()), "outbox": outbox}
 
 
-def _ask_database(at: Desk) -> tuple[Check, Check]:
+def _ask_database(context: AdminContext) -> tuple[Check, Check]:
     try:
-        with at.reading() as connection, connection, connection.cursor() as cursor:
+        with context.reading() as connection, connection, connection.cursor() as cursor:
             cursor.execute(_VERSIONS)
             versions = {row[0] for row in cursor.fetchall()}
             cursor.execute(_OLDEST_UNTRIED)
@@ -77,14 +77,14 @@ def _ask_database(at: Desk) -> tuple[Check, Check]:
     wanted = migrations.newest_versions()
     is_migrated = versions == wanted
     detail = "answers, with the tables of this version" if is_migrated else "run `swpt-accounts configure`"
-    age = 0 if oldest is None else max(0, at.now() - oldest[0]) // MICROSECONDS
+    age = 0 if oldest is None else max(0, context.now() - oldest[0]) // MICROSECONDS
     outbox = Check(age <= OUTBOX_MAX_AGE_SECONDS, f"the oldest row that nobody has tried is {age} s old")
     return Check(is_migrated, detail), outbox
 
 
-def _ask_broker(at: Desk) -> Check:
+def _ask_broker(context: AdminContext) -> Check:
     try:
-        waiting = at.broker.state().waiting
+        waiting = context.broker.state().waiting
     except BrokerProblem as error:
         return Check(False, mask_secrets(first_line(error)))
     return Check(True, f"answers, {waiting} messages wait")

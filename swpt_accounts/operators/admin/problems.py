@@ -15,7 +15,7 @@ from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.storage.faults import Fault, fault_of
 
 from .access import is_page
-from .desk import ANSWER_WITHIN_SECONDS
+from .context import ANSWER_WITHIN_SECONDS
 
 MEDIA_TYPE: Final = "application/problem+json"
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from swpt_accounts.operators.inspection.tokens import ApiToken
 from swpt_accounts.wire.moments import Moment, seconds
 
-from .desk import Desk
+from .context import AdminContext
 from .keys import ensure_key
 
 _KEY: Final = "session"
@@ -48,23 +48,23 @@ class Ended(msgspec.Struct, frozen=True):
 class Sessions(SecureCookieSessionInterface):
     """Signed cookies, whose key may come from the database; without it there are no sessions."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: AdminContext) -> None:
+        self._context = context
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """The session of a request; one that can not be changed while there is no key."""
         try:
-            ensure_key(app, self._desk)
+            ensure_key(app, self._context)
         except (psycopg2.Error, SQLAlchemyError):
             # The probes do not need it, and whoever does will meet the same error.
             return NullSession()
         return super().open_session(app, request)
 
 
-def set_up(app: Flask, desk: Desk) -> None:
+def set_up(app: Flask, context: AdminContext) -> None:
     """Let the application keep sessions in a strict cookie."""
-    is_https = desk.settings.admin_https
-    app.session_interface = Sessions(desk)
+    is_https = context.settings.admin_https
+    app.session_interface = Sessions(context)
     app.config.update(
         SESSION_COOKIE_NAME="__Host-swpt_session" if is_https else "swpt_session",
         SESSION_COOKIE_PATH="/",
@@ -74,24 +74,24 @@ def set_up(app: Flask, desk: Desk) -> None:
     )
 
 
-def begin_session(desk: Desk, token: ApiToken) -> None:
+def begin_session(context: AdminContext, token: ApiToken) -> None:
     """Log in: a new session, under a new name, whatever the cookie said before."""
     key = secrets.token_urlsafe(32)
-    with desk.writing() as connection, connection, connection.cursor() as cursor:
-        values = {"digest": _digest(key), "api_token_id": token.api_token_id, "now": desk.now()}
+    with context.writing() as connection, connection, connection.cursor() as cursor:
+        values = {"digest": _digest(key), "api_token_id": token.api_token_id, "now": context.now()}
         cursor.execute(_BEGIN, values)
     session.clear()
     session[_KEY] = key
 
 
-def find_session(desk: Desk) -> ApiToken | Ended | None:
+def find_session(context: AdminContext) -> ApiToken | Ended | None:
     """The token with which the session of this request began, or why it is over; None if there was none."""
     key = session.get(_KEY)
     if not isinstance(key, str):
         return None
-    now = desk.now()
+    now = context.now()
     values: dict[str, Any] = {"digest": _digest(key), "now": now}
-    with desk.reading() as connection, connection, connection.cursor() as cursor:
+    with context.reading() as connection, connection, connection.cursor() as cursor:
         cursor.execute(_FIND, values)
         row = cursor.fetchone()
     if row is None:
@@ -99,31 +99,33 @@ def find_session(desk: Desk) -> ApiToken | Ended | None:
         return Ended(key, None, "logged out, revoked or forgotten")
     created_at, seen_at, *columns = row
     token = ApiToken(*columns)
-    if (why := _why_over(desk, token, created_at, seen_at, now)) is not None:
+    if (why := _why_over(context, token, created_at, seen_at, now)) is not None:
         session.clear()
         return Ended(key, token.name, why)
-    if now - seen_at >= seconds(desk.settings.admin_session_idle) // _TOUCHES_PER_IDLE_TIME:
-        with desk.writing() as connection, connection, connection.cursor() as cursor:
+    if now - seen_at >= seconds(context.settings.admin_session_idle) // _TOUCHES_PER_IDLE_TIME:
+        with context.writing() as connection, connection, connection.cursor() as cursor:
             cursor.execute(_TOUCH, values)
     return token
 
 
-def _why_over(desk: Desk, token: ApiToken, created_at: Moment, seen_at: Moment, now: Moment) -> str | None:
+def _why_over(
+    context: AdminContext, token: ApiToken, created_at: Moment, seen_at: Moment, now: Moment
+) -> str | None:
     state = token.state(now)
     if state != "valid":
         return f"its token is {state}"
-    if created_at <= now - seconds(desk.settings.admin_session_length):
+    if created_at <= now - seconds(context.settings.admin_session_length):
         return "it was long enough"
-    if seen_at <= now - seconds(desk.settings.admin_session_idle):
+    if seen_at <= now - seconds(context.settings.admin_session_idle):
         return "idle for too long"
     return None
 
 
-def end_session(desk: Desk) -> None:
+def end_session(context: AdminContext) -> None:
     """Log out: a copy of the cookie is worthless as well."""
     key = session.get(_KEY)
     if isinstance(key, str):
-        with desk.writing() as connection, connection, connection.cursor() as cursor:
+        with context.writing() as connection, connection, connection.cursor() as cursor:
             cursor.execute(_END, {"digest": _digest(key)})
     session.clear()
 

@@ -12,7 +12,7 @@ from swpt_accounts.rules.facts import Facts
 from swpt_accounts.rules.interventions import set_back_configuration
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.transactions.account_locks import lock_accounts
-from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.transactions.gathering import load_currencies
 from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.moments import Moment, render_timestamp
@@ -22,7 +22,14 @@ from .transactions import transact
 
 
 def set_back_config(
-    connection: Any, debtor_id: int, creditor_id: int, ts: Moment, seqnum: int, *, bench: Bench, order: Order
+    connection: Any,
+    debtor_id: int,
+    creditor_id: int,
+    ts: Moment,
+    seqnum: int,
+    *,
+    context: TransactionContext,
+    order: Order,
 ) -> Account:
     """Make an account take configurations again that are later than this order key.
 
@@ -31,19 +38,19 @@ def set_back_config(
     key = debtor_id, creditor_id
 
     def set_back(cursor: Any) -> Account:
-        found = lock_accounts(cursor, [key], bench.infos)
+        found = lock_accounts(cursor, [key], context.infos)
         if key not in found:
             raise OperatorError(no_such_account(*key))
         before = found[key]
         currencies = load_currencies(cursor, [debtor_id])
-        facts = Facts(now=bench.clock(), policy=bench.policy, accounts=found, currencies=currencies)
+        facts = Facts(now=context.clock(), policy=context.policy, accounts=found, currencies=currencies)
         book = Book(facts)
         if not set_back_configuration(book, key, ts, seqnum):
             raise OperatorError(
                 f"the last configuration of {debtor_id}/{creditor_id} is {_told(before)}: the order key can"
                 " only be set back, to an earlier one"
             )
-        store(cursor, book, bench.infos, bench.publisher_key)
+        store(cursor, book, context.infos, context.publisher_key)
         after = book.accounts[key]
         detail = f"from {_told(before)} to {_told(after)}"
         order.write_down(cursor, "accounts set-back-config", f"account {debtor_id}/{creditor_id}", detail)

@@ -13,7 +13,7 @@ from swpt_accounts.rules.book import Alarm, Book
 from swpt_accounts.rules.deciding import decide
 from swpt_accounts.rules.facts import account_key
 from swpt_accounts.runtime.errors import OperatorError
-from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.transactions.gathering import gather
 from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.messages import Malformed, PendingBalanceChange
@@ -47,7 +47,7 @@ class AppliedCredit(msgspec.Struct, frozen=True):
 
 
 def apply_credit(
-    connection: Any, dead_letter_id: int, note: str, *, bench: Bench, order: Order
+    connection: Any, dead_letter_id: int, note: str, *, context: TransactionContext, order: Order
 ) -> AppliedCredit:
     """Apply a credit that was refused for its age, with all effects of a credit, in one transaction."""
 
@@ -55,11 +55,11 @@ def apply_credit(
         found = lock_dead_letters(cursor, [dead_letter_id], _why_not_applied)
         [(letter, body)] = found
         credit = _read_credit(letter, body)
-        if not bench.policy.realm.owns(*account_key(credit)):
+        if not context.policy.realm.owns(*account_key(credit)):
             raise OperatorError(f"dead letter {dead_letter_id} belongs to an account of another shard")
-        book = _decide(cursor, credit, bench)
+        book = _decide(cursor, credit, context)
         _check_journal(cursor, credit, dead_letter_id)
-        store(cursor, book, bench.infos, bench.publisher_key)
+        store(cursor, book, context.infos, context.publisher_key)
         told = "applied: " + _described(credit) + (f": {note}" if note else "")
         settle(cursor, found, "returned", told, "credits apply", order)
         account = book.accounts[account_key(credit)]
@@ -80,10 +80,10 @@ def discard_credit(connection: Any, dead_letter_id: int, note: str, *, order: Or
     transact(connection, discard)
 
 
-def _decide(cursor: Any, credit: PendingBalanceChange, bench: Bench) -> Book:
+def _decide(cursor: Any, credit: PendingBalanceChange, context: TransactionContext) -> Book:
     """The book after the credit, which has no age any more."""
-    policy = msgspec.structs.replace(bench.policy, credit_safe_age=_NO_AGE)
-    facts = gather(cursor, [credit], policy, bench.infos, bench.memory, bench.clock)
+    policy = msgspec.structs.replace(context.policy, credit_safe_age=_NO_AGE)
+    facts = gather(cursor, [credit], policy, context.infos, context.memory, context.clock)
     book = Book(facts)
     decide(book, credit)
     if book.ignored:

@@ -15,7 +15,7 @@ from swpt_accounts.rules.facts import AccountKey, Facts
 from swpt_accounts.rules.interventions import restore
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.transactions.account_locks import lock_accounts
-from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.transactions.gathering import load_currencies
 from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.moments import Moment, render_timestamp
@@ -72,7 +72,7 @@ def raise_counters(
     restored_at: Moment | None,
     *,
     is_forced: bool,
-    bench: Bench,
+    context: TransactionContext,
     order: Order,
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> Restored:
@@ -84,7 +84,7 @@ def raise_counters(
     moment = transact(connection, lambda cursor: _begin(cursor, restored_at, order))
     announced = 0
     while True:
-        progress = transact(connection, lambda cursor: _step(cursor, moment, is_forced, bench, order))
+        progress = transact(connection, lambda cursor: _step(cursor, moment, is_forced, context, order))
         announced += progress.announced
         if progress.is_finished or is_stopping():
             return msgspec.structs.replace(progress, announced=announced)
@@ -104,7 +104,9 @@ def _begin(cursor: Any, restored_at: Moment | None, order: Order) -> Moment:
     return moment
 
 
-def _step(cursor: Any, restored_at: Moment, is_forced: bool, bench: Bench, order: Order) -> Restored:
+def _step(
+    cursor: Any, restored_at: Moment, is_forced: bool, context: TransactionContext, order: Order
+) -> Restored:
     if not is_forced:
         _refuse_while_busy(cursor)
     cursor.execute(_TAKE, [restored_at])
@@ -120,18 +122,18 @@ def _step(cursor: Any, restored_at: Moment, is_forced: bool, bench: Bench, order
         cursor.execute(_FINISH, [order.clock(), restored_at])
         order.write_down(cursor, "restored ends", render_timestamp(restored_at), f"{done} accounts")
         return Restored(restored_at, done, 0, True)
-    announced = _apply(cursor, keys, restored_at, bench)
+    announced = _apply(cursor, keys, restored_at, context)
     cursor.execute(_GO_ON, [*keys[-1], len(keys), restored_at])
     return Restored(restored_at, done + len(keys), announced, False)
 
 
-def _apply(cursor: Any, keys: list[AccountKey], restored_at: Moment, bench: Bench) -> int:
-    accounts = lock_accounts(cursor, keys, bench.infos)
+def _apply(cursor: Any, keys: list[AccountKey], restored_at: Moment, context: TransactionContext) -> int:
+    accounts = lock_accounts(cursor, keys, context.infos)
     currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts})
-    facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
+    facts = Facts(now=context.clock(), policy=context.policy, accounts=accounts, currencies=currencies)
     book = Book(facts)
     announced = sum(restore(book, key, restored_at) for key in list(accounts))
-    store(cursor, book, bench.infos, bench.publisher_key)
+    store(cursor, book, context.infos, context.publisher_key)
     return announced
 
 

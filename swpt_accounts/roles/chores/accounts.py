@@ -21,7 +21,7 @@ from swpt_accounts.transactions.gathering import load_currencies
 from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
-from .chore import Position, Progress, Tools
+from .chore import Position, Progress, StepContext
 from .isolation import attempt, attempt_together
 from .telling import tell
 
@@ -35,21 +35,21 @@ ORDER BY debtor_id, creditor_id LIMIT %s
 """  # noqa: S608 - constants only
 
 
-def tend_accounts(cursor: Any, position: Position, tools: Tools) -> Progress:
+def tend_accounts(cursor: Any, position: Position, context: StepContext) -> Progress:
     """Tend to the accounts behind `position`."""
-    bench = tools.bench
+    transaction = context.transaction
     if position is None:
-        cursor.execute(_READ_FIRST, [tools.rows])
+        cursor.execute(_READ_FIRST, [context.rows])
     else:
-        cursor.execute(_READ_NEXT, [*position, tools.rows])
-    accounts = accounts_of(cursor, cursor.fetchall(), bench.infos)
-    position = None if len(accounts) < tools.rows else list(next(reversed(accounts)))
-    wanted = _try_out(cursor, accounts, tools)
+        cursor.execute(_READ_NEXT, [*position, context.rows])
+    accounts = accounts_of(cursor, cursor.fetchall(), transaction.infos)
+    position = None if len(accounts) < context.rows else list(next(reversed(accounts)))
+    wanted = _try_out(cursor, accounts, context)
     if not wanted:
         return Progress(0, position)
 
     def tend_these(keys: Sequence[AccountKey]) -> _Done:
-        return _tend(cursor, {key: wanted[key] for key in keys}, tools)
+        return _tend(cursor, {key: wanted[key] for key in keys}, context)
 
     done = attempt_together(cursor, tend_these, list(wanted), _TENDED)
     tell(done.book)
@@ -64,20 +64,20 @@ class _Done(NamedTuple):
     stored: Stored | None
 
 
-def _tend(cursor: Any, wanted: dict[AccountKey, set[AccountKey]], tools: Tools) -> _Done:
+def _tend(cursor: Any, wanted: dict[AccountKey, set[AccountKey]], context: StepContext) -> _Done:
     """Lock the accounts and those that go with them, and do whatever is due."""
-    bench = tools.bench
-    book = _gather(cursor, set().union(*wanted.values()), tools)
-    changed = sum(tend(book, key, tools.periods) for key in wanted)
-    return _Done(changed, book, store(cursor, book, bench.infos, bench.publisher_key))
+    transaction = context.transaction
+    book = _gather(cursor, set().union(*wanted.values()), context)
+    changed = sum(tend(book, key, context.periods) for key in wanted)
+    return _Done(changed, book, store(cursor, book, transaction.infos, transaction.publisher_key))
 
 
 def _try_out(
-    cursor: Any, accounts: dict[AccountKey, Account], tools: Tools
+    cursor: Any, accounts: dict[AccountKey, Account], context: StepContext
 ) -> dict[AccountKey, set[AccountKey]]:
     """Which accounts seem to need something, each with those that have to be locked for it."""
-    bench = tools.bench
-    now, owns = bench.clock(), bench.policy.realm.owns
+    transaction = context.transaction
+    now, owns = transaction.clock(), transaction.policy.realm.owns
     currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts})
     wanted: dict[AccountKey, set[AccountKey]] = {}
     for key, account in accounts.items():
@@ -85,25 +85,25 @@ def _try_out(
             continue
         # A book for each, because what is tried out for one account must not be seen by the next ones.
         currency = {key[0]: currencies[key[0]]} if key[0] in currencies else {}
-        facts = Facts(now=now, policy=bench.policy, accounts={key: account}, currencies=currency)
+        facts = Facts(now=now, policy=transaction.policy, accounts={key: account}, currencies=currency)
         book = Book(facts)
-        if attempt(partial(tend, book, key, tools.periods), key, _TENDED, otherwise=False):
+        if attempt(partial(tend, book, key, context.periods), key, _TENDED, otherwise=False):
             wanted[key] = {key}
             if book.entries:  # The other party of all payments.
                 wanted[key].add((key[0], ROOT_CREDITOR_ID))
     return wanted
 
 
-def _gather(cursor: Any, touched: set[AccountKey], tools: Tools) -> Book:
+def _gather(cursor: Any, touched: set[AccountKey], context: StepContext) -> Book:
     """Lock the accounts in key order, and load what the rules ask for.
 
     If a payment has become due since the accounts were read, its root account is not among them: then
     the book creates it, the table has it already, and the step is tried again.
     """
-    bench = tools.bench
-    accounts = lock_accounts(cursor, touched, bench.infos)
+    transaction = context.transaction
+    accounts = lock_accounts(cursor, touched, transaction.infos)
     currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in touched})
-    now = bench.clock()
+    now = transaction.clock()
     # Not only those that can leave now: a payment of this step may be what the root account waits for.
     leaving = [a for a in accounts.values() if a.is_deleted or a.is_scheduled_for_deletion]
     incoming: set[AccountKey] = set()
@@ -111,5 +111,7 @@ def _gather(cursor: Any, touched: set[AccountKey], tools: Tools) -> Book:
         keys = list(map(account_key, leaving))
         sql.FIND_INCOMING.run(cursor, [*arrays(sql.ACCOUNT_KEY, keys), now])
         incoming = set(cursor.fetchall())
-    facts = Facts(now=now, policy=bench.policy, accounts=accounts, currencies=currencies, incoming=incoming)
+    facts = Facts(
+        now=now, policy=transaction.policy, accounts=accounts, currencies=currencies, incoming=incoming
+    )
     return Book(facts)

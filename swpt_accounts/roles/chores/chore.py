@@ -9,15 +9,15 @@ from swpt_accounts.rules.policy import Periods
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.outbox.publishing import Outbox
 from swpt_accounts.storage.outbox.rows import Stored
-from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.wire.moments import Moment
 
 
-class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step works with; `bench` is fresh for each step."""
+class StepContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step works with; `transaction` is fresh for each step."""
 
     connection: Any
-    bench: Bench
+    transaction: TransactionContext
     periods: Periods
     outbox: Outbox
     settings: Settings
@@ -61,7 +61,7 @@ class Errand(msgspec.Struct, frozen=True):
 
     name: str
     period_seconds: Callable[[Settings], float]
-    step: Callable[[Tools], int]
+    step: Callable[[StepContext], int]
     deadline: "Deadline | None" = None
     """For work for which nobody waits: it goes at a pace."""
 
@@ -70,7 +70,7 @@ class Deadline(msgspec.Struct, frozen=True):
     """Within how many seconds work has to be done, and how long ago the oldest of it was ordered."""
 
     seconds: Callable[[Settings], float]
-    age_seconds: Callable[[Tools], float]
+    age_seconds: Callable[[StepContext], float]
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -83,7 +83,7 @@ class Pass(msgspec.Struct, frozen=True):
 
     name: str
     period_seconds: Callable[[Settings], float]
-    step: Callable[[Any, Position, Tools], Progress]
+    step: Callable[[Any, Position, StepContext], Progress]
 
 
 Chore: TypeAlias = Errand | Pass

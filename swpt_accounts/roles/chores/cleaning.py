@@ -8,7 +8,7 @@ from swpt_accounts.transactions.refusals import forget_refusals
 from swpt_accounts.wire.moments import seconds
 from swpt_accounts.wire.numbers import MIN_INT64
 
-from .chore import Position, Progress, Tools
+from .chore import Position, Progress, StepContext
 
 _READ: Final = 5000
 _REMOVE: Final = 500
@@ -46,13 +46,13 @@ DELETE FROM admin_session WHERE seen_at < %(seen_before)s OR created_at < %(born
 _REMOVE_ATTEMPTS: Final = "DELETE FROM delivery_attempt WHERE last_attempt_at < %s"
 
 
-def clean_registry(cursor: Any, position: Position, tools: Tools) -> Progress:
+def clean_registry(cursor: Any, position: Position, context: StepContext) -> Progress:
     """Forget cross-shard credits of which no duplicate can be applied (rules.md#cleaning-the-registry)."""
     start = dict(zip(sql.CREDIT_KEY, position or [MIN_INT64] * 3, strict=True))
     cursor.execute(_READ_CREDITS, {**start, "limit": _READ})
     end = cursor.fetchone()
     ends = end or (0, 0, 0)
-    before = tools.bench.clock() - tools.bench.policy.credit_safe_age - _DAY
+    before = context.transaction.clock() - context.transaction.policy.credit_safe_age - _DAY
     cursor.execute(
         _REMOVE_CREDITS,
         {
@@ -67,24 +67,24 @@ def clean_registry(cursor: Any, position: Position, tools: Tools) -> Progress:
     return Progress(cursor.rowcount, None if end is None else list(end))
 
 
-def remove_dead_letters(tools: Tools) -> int:
+def remove_dead_letters(context: StepContext) -> int:
     """Remove settled dead letters after DEAD_LETTER_RETENTION, and attempts that nobody needs."""
-    now = tools.until
-    before = now - seconds(tools.settings.dead_letter_retention)
-    with tools.connection, tools.connection.cursor() as cursor:
+    now = context.until
+    before = now - seconds(context.settings.dead_letter_retention)
+    with context.connection, context.connection.cursor() as cursor:
         cursor.execute(_REMOVE_ATTEMPTS, [now - _ATTEMPTS_KEPT])
         cursor.execute(_REMOVE_DEAD_LETTERS, [before, _REMOVE])
         return int(cursor.rowcount)
 
 
-def remove_refusals(tools: Tools) -> int:
+def remove_refusals(context: StepContext) -> int:
     """Forget refusals that are old or too many, and sessions of the console that have ended by time."""
-    now, settings = tools.until, tools.settings
+    now, settings = context.until, context.settings
     ends = {
         "seen_before": now - seconds(settings.admin_session_idle),
         "born_before": now - seconds(settings.admin_session_length),
     }
-    with tools.connection, tools.connection.cursor() as cursor:
+    with context.connection, context.connection.cursor() as cursor:
         cursor.execute(_REMOVE_SESSIONS, ends)
         before = now - seconds(settings.refusal_retention)
         return forget_refusals(
@@ -92,6 +92,6 @@ def remove_refusals(tools: Tools) -> int:
         )
 
 
-def make_journal_partitions(tools: Tools) -> int:
+def make_journal_partitions(context: StepContext) -> int:
     """Make the partitions of the next months."""
-    return make_partitions(tools.connection, tools.bench.clock())
+    return make_partitions(context.connection, context.transaction.clock())

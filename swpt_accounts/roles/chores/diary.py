@@ -7,7 +7,7 @@ from psycopg2.extras import Json
 
 from swpt_accounts.wire.moments import MICROSECONDS, Moment
 
-from .chore import Errand, Pass, Progress, Tools
+from .chore import Errand, Pass, Progress, StepContext
 
 _ENROLL: Final = """
 INSERT INTO chore (name, period_seconds) VALUES (%(name)s, %(period_seconds)s)
@@ -63,13 +63,15 @@ def find_requested(connection: Any) -> set[str]:
         return {name for (name,) in cursor.fetchall()}
 
 
-def take_step(chore: Pass, tools: Tools, period_seconds: float, *, is_forced: bool) -> Progress | None:
+def take_step(
+    chore: Pass, context: StepContext, period_seconds: float, *, is_forced: bool
+) -> Progress | None:
     """Do the next step of a pass, or begin a new pass if its time has come.
 
     None: nothing is due, or another process has the pass in hand.
     """
-    clock = tools.bench.clock
-    with tools.connection, tools.connection.cursor() as cursor:
+    clock = context.transaction.clock
+    with context.connection, context.connection.cursor() as cursor:
         cursor.execute(_TAKE, [chore.name])
         row = cursor.fetchone()
         if row is None:
@@ -82,7 +84,7 @@ def take_step(chore: Pass, tools: Tools, period_seconds: float, *, is_forced: bo
                 return None
             cursor.execute(_BEGIN, {"name": chore.name, "now": now})
             position = None
-        progress = chore.step(cursor, position, tools)
+        progress = chore.step(cursor, position, context)
         note = {
             "name": chore.name,
             "now": clock(),
@@ -92,13 +94,13 @@ def take_step(chore: Pass, tools: Tools, period_seconds: float, *, is_forced: bo
         }
         cursor.execute(_FINISH if progress.position is None else _GO_ON, note)
     if progress.stored is not None:
-        tools.outbox.hand_over(progress.stored)
+        context.outbox.hand_over(progress.stored)
     return msgspec.structs.replace(progress, age_seconds=(now - (pass_started_at or now)) / MICROSECONDS)
 
 
-def note_errand(tools: Tools, errand: Errand, started_at: Moment, rows: int) -> None:
+def note_errand(context: StepContext, errand: Errand, started_at: Moment, rows: int) -> None:
     """Write down how an errand went."""
-    now = tools.bench.clock()
+    now = context.transaction.clock()
     note = {
         "name": errand.name,
         "started_at": started_at,
@@ -106,7 +108,7 @@ def note_errand(tools: Tools, errand: Errand, started_at: Moment, rows: int) -> 
         "rows": rows,
         "seconds": (now - started_at) / MICROSECONDS,
     }
-    with tools.connection, tools.connection.cursor() as cursor:
+    with context.connection, context.connection.cursor() as cursor:
         cursor.execute(_NOTE_ERRAND, note)
 
 

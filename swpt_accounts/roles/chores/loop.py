@@ -1,7 +1,6 @@
 """The loop of the chores: each when its period is over, none disturbed by another."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from logging import getLogger
 from threading import Event
 from time import monotonic
@@ -16,14 +15,13 @@ from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.faults import Fault, fault_of, is_refusal
 from swpt_accounts.storage.outbox.publishing import Outbox
-from swpt_accounts.transactions import bench
 from swpt_accounts.transactions.account_memory import AccountMemory
-from swpt_accounts.transactions.bench import make_bench, make_periods, make_policy
+from swpt_accounts.transactions.context import load_policy, make_context, make_periods, make_policy
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
 from swpt_accounts.wire.moments import Moment
 
 from .accounts import tend_accounts
-from .chore import Chore, Deadline, Errand, Pass, Tools
+from .chore import Chore, Deadline, Errand, Pass, StepContext
 from .cleaning import clean_registry, make_journal_partitions, remove_dead_letters, remove_refusals
 from .diary import enroll, find_requested, note_errand, take_step
 from .pace import Pace
@@ -104,7 +102,7 @@ class Chores:
         self._note_at = dict.fromkeys((chore.name for chore in chores), 0.0)
         self._rows = dict.fromkeys((chore.name for chore in chores), 0)
         self._paces = {chore.name: Pace() for chore in chores}
-        self._make_bench = partial(make_bench, settings, outbox, DebtorInfos(), AccountMemory())
+        self._infos, self._memory = DebtorInfos(), AccountMemory()
         self._policy = make_policy(settings)
         self._hear_at = 0.0
         self._connection: Any = None
@@ -158,15 +156,15 @@ class Chores:
             else:
                 rows += handled
         if isinstance(chore, Errand):
-            note_errand(self._tools(), chore, started_at, rows)
+            note_errand(self._begin_step(), chore, started_at, rows)
         return rows
 
     def _do_more(self, chore: Chore, stop: Event, started_at: Moment) -> tuple[int, bool]:
         """Do a step of a chore now; how many rows it handled, and whether it was the last one."""
         if isinstance(chore, Errand):
-            handled = chore.step(msgspec.structs.replace(self._tools(), until=started_at))
+            handled = chore.step(msgspec.structs.replace(self._begin_step(), until=started_at))
             return handled, not handled
-        progress = take_step(chore, self._tools(), chore.period_seconds(self._settings), is_forced=True)
+        progress = take_step(chore, self._begin_step(), chore.period_seconds(self._settings), is_forced=True)
         if progress is None:  # Another process has the pass in hand, and may be about to end it.
             stop.wait(_SHARING_SECONDS)
             return 0, False
@@ -176,9 +174,9 @@ class Chores:
         """Give every chore its row in the diary, once."""
         if self._is_enrolled:
             return
-        tools = self._tools()
+        context = self._begin_step()
         for chore in self._chores:
-            enroll(tools.connection, chore, chore.period_seconds(self._settings))
+            enroll(context.connection, chore, chore.period_seconds(self._settings))
             metrics.CHORE_FAILURES.labels(chore.name)
         self._is_enrolled = True
 
@@ -186,7 +184,7 @@ class Chores:
         """Let what operators want be looked at in this turn, whether its time has come or not."""
         if self._hear_at > monotonic():
             return
-        for name in find_requested(self._tools().connection) & self._look_at.keys():
+        for name in find_requested(self._begin_step().connection) & self._look_at.keys():
             self._look_at[name] = self._note_at[name] = 0.0
         self._hear_at = monotonic() + _LONGEST_LOOK_SECONDS
 
@@ -201,8 +199,8 @@ class Chores:
         if isinstance(chore, Errand):
             return self._do_errand(chore, stop)
         period_seconds = chore.period_seconds(self._settings)
-        tools, started = self._tools(chore), monotonic()
-        progress = take_step(chore, tools, period_seconds, is_forced=False)
+        context, started = self._begin_step(chore), monotonic()
+        progress = take_step(chore, context, period_seconds, is_forced=False)
         if progress is None or progress.position is None:
             return min(period_seconds, _LONGEST_LOOK_SECONDS)
         is_late = progress.age_seconds > _UNHURRIED_SHARE * period_seconds
@@ -212,14 +210,15 @@ class Chores:
         started_at, started = self._clock(), monotonic()
         is_done = False
         while not stop.is_set() and not is_done:
-            handled = errand.step(msgspec.structs.replace(self._tools(errand), until=started_at))
+            context = msgspec.structs.replace(self._begin_step(errand), until=started_at)
+            handled = errand.step(context)
             self._rows[errand.name] += handled
             is_done = not handled
             if errand.deadline is not None or monotonic() >= started + _TURN_SECONDS:
                 break
         seconds = monotonic() - started
         if (is_done or errand.deadline is not None) and monotonic() >= self._note_at[errand.name]:
-            note_errand(self._tools(errand), errand, started_at, self._rows[errand.name])
+            note_errand(self._begin_step(errand), errand, started_at, self._rows[errand.name])
             # Errands come too often to write down each of them.
             self._note_at[errand.name] = monotonic() + NOTED_SECONDS
             self._rows[errand.name] = 0
@@ -227,22 +226,30 @@ class Chores:
             return errand.period_seconds(self._settings)
         if errand.deadline is None:
             return 0.0
-        age = errand.deadline.age_seconds(self._tools(errand))
+        age = errand.deadline.age_seconds(self._begin_step(errand))
         is_late = age > _UNHURRIED_SHARE * errand.deadline.seconds(self._settings)
         return self._paces[errand.name].rest_after(seconds, is_late=is_late)
 
-    def _tools(self, chore: Chore | None = None) -> Tools:
+    def _begin_step(self, chore: Chore | None = None) -> StepContext:
+        """Connect if that is not done, read what the database has promised, and put a context together."""
         if self._connection is None:
             self._connection = connections.connect(
                 self._settings.postgres_url, "swpt_accounts chores", key_lookups_only=True
             )
             if self._publishes:
                 self._outbox.sign_in(self._connection)
-        made = self._make_bench(bench.load_policy(self._connection, self._policy))
-        return Tools(
+        policy = load_policy(self._connection, self._policy)
+        return StepContext(
             connection=self._connection,
-            bench=msgspec.structs.replace(made, clock=self._clock),
-            periods=make_periods(self._settings, made.policy),
+            transaction=make_context(
+                self._settings,
+                policy,
+                self._outbox.publisher_key,
+                infos=self._infos,
+                memory=self._memory,
+                now=self._clock,
+            ),
+            periods=make_periods(self._settings, policy),
             outbox=self._outbox,
             settings=self._settings,
             rows=_ROWS if chore is None else self._paces[chore.name].rows,

@@ -25,7 +25,7 @@ from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.moments import MICROSECONDS
 from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 
-from .chore import Tools
+from .chore import StepContext
 from .isolation import attempt
 from .telling import tell
 
@@ -97,15 +97,15 @@ class _Found(NamedTuple):
     next_creditor_id: int | None
 
 
-def propagate_settings(tools: Tools) -> int:
+def propagate_settings(context: StepContext) -> int:
     """Do the next step of the oldest job that can go on; counts accounts, and steps that find none.
 
     A job that fails keeps no other from going on; its error comes out when there is nothing else to do.
     """
     failure = None
-    for job in _jobs(tools):
+    for job in _jobs(context):
         try:
-            handled = _do_job(job, tools)
+            handled = _do_job(job, context)
         except Exception as error:
             if fault_of(error) is not Fault.MESSAGE:
                 raise
@@ -118,12 +118,12 @@ def propagate_settings(tools: Tools) -> int:
     return 0
 
 
-def _jobs(tools: Tools) -> Iterator[_Job]:
+def _jobs(context: StepContext) -> Iterator[_Job]:
     """The jobs that may go on, the oldest first; few are read at once, because the first one mostly does."""
     after = {"requested_at": MIN_INT64, "debtor_id": MIN_INT64}
     jobs = None
     while jobs is None or len(jobs) == _PAGE:
-        with tools.connection, tools.connection.cursor() as cursor:
+        with context.connection, context.connection.cursor() as cursor:
             cursor.execute(_FIND_JOBS, {**after, "limit": _PAGE})
             jobs = [_Job(*row) for row in cursor.fetchall()]
         yield from jobs
@@ -131,32 +131,32 @@ def _jobs(tools: Tools) -> Iterator[_Job]:
             after = {"requested_at": jobs[-1].requested_at, "debtor_id": jobs[-1].debtor_id}
 
 
-def oldest_job_seconds(tools: Tools) -> float:
+def oldest_job_seconds(context: StepContext) -> float:
     """How long ago the oldest job was ordered; 0 if there is none."""
-    with tools.connection, tools.connection.cursor() as cursor:
+    with context.connection, context.connection.cursor() as cursor:
         cursor.execute(_FIND_OLDEST)
         requested_at = cursor.fetchone()[0]
-    return 0.0 if requested_at is None else (tools.bench.clock() - requested_at) / MICROSECONDS
+    return 0.0 if requested_at is None else (context.transaction.clock() - requested_at) / MICROSECONDS
 
 
-def _do_job(job: _Job, tools: Tools) -> int:
-    with tools.connection, tools.connection.cursor() as cursor:
+def _do_job(job: _Job, context: StepContext) -> int:
+    with context.connection, context.connection.cursor() as cursor:
         cursor.execute(_TAKE_JOB, [job.debtor_id])
         if not cursor.fetchone()[0]:
             return 0
-        handled, stored = _step(cursor, job, tools)
+        handled, stored = _step(cursor, job, context)
     if stored is not None:
-        tools.outbox.hand_over(stored)
+        context.outbox.hand_over(stored)
     return handled
 
 
-def _step(cursor: Any, job: _Job, tools: Tools) -> tuple[int, Stored | None]:
+def _step(cursor: Any, job: _Job, context: StepContext) -> tuple[int, Stored | None]:
     if job.next_creditor_id is None:
         job = _begin_pass(cursor, job)
         if job.next_creditor_id is None:
             return 0, None
-    found = _find_accounts(cursor, job, tools.rows)
-    stored = _apply(cursor, found.keys, tools) if found.keys else None
+    found = _find_accounts(cursor, job, context.rows)
+    stored = _apply(cursor, found.keys, context) if found.keys else None
     if found.next_creditor_id is None:
         return len(found.keys) + _end_pass(cursor, job), stored
     _go_on(cursor, job._replace(next_creditor_id=found.next_creditor_id))
@@ -220,11 +220,13 @@ def _find_accounts(cursor: Any, job: _Job, limit: int) -> _Found:
     return _Found(keys, None if last == MAX_INT64 else last + 1)
 
 
-def _apply(cursor: Any, keys: list[AccountKey], tools: Tools) -> Stored | None:
-    bench = tools.bench
-    accounts = lock_accounts(cursor, keys, bench.infos)
+def _apply(cursor: Any, keys: list[AccountKey], context: StepContext) -> Stored | None:
+    transaction = context.transaction
+    accounts = lock_accounts(cursor, keys, transaction.infos)
     currencies = load_currencies(cursor, [keys[0][0]])
-    facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
+    facts = Facts(
+        now=transaction.clock(), policy=transaction.policy, accounts=accounts, currencies=currencies
+    )
     book = Book(facts)
     for key in keys:
         attempt(
@@ -233,6 +235,6 @@ def _apply(cursor: Any, keys: list[AccountKey], tools: Tools) -> Stored | None:
             "brought to the settings of its currency",
             otherwise=False,
         )
-    stored = store(cursor, book, bench.infos, bench.publisher_key)
+    stored = store(cursor, book, transaction.infos, transaction.publisher_key)
     tell(book)
     return stored

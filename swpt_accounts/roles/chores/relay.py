@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from swpt_accounts.storage.outbox.rows import Stored, unpack
 
-from .chore import Tools
+from .chore import StepContext
 
 _STEP: Final = 200
 # Rows of whole batches are big, and all of them are in memory until the broker has confirmed them.
@@ -44,19 +44,19 @@ WHERE outbox_id = ANY(%s)
 _logger: Final = getLogger(__name__)
 
 
-def relay_outbox(tools: Tools) -> int:
+def relay_outbox(context: StepContext) -> int:
     """Take over a bounded number of rows and publish them; none while the broker is away.
 
     The rows go out in the order in which they were written (rule O8); those that can not be read are set
     aside (rule O6).
     """
-    if not tools.outbox.is_connected:
-        tools.outbox.connect()
+    if not context.outbox.is_connected:
+        context.outbox.connect()
         return 0
-    own = tools.bench.publisher_key
-    with tools.connection, tools.connection.cursor() as cursor:
+    own = context.transaction.publisher_key
+    with context.connection, context.connection.cursor() as cursor:
         rows = _take_over(cursor, own)
-        cursor.execute(_TRY_AGAIN, {"own": own, "until": tools.until, "limit": _STEP})
+        cursor.execute(_TRY_AGAIN, {"own": own, "until": context.until, "limit": _STEP})
         rows += cursor.fetchall()
     unreadable = []
     for outbox_id, payload, attempts in sorted(rows):
@@ -66,9 +66,9 @@ def relay_outbox(tools: Tools) -> int:
             _logger.exception("ALARM: the row %d of the outbox cannot be read, and is set aside", outbox_id)
             unreadable.append(outbox_id)
         else:
-            tools.outbox.hand_over(Stored(outbox_id, envelopes), attempts)
+            context.outbox.hand_over(Stored(outbox_id, envelopes), attempts)
     if unreadable:
-        with tools.connection, tools.connection.cursor() as cursor:
+        with context.connection, context.connection.cursor() as cursor:
             cursor.execute(_SET_ASIDE, [unreadable])
     return len(rows)
 

@@ -12,7 +12,7 @@ from swpt_accounts.transactions import statements as sql
 from swpt_accounts.transactions.account_locks import lock_accounts
 from swpt_accounts.transactions.storing import store
 
-from .chore import Position, Progress, Tools
+from .chore import Position, Progress, StepContext
 from .isolation import attempt
 
 _READ_FIRST: Final = """
@@ -28,33 +28,33 @@ ORDER BY debtor_id, creditor_id, transfer_id LIMIT %(limit)s
 """
 
 
-def send_reminders(cursor: Any, position: Position, tools: Tools) -> Progress:
+def send_reminders(cursor: Any, position: Position, context: StepContext) -> Progress:
     """Remind of the prepared transfers behind `position`."""
-    bench = tools.bench
-    parameters = {"before": bench.clock() - tools.periods.reminder_interval, "limit": tools.rows}
+    transaction = context.transaction
+    parameters = {"before": transaction.clock() - context.periods.reminder_interval, "limit": context.rows}
     if position is not None:
         parameters.update(zip(sql.TRANSFER_KEY, position, strict=True))
     cursor.execute(_READ_FIRST if position is None else _READ_NEXT, parameters)
     rows = cursor.fetchall()
-    position = list(rows[-1][:3]) if len(rows) == tools.rows else None
+    position = list(rows[-1][:3]) if len(rows) == context.rows else None
     keys: list[TransferKey] = [row[:3] for row in rows if row[3]]
     if not keys:
         return Progress(0, position)
-    book = _gather(cursor, keys, tools)
-    reminded = sum(_remind(book, key, tools) for key in keys)
-    stored = store(cursor, book, bench.infos, bench.publisher_key)
+    book = _gather(cursor, keys, context)
+    reminded = sum(_remind(book, key, context) for key in keys)
+    stored = store(cursor, book, transaction.infos, transaction.publisher_key)
     return Progress(reminded, position, stored)
 
 
-def _remind(book: Book, key: TransferKey, tools: Tools) -> bool:
-    return attempt(partial(remind, book, key, tools.periods), key[:2], "reminded", otherwise=False)
+def _remind(book: Book, key: TransferKey, context: StepContext) -> bool:
+    return attempt(partial(remind, book, key, context.periods), key[:2], "reminded", otherwise=False)
 
 
-def _gather(cursor: Any, keys: list[TransferKey], tools: Tools) -> Book:
+def _gather(cursor: Any, keys: list[TransferKey], context: StepContext) -> Book:
     """The transfers under the locks of their senders, where nobody can finalize them."""
-    bench = tools.bench
-    accounts = lock_accounts(cursor, {key[:2] for key in keys}, bench.infos)
+    transaction = context.transaction
+    accounts = lock_accounts(cursor, {key[:2] for key in keys}, transaction.infos)
     sql.LOAD_TRANSFERS.run(cursor, arrays(sql.TRANSFER_KEY, keys))
     prepared = {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
-    facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, prepared=prepared)
+    facts = Facts(now=transaction.clock(), policy=transaction.policy, accounts=accounts, prepared=prepared)
     return Book(facts)

@@ -6,7 +6,7 @@ transfers go on.
 
 from typing import Any, Final
 
-from .chore import Position, Progress, Tools
+from .chore import Position, Progress, StepContext
 
 # Small currencies are counted together, a big one alone.
 _READ: Final = 10_000
@@ -43,9 +43,9 @@ ON CONFLICT (debtor_id) DO UPDATE SET summarized_at = excluded.summarized_at, ac
 _REMOVE: Final = f"DELETE FROM debtor_summary WHERE {_IN_RANGE} AND summarized_at < %(now)s"  # noqa: S608
 
 
-def summarize_debtors(cursor: Any, position: Position, tools: Tools) -> Progress:
+def summarize_debtors(cursor: Any, position: Position, context: StepContext) -> Progress:
     """Count the next currencies, whole ones only."""
-    values = {"is_first": position is None, "position": position or 0, "now": tools.bench.clock()}
+    values = {"is_first": position is None, "position": position or 0, "now": context.transaction.clock()}
     cursor.execute(_FIND_END, {**values, "limit": _READ})
     row = cursor.fetchone()
     values["end"] = None if row is None else row[0]

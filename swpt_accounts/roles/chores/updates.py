@@ -13,7 +13,7 @@ from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.moments import Moment, seconds
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
-from .chore import Tools
+from .chore import StepContext
 from .isolation import attempt
 
 _STEP: Final = 500
@@ -38,32 +38,34 @@ WHERE d.debtor_id = k.debtor_id AND d.creditor_id = k.creditor_id
 """
 
 
-def announce_updates(tools: Tools) -> int:
+def announce_updates(context: StepContext) -> int:
     """Announce the accounts whose AccountUpdate is due."""
-    bench = tools.bench
-    with tools.connection, tools.connection.cursor() as cursor:
+    transaction = context.transaction
+    with context.connection, context.connection.cursor() as cursor:
         cursor.execute(_TAKE_TURN)
         if not cursor.fetchone()[0]:
             return 0
-        cursor.execute(_FIND_DUE, [tools.until, _STEP])
+        cursor.execute(_FIND_DUE, [context.until, _STEP])
         keys = sorted(cursor.fetchall())
         if not keys:
             return 0
         # The account first, always: a worker that holds it may be writing its row of due updates.
-        accounts = lock_accounts(cursor, keys, bench.infos)
+        accounts = lock_accounts(cursor, keys, transaction.infos)
         roots = {debtor_id for debtor_id, creditor_id in accounts if creditor_id == ROOT_CREDITOR_ID}
         currencies = load_currencies(cursor, roots)
-        facts = Facts(now=bench.clock(), policy=bench.policy, accounts=accounts, currencies=currencies)
+        facts = Facts(
+            now=transaction.clock(), policy=transaction.policy, accounts=accounts, currencies=currencies
+        )
         book = Book(facts)
         put_off = [(*key, due_at) for key in keys if (due_at := _announce(book, key)) is not None]
-        stored = store(cursor, book, bench.infos, bench.publisher_key)
+        stored = store(cursor, book, transaction.infos, transaction.publisher_key)
         done = sorted(set(keys) - {row[:2] for row in put_off})
         if done:
             cursor.execute(_FORGET, arrays(sql.ACCOUNT_KEY, done))
         if put_off:
             cursor.execute(_PUT_OFF, arrays([*sql.ACCOUNT_KEY, "due_at"], put_off))
     if stored is not None:
-        tools.outbox.hand_over(stored)
+        context.outbox.hand_over(stored)
     return len(keys)
 
 

@@ -25,8 +25,7 @@ from swpt_accounts.runtime.logs import about_account
 from swpt_accounts.storage import eager
 from swpt_accounts.storage.faults import Fault, fault_of
 from swpt_accounts.storage.outbox.publishing import Outbox
-from swpt_accounts.transactions import bench
-from swpt_accounts.transactions.bench import Bench
+from swpt_accounts.transactions.context import TransactionContext, load_policy
 from swpt_accounts.transactions.dead_letters import ALARMING_REASONS
 
 from .about import about_delivery, about_item
@@ -67,7 +66,7 @@ class Processor:
         policy: Policy,
         outbox: Outbox,
         gate: Gate,
-        make_bench: Callable[[Policy], Bench],
+        make_context: Callable[[Policy], TransactionContext],
         max_delivery_attempts: int,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
@@ -75,12 +74,12 @@ class Processor:
         self._policy = policy
         self._outbox = outbox
         self._gate = gate
-        self._make_bench = make_bench
+        self._make_context = make_context
         self._max_attempts = max_delivery_attempts
         self._patience_seconds = patience_seconds
         self._connection: Any = None
-        self._bench: Bench | None = None
-        self._bench_until = 0.0
+        self._context: TransactionContext | None = None
+        self._context_until = 0.0
         self._failures_in_a_row = 0
         self._received_at: float | None = None
         self._is_stopping = Event()
@@ -157,7 +156,7 @@ class Processor:
     def _commit(self, items: Sequence[Delivered], culprits: list[tuple[Delivered, str]]) -> None:
         """Commit the items together; by bisection if one of them is to blame (rule S8)."""
         try:
-            applied = self._transact(lambda bench: procedures.apply_batch(self._connection, items, bench))
+            applied = self._transact(lambda context: procedures.apply_batch(self._connection, items, context))
         except DatabaseAwayError:
             raise
         except Exception as error:
@@ -177,13 +176,15 @@ class Processor:
         delivery, why = item.delivery, "the process died of it"
         while True:
             attempt = self._transact(
-                lambda bench: procedures.record_attempt(self._connection, delivery, bench)
+                lambda context: procedures.record_attempt(self._connection, delivery, context)
             )
             if attempt > self._max_attempts:
                 culprits.append((item, why))
                 return
             try:
-                applied = self._transact(lambda bench: procedures.apply_alone(self._connection, item, bench))
+                applied = self._transact(
+                    lambda context: procedures.apply_alone(self._connection, item, context)
+                )
             except DatabaseAwayError:
                 raise
             except Exception as error:
@@ -200,19 +201,21 @@ class Processor:
     def _put_aside(self, item: Delivered, why: str) -> None:
         detail = why.encode("ascii", "replace").decode()[:200]
         self._finish(
-            self._transact(lambda bench: procedures.put_aside(self._connection, item.delivery, detail, bench))
+            self._transact(
+                lambda context: procedures.put_aside(self._connection, item.delivery, detail, context)
+            )
         )
 
     def _absolve(self, culprits: Sequence[tuple[Delivered, str]]) -> None:
         for item, _ in culprits:
             self._transact(partial(self._forget_attempts, item.delivery))
 
-    def _forget_attempts(self, delivery: Delivery, bench: Bench) -> None:
+    def _forget_attempts(self, delivery: Delivery, context: TransactionContext) -> None:
         procedures.forget_attempts(self._connection, delivery)
 
     # -- a transaction -------------------------------------------------------------------------
 
-    def _transact(self, action: Callable[[Bench], Any]) -> Any:
+    def _transact(self, action: Callable[[TransactionContext], Any]) -> Any:
         """Run a transaction; again after a conflict (rule S10).
 
         Raises DatabaseAwayError, or what a message causes.
@@ -235,16 +238,16 @@ class Processor:
                 _logger.log(level, "Conflict %d, trying again: %s", conflicts, first_line(error))
                 self._is_stopping.wait(random.uniform(0.0, min(0.01 * conflicts, 0.5)))  # noqa: S311
 
-    def _ready(self) -> Bench:
-        """The bench with a fresh policy, on a connection that is there."""
+    def _ready(self) -> TransactionContext:
+        """The context with a fresh policy, on a connection that is there."""
         if self._connection is None:
             self._connection = eager.connect(self._postgres_url, "swpt_accounts worker")
             self._outbox.sign_in(self._connection)
-            self._bench = None
-        if self._bench is None or monotonic() > self._bench_until:
-            self._bench = self._make_bench(bench.load_policy(self._connection, self._policy))
-            self._bench_until = monotonic() + _POLICY_SECONDS
-        return self._bench
+            self._context = None
+        if self._context is None or monotonic() > self._context_until:
+            self._context = self._make_context(load_policy(self._connection, self._policy))
+            self._context_until = monotonic() + _POLICY_SECONDS
+        return self._context
 
     def _disconnect(self) -> None:
         if self._connection is not None:

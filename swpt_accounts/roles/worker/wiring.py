@@ -1,7 +1,6 @@
 """How a worker is put together: broker, gate, processor, and what Dramatiq calls at start and stop."""
 
 import gc
-from functools import partial
 from typing import Final
 
 import dramatiq
@@ -11,12 +10,13 @@ from swpt_accounts.actors import declare_actors
 from swpt_accounts.broker import MemoryTransport, SmpBroker
 from swpt_accounts.roles.composition import STOP_TIMEOUT_SECONDS, make_broker, make_outbox
 from swpt_accounts.roles.gate import Gate
+from swpt_accounts.rules.policy import Policy
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.outbox.publishing import Outbox
 from swpt_accounts.storage.readiness import prepare_database
 from swpt_accounts.transactions.account_memory import AccountMemory
-from swpt_accounts.transactions.bench import make_bench, make_policy
+from swpt_accounts.transactions.context import TransactionContext, make_context, make_policy
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
 
 from .processing import Processor
@@ -79,12 +79,18 @@ def equip_worker(settings: Settings, broker: SmpBroker, gate: Gate) -> Processor
     """Put the actors and the life cycle of a worker on a broker."""
     outbox = make_outbox(settings, broker)
     infos = DebtorInfos()
+    memory = AccountMemory()
+
+    def make_transaction_context(policy: Policy) -> TransactionContext:
+        # The key is another one after each new connection.
+        return make_context(settings, policy, outbox.publisher_key, infos=infos, memory=memory)
+
     processor = Processor(
         settings.postgres_url,
         make_policy(settings),
         outbox,
         gate,
-        partial(make_bench, settings, outbox, infos, AccountMemory()),
+        make_transaction_context,
         settings.max_delivery_attempts,
     )
     broker.add_middleware(WorkerLifecycle(settings, processor, outbox))

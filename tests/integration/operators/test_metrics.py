@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from swpt_accounts.operators.admin.app import create_admin_app
-from swpt_accounts.operators.admin.desk import Desk
+from swpt_accounts.operators.admin.context import AdminContext
 from swpt_accounts.operators.admin.exposition import Exposition
 from swpt_accounts.operators.inspection import gauges
 from swpt_accounts.operators.inspection.tokens import VIEWER
@@ -41,9 +41,9 @@ def samples(body: str) -> dict[tuple[str, ...], float]:
 
 
 @pytest.fixture
-def desk(database) -> Iterator[Desk]:
+def desk(database) -> Iterator[AdminContext]:
     """Connections to the database of the stand, at the moment of the stories."""
-    desk = Desk(load({"POSTGRES_URL": database}), lambda: NOW, lambda queue: 0)
+    desk = AdminContext(load({"POSTGRES_URL": database}), lambda: NOW, lambda queue: 0)
     yield desk
     desk.close()
 
@@ -238,7 +238,7 @@ def test_one_question_that_fails_leaves_the_others_alone(stand, look):
 def test_without_the_database_processes_still_show_what_they_count():
     """An outage is told by a number, not by an error."""
     settings = load({"POSTGRES_URL": "postgresql://u@127.0.0.1:1/d"})
-    desk = Desk(settings, lambda: NOW, lambda queue: 0)
+    desk = AdminContext(settings, lambda: NOW, lambda queue: 0)
     found = samples(Exposition(settings, desk.reading, desk.now).answer(TEXT)[0].decode())
     assert found["database_up",] == 0
     assert ("principal_overflow_total",) in found

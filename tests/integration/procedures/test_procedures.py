@@ -74,7 +74,7 @@ def test_the_outbox_row_holds_the_very_events(stand):
     [(key, counts, accounts, attempts, created_at)] = stand.rows(
         "SELECT publisher_key, type_counts, accounts, attempts, created_at FROM outbox"
     )
-    assert (key, attempts, created_at) == (stand.bench.publisher_key, 0, NOW)
+    assert (key, attempts, created_at) == (stand.context.publisher_key, 0, NOW)
     assert counts == {"AccountUpdate": 2, "PreparedTransfer": 1, "FinalizedTransfer": 1, "AccountTransfer": 1}
     numbers = bytes(accounts)
     pairs = [

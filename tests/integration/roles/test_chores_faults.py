@@ -14,7 +14,7 @@ import pytest
 
 from swpt_accounts.broker import MemoryPublisher, MemoryTransport
 from swpt_accounts.events import AccountTransfer, AccountUpdate, PreparedTransfer
-from swpt_accounts.roles.chores.chore import Chore, Errand, Pass, Progress, Tools
+from swpt_accounts.roles.chores.chore import Chore, Errand, Pass, Progress, StepContext
 from swpt_accounts.roles.chores.loop import CHORES
 from swpt_accounts.wire.moments import Moment
 from tests.backstage.audit import find_violations
@@ -75,11 +75,11 @@ def test_a_chore_that_fails_stops_no_other(stand, caplog):
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError("a bug")
 
-    def work(tools: Tools) -> int:
+    def work(context: StepContext) -> int:
         done.append("work")
         return 0
 
-    def walk(cursor: Any, position: Any, tools: Tools) -> Progress:
+    def walk(cursor: Any, position: Any, context: StepContext) -> Progress:
         done.append("walk")
         return Progress(0, None)
 
@@ -104,12 +104,12 @@ def test_a_chore_that_seems_to_lose_the_database_lets_the_others_go_first(stand)
     """An outage that only one chore has is not taken for one of all."""
     done = []
 
-    def fail(tools: Tools) -> int:
-        with tools.connection, tools.connection.cursor() as cursor:
+    def fail(context: StepContext) -> int:
+        with context.connection, context.connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return 0
 
-    def work(tools: Tools) -> int:
+    def work(context: StepContext) -> int:
         done.append("work")
         return 0
 
@@ -130,12 +130,12 @@ def test_what_the_database_refuses_to_one_chore_is_an_alarm_and_no_outage(stand,
     """It is there, and the others have their turn at once: to wait would help nobody."""
     done = []
 
-    def fail(tools: Tools) -> int:
-        with tools.connection, tools.connection.cursor() as cursor:
+    def fail(context: StepContext) -> int:
+        with context.connection, context.connection.cursor() as cursor:
             cursor.execute(statement)
         return 0
 
-    def work(tools: Tools) -> int:
+    def work(context: StepContext) -> int:
         done.append("work")
         return 0
 

@@ -88,7 +88,7 @@ def test_a_lane_that_fails_badly_ends_all(stand, settings):
     def fail(settings: Settings) -> float:
         raise ZeroDivisionError("a bug")
 
-    sick = Errand("summarize debtors", fail, lambda tools: 0)
+    sick = Errand("summarize debtors", fail, lambda context: 0)
     chores = (*(chore for chore in CHORES if chore.name not in ASIDE), sick)
     transport = MemoryTransport()
     transport.declare_topology(settings.protocol_broker_queue, "#")

@@ -18,7 +18,7 @@ from swpt_accounts.runtime import clock, metrics
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
 from swpt_accounts.transactions.account_memory import AccountMemory
-from swpt_accounts.transactions.bench import make_bench
+from swpt_accounts.transactions.context import make_context
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
 from tests.backstage.builders import ALICE, DEBTOR, NOW, POLICY, configure, journal_of, month_later, request
 from tests.backstage.stories import issue, seed
@@ -64,18 +64,16 @@ class Line:
             POLICY,
             self.outbox,
             self.gate,
-            partial(self._bench, settings),
+            partial(self._context, settings),
             max_delivery_attempts=5,
             **options,
         )
         self._infos = DebtorInfos()
         self._memory = AccountMemory()
 
-    def _bench(self, settings, policy):
-        bench = make_bench(settings, self.outbox, self._infos, self._memory, policy)
-        return type(bench)(
-            **{name: getattr(bench, name) for name in bench.__struct_fields__} | {"clock": now}
-        )
+    def _context(self, settings, policy):
+        key = self.outbox.publisher_key
+        return make_context(settings, policy, key, infos=self._infos, memory=self._memory, now=now)
 
     def process(self, *items: Any) -> Batch:
         """Process a batch of messages and deliveries."""

@@ -28,7 +28,7 @@ def other(stand, database):
 
 def remembered(stand: Stand, creditor_id: int = ALICE):
     """The version and the account that the worker remembers; None if it does not."""
-    return stand.bench.memory.recall(stand.connection, [(DEBTOR, creditor_id)]).get((DEBTOR, creditor_id))
+    return stand.context.memory.recall(stand.connection, [(DEBTOR, creditor_id)]).get((DEBTOR, creditor_id))
 
 
 def version(stand: Stand, creditor_id: int = ALICE) -> int:
@@ -51,7 +51,7 @@ def test_a_known_account_is_locked_and_not_read(stand):
     known = remembered(stand)
     assert known is not None
     stand.execute("UPDATE account SET principal = 5 WHERE creditor_id = %s", ALICE)
-    stand.bench.memory.keep(version(stand), [known[1]])
+    stand.context.memory.keep(version(stand), [known[1]])
     stand.apply(configure(ALICE, seqnum=9))
     assert stand.account(ALICE).principal == known[1].principal != 5
 
@@ -114,7 +114,7 @@ def test_another_connection_remembers_nothing(stand, database):
     assert remembered(stand) is not None
     connection = connections.connect(database, "another connection of a test")
     try:
-        assert stand.bench.memory.recall(connection, [(DEBTOR, ALICE)]) == {}
+        assert stand.context.memory.recall(connection, [(DEBTOR, ALICE)]) == {}
     finally:
         connection.close()
     assert remembered(stand) is None

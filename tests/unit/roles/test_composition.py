@@ -7,7 +7,7 @@ from swpt_accounts.roles import configure
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage.readiness import prepare_database
-from swpt_accounts.transactions.bench import make_periods, make_policy
+from swpt_accounts.transactions.context import make_periods, make_policy
 from tests.backstage.builders import DAY
 
 NOWHERE = {

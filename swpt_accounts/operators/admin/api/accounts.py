@@ -5,7 +5,7 @@ from typing import Any, Final
 from marshmallow import Schema, fields
 from werkzeug.exceptions import UnprocessableEntity
 
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import Choice, Int64, Moment, UnsignedId, WrittenId, WrittenInteger
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page, page_of
 from swpt_accounts.operators.inspection import accounts as inspection
@@ -168,7 +168,7 @@ def list_ledger(args: dict[str, Any], debtor_id: int, creditor_id: int) -> dict[
 @accounts.response(200, PastPrincipalSchema)
 def show_past(args: dict[str, Any], debtor_id: int, creditor_id: int) -> PastPrincipal:
     """Show the principal at a past moment, by moments of application."""
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         return principal_at(connection, debtor_id, creditor_id, args["at"])
 
 
@@ -178,7 +178,7 @@ def show_past(args: dict[str, Any], debtor_id: int, creditor_id: int) -> PastPri
 def plot(args: dict[str, Any], debtor_id: int, creditor_id: int) -> dict[str, Any]:
     """Show the principal at equal distances between two moments."""
     check_range(args)
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         points = principals_over(
             connection, debtor_id, creditor_id, args["since"], args["until"], args["points"]
         )
@@ -190,9 +190,9 @@ def plot(args: dict[str, Any], debtor_id: int, creditor_id: int) -> dict[str, An
 
 def shown(debtor_id: int, creditor_id: int) -> ShownAccount:
     """An account now; raises NotFound."""
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         try:
-            return show_account(connection, debtor_id, creditor_id, desk().now())
+            return show_account(connection, debtor_id, creditor_id, admin_context().now())
         except OperatorError:
             not_found(f"account {debtor_id}/{creditor_id}")
 
@@ -211,7 +211,7 @@ def accounts_page(args: dict[str, Any], debtor_id: int) -> dict[str, Any]:
 
 def prepared_page_of(args: dict[str, Any], debtor_id: int, creditor_id: int) -> dict[str, Any]:
     """A page of prepared transfers of one sender that `PreparedQuery` asks for."""
-    now = desk().now()
+    now = admin_context().now()
 
     def read(connection: Any, cut: Any, limit: int) -> Page[Any]:
         overdue_at = now if args["overdue"] == "yes" else None

@@ -6,7 +6,7 @@ import msgspec
 from marshmallow import Schema, fields
 
 from swpt_accounts.operators.admin.access import order
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import Int64, Moment
 from swpt_accounts.operators.inspection.chores import list_chores
 from swpt_accounts.operators.operations.chores import request_chore
@@ -65,7 +65,7 @@ def run(name: str) -> dict[str, Any]:
 
 def run_soon(name: str) -> int:
     """Wish for a chore, as this request's order; the moment of the wish.  Raises NotFound."""
-    with desk().writing() as connection:
+    with admin_context().writing() as connection:
         try:
             return request_chore(connection, name, order=order())
         except OperatorError:
@@ -74,7 +74,7 @@ def run_soon(name: str) -> int:
 
 def told_chores() -> list[dict[str, Any]]:
     """The chores, with what depends on the moment."""
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         found = list_chores(connection)
-    now = desk().now()
+    now = admin_context().now()
     return [msgspec.structs.asdict(chore) | {"lag_seconds": chore.lag_seconds(now)} for chore in found]

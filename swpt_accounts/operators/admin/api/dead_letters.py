@@ -7,7 +7,7 @@ import msgspec
 from marshmallow import Schema, fields, validate
 
 from swpt_accounts.operators.admin.access import order
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import Choice, Int64, JsonInteger, Moment, Text
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page, page_of
 from swpt_accounts.operators.inspection.dead_letters import (
@@ -133,14 +133,14 @@ def discard(args: dict[str, Any]) -> dict[str, Any]:
 
 def put_back(ids: list[int], note: str) -> list[int]:
     """Return these dead letters to the queue, as this request's order; their ids."""
-    with desk().writing() as connection:
+    with admin_context().writing() as connection:
         return_dead_letters(connection, ids, note, order=order())
     return sorted(set(ids))
 
 
 def close(ids: list[int], note: str) -> list[int]:
     """Discard these dead letters, as this request's order; their ids."""
-    with desk().writing() as connection:
+    with admin_context().writing() as connection:
         discard_dead_letters(connection, ids, note, order=order())
     return sorted(set(ids))
 
@@ -162,7 +162,7 @@ def dead_letters_page(args: dict[str, Any]) -> dict[str, Any]:
 
 def shown_dead_letter(dead_letter_id: int) -> dict[str, Any]:
     """A dead letter with its body, raw and decoded; raises NotFound."""
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         try:
             letter, body = show_dead_letter(connection, dead_letter_id)
         except OperatorError:

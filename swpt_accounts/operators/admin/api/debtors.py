@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import Int64, Moment, UnsignedId
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page, page_of
 from swpt_accounts.operators.inspection.debtors import Debtor, find_debtor, list_debtors
@@ -72,6 +72,6 @@ def list_(args: dict[str, Any]) -> dict[str, Any]:
 @debtors.response(200, DebtorSchema)
 def show(debtor_id: int) -> Debtor:
     """Show a currency."""
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         found = find_debtor(connection, debtor_id)
     return found or not_found(f"account of debtor {debtor_id}")

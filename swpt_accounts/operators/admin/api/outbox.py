@@ -8,7 +8,7 @@ from werkzeug.exceptions import UnprocessableEntity
 from swpt_accounts.broker.errors import QueueMissing
 from swpt_accounts.broker.topology import DEAD_SUFFIX
 from swpt_accounts.operators.admin.access import order
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import Int64, JsonInteger, Moment, Text, WrittenInteger
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page, page_of
 from swpt_accounts.operators.inspection.agents import EXCHANGES, Agent, list_agents
@@ -176,7 +176,7 @@ def queues() -> dict[str, Any]:
 @outbox.response(200, OutboxSchema)
 def state() -> Any:
     """Tell how much waits to be published, and since when."""
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         return outbox_state(connection)
 
 
@@ -209,7 +209,7 @@ def discard_rows(args: dict[str, Any]) -> dict[str, Any]:
 @outbox.response(200, AgentsSchema)
 def agents(args: dict[str, Any]) -> dict[str, Any]:
     """List agents whose events no queue wanted."""
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         found, next_after = list_agents(connection, args["after"])
     return {"agents": found, "is_complete": next_after is None, "next_after": next_after}
 
@@ -240,11 +240,11 @@ def discard(args: dict[str, Any], exchange: str, subnet: str) -> Handled:
 
 def told_queues() -> list[dict[str, Any]]:
     """The queues of this shard with their depths."""
-    name = desk().settings.protocol_broker_queue
+    name = admin_context().settings.protocol_broker_queue
     told = []
     for queue in (name, name + DEAD_SUFFIX):
         try:
-            told.append({"queue": queue, "messages": desk().count_messages(queue)})
+            told.append({"queue": queue, "messages": admin_context().count_messages(queue)})
         except QueueMissing:
             told.append({"queue": queue, "messages": None})
     return told
@@ -270,12 +270,12 @@ def handle(exchange: str, subnet: str, action: str, note: str, after: int) -> Ha
     """Park, release or discard the events of an agent, as this request's order."""
     if exchange not in EXCHANGES:
         raise UnprocessableEntity(f"{exchange[:50]!r} must be one of {', '.join(EXCHANGES)}.")
-    with desk().writing() as connection:
+    with admin_context().writing() as connection:
         return handle_events(connection, Agent(exchange, subnet), action, note, order=order(), after=after)
 
 
 def settle_rows(ids: list[int], action: str, note: str) -> list[int]:
     """Release or discard unreadable rows, as this request's order; their ids."""
-    with desk().writing() as connection:
+    with admin_context().writing() as connection:
         settle_unreadable(connection, ids, action, note, order=order())
     return sorted(set(ids))

@@ -6,7 +6,7 @@ import msgspec
 from marshmallow import Schema, fields
 from werkzeug.exceptions import UnprocessableEntity
 
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import Choice, Int64, Moment, Text, UnsignedId, WrittenId
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page, page_of
 from swpt_accounts.operators.inspection.keyset import Page
@@ -132,7 +132,7 @@ def find(args: dict[str, Any]) -> dict[str, Any]:
     """
     check_range(args)
     sender, which = _named(args)
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         found = find_transfer(
             connection, args["debtor_id"], sender, which, since=args["since"], until=args["until"]
         )
@@ -141,7 +141,7 @@ def find(args: dict[str, Any]) -> dict[str, Any]:
 
 def prepared_page(args: dict[str, Any]) -> dict[str, Any]:
     """A page of prepared transfers that `WaitingQuery` asks for."""
-    now = desk().now()
+    now = admin_context().now()
 
     def read(connection: Any, cut: Any, limit: int) -> Page[Any]:
         overdue_at = now if args["overdue"] == "yes" else None
@@ -153,7 +153,7 @@ def prepared_page(args: dict[str, Any]) -> dict[str, Any]:
 
 def told_found(found: FoundTransfer) -> dict[str, Any]:
     """What was found, with what depends on the moment."""
-    now = desk().now()
+    now = admin_context().now()
     prepared = [told_prepared(transfer, now) for transfer in found.prepared]
     return {"prepared": prepared, "committed": found.committed, "refused": found.refused}
 

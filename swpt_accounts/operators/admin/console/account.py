@@ -7,7 +7,7 @@ from werkzeug.exceptions import NotFound
 
 from swpt_accounts.operators.admin.api.accounts import LedgerQuery, ledger_page, prepared_page_of, shown
 from swpt_accounts.operators.admin.api.refusals import refusals_page
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import WrittenInteger
 from swpt_accounts.operators.admin.pages import MOST_ITEMS
 from swpt_accounts.operators.inspection.accounts import ShownAccount
@@ -119,9 +119,9 @@ def _begin(found: ShownAccount | None, ledger: dict[str, Any]) -> Moment:
 
 def _plot(debtor_id: int, creditor_id: int, args: dict[str, Any], begin: Moment) -> plots.Line | None:
     since = max(args["since"], begin)
-    until = min(args["until"], desk().now())
+    until = min(args["until"], admin_context().now())
     if since >= until:
         return None
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         points = principals_over(connection, debtor_id, creditor_id, since, until, _POINTS)
     return plots.line(points)

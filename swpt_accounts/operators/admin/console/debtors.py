@@ -6,7 +6,7 @@ from flask import render_template
 
 from swpt_accounts.operators.admin.api.accounts import AccountsQuery, accounts_page
 from swpt_accounts.operators.admin.api.doors import not_found
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page
 from swpt_accounts.operators.inspection import accounts as inspection
 from swpt_accounts.operators.inspection.debtors import find_debtor, list_debtors
@@ -26,7 +26,7 @@ def debtors() -> str:
 def debtor(debtor_id: int) -> str:
     """A currency, and its accounts, page by page."""
     args: dict[str, Any] = asked(AccountsQuery)
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         found = find_debtor(connection, debtor_id)
     if found is None:
         not_found(f"account of debtor {debtor_id}")

@@ -7,7 +7,7 @@ from flask import Flask, url_for
 from flask import request as asked
 
 from swpt_accounts.operators.admin.access import visitor
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.runtime.shown import spelled_out
 from swpt_accounts.wire.moments import (
     FIRST_MOMENT,
@@ -112,7 +112,7 @@ def _context() -> dict[str, Any]:
     # Pages of errors use it as well: nothing here may ask the database.
     return {
         "visitor": visitor(),
-        "now": desk().now(),
+        "now": admin_context().now(),
         "sections": SECTIONS,
         "here": _here,
         "moment_field": moment_field,

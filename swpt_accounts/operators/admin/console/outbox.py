@@ -16,7 +16,7 @@ from swpt_accounts.operators.admin.api.outbox import (
     settle_rows,
     told_queues,
 )
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import Text, WrittenInteger
 from swpt_accounts.operators.admin.pages import MOST_ITEMS, PageQuery, answer_page
 from swpt_accounts.operators.inspection.agents import list_agents
@@ -59,7 +59,7 @@ def outbox() -> str:
     """Queues, the outbox, agents that are away, and rows that could not be published."""
     args = asked(OutboxQuery)
     page = answer_page(args, read_rows)
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         state = outbox_state(connection)
         agents, next_after = list_agents(connection, args["after"])
     queues, broker_problem = queues_or_problem()

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from flask import render_template
 
-from swpt_accounts.operators.admin.desk import Desk, desk
+from swpt_accounts.operators.admin.context import AdminContext, admin_context
 from swpt_accounts.operators.admin.probes import check_all
 from swpt_accounts.operators.inspection.activity import (
     MOST_COUNTED,
@@ -30,26 +30,29 @@ _DEBTORS: Final = 10
 def overview() -> str:
     """The first page."""
     checks = check_all()
-    told = _told(desk())
+    told = _told(admin_context())
     numbers = told["numbers"]
     return render_template(
         "admin/overview.html",
         checks=checks,
         notices=attention.notices(
-            checks, numbers, has_overdue=told.pop("has_overdue"), given_up=desk().broker.given_up() or 0
+            checks,
+            numbers,
+            has_overdue=told.pop("has_overdue"),
+            given_up=admin_context().broker.given_up() or 0,
         ),
         most_counted=MOST_COUNTED,
-        processes=_processes(desk()),
-        is_only_shard=_is_only_shard(desk()),
+        processes=_processes(admin_context()),
+        is_only_shard=_is_only_shard(admin_context()),
         **told,
     )
 
 
-def _told(at: Desk) -> dict[str, Any]:
+def _told(context: AdminContext) -> dict[str, Any]:
     """What the database tells, each in bounded time."""
-    now = at.now()
-    with at.reading() as connection:
-        gauges = read_gauges(connection, at.now, is_only_shard=_is_only_shard(at))
+    now = context.now()
+    with context.reading() as connection:
+        gauges = read_gauges(connection, context.now, is_only_shard=_is_only_shard(context))
         return {
             "numbers": attention.numbers_of(gauges),
             "transfers": plots.bars(transfer_rates(connection, now)),
@@ -60,11 +63,11 @@ def _told(at: Desk) -> dict[str, Any]:
         }
 
 
-def _processes(at: Desk) -> dict[str, int]:
+def _processes(context: AdminContext) -> dict[str, int]:
     """How many processes of each role live; none if nobody keeps that."""
-    folder = at.settings.metrics_folder
+    folder = context.settings.metrics_folder
     return metering.living(Path(folder)) if folder else {}
 
 
-def _is_only_shard(at: Desk) -> bool:
-    return at.settings.realm().bits == 0
+def _is_only_shard(context: AdminContext) -> bool:
+    return context.settings.realm().bits == 0

@@ -8,7 +8,7 @@ from flask import redirect, render_template, request, url_for
 from werkzeug.exceptions import UnprocessableEntity
 from werkzeug.wrappers import Response
 
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import read_id
 from swpt_accounts.operators.inspection.debtors import MOST_SEARCHED, debtors_with, find_debtor
 from swpt_accounts.operators.inspection.keyset import WINDOW_ROWS
@@ -70,7 +70,7 @@ def _find(ids: list[int]) -> list[Hit]:
 
 def _anything(number: int) -> list[Hit]:
     """A debtor, accounts and transfers with this id."""
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         debtor = find_debtor(connection, number)
         accounts = [_account(debtor_id, number) for debtor_id in debtors_with(connection, number)]
         senders = senders_of(connection, number) if number > 0 else []

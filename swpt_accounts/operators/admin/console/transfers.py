@@ -7,7 +7,7 @@ from flask import render_template
 from swpt_accounts.operators.admin.api.accounts import PreparedQuery, prepared_page_of
 from swpt_accounts.operators.admin.api.doors import not_found
 from swpt_accounts.operators.admin.api.transfers import WaitingQuery, prepared_page, told_found
-from swpt_accounts.operators.admin.desk import desk
+from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.inspection.keyset import Cut
 from swpt_accounts.operators.inspection.ledger import LedgerEntry, list_entries
 from swpt_accounts.operators.inspection.transfers import find_transfer
@@ -26,7 +26,7 @@ _PATH: Final = (
 @console.get(_PATH)
 def transfer(debtor_id: int, creditor_id: int, transfer_id: int) -> str:
     """A transfer of this sender: prepared, refused, or in the ledgers of both parties."""
-    with desk().reading() as connection:
+    with admin_context().reading() as connection:
         found = find_transfer(connection, debtor_id, creditor_id, transfer_id)
         committed = [(mine, _other_side(connection, mine)) for mine in found.committed]
     told: dict[str, Any] = told_found(found)

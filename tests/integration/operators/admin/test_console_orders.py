@@ -140,8 +140,12 @@ def test_events_of_an_agent_are_parked_and_discarded(desk):
 def test_agents_are_looked_for_further_on(desk, monkeypatch):
     """A page that could not look at all rows says so, and leads on; its orders begin where it begins."""
     wait_for_agent(desk.stand, ALICE, BOB, 0x0000010000000005)
-    for name, value in {"_STEP": 2, "_LIST_SECONDS": -1.0, "_ORDER_SECONDS": -1.0}.items():
-        monkeypatch.setattr(f"swpt_accounts.operators.operations.agents.{name}", value)
+    for name, value in {
+        "inspection.agents._STEP": 2,
+        "inspection.agents._LIST_SECONDS": -1.0,
+        "operations.agents._ORDER_SECONDS": -1.0,
+    }.items():
+        monkeypatch.setattr(f"swpt_accounts.operators.{name}", value)
     browser = log_in(desk, "operator")
     page = browser.get("/admin/outbox").text
     assert "00.00.01" not in page

@@ -177,7 +177,7 @@ def test_a_missing_broker_leaves_the_pages_readable(desk):
         assert answer.status_code == 200
         assert "no answer from" in answer.text
         assert "hush" not in answer.text
-    app.extensions["swpt_accounts desk"].close()
+    app.extensions["swpt_accounts admin context"].close()
 
 
 # -- what they tell ----------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def test_the_overview_tells_what_needs_attention(desk):
 
 def test_what_the_broker_has_given_up_needs_attention(desk):
     """Messages in the queue `.XQ` were answered by nobody: the overview says so, and /metrics counts them."""
-    desk.app.extensions["swpt_accounts desk"].close()
+    desk.app.extensions["swpt_accounts admin context"].close()
     desk.app = desk.another_app(count_messages=lambda queue: 2 if queue.endswith(".XQ") else 0)
     assert "2 messages were given up by the broker" in read(log_in(desk, "viewer"), "/admin/")
     assert "messages_given_up 2.0" in desk.ask("/metrics").text

@@ -171,7 +171,7 @@ def test_a_missing_broker_is_said(desk):
     answer = app.test_client().get(API + "/queues", headers=bearer)
     check_problem(answer, 503)
     assert "hush" not in answer.text
-    app.extensions["swpt_accounts desk"].close()
+    app.extensions["swpt_accounts admin context"].close()
 
 
 def test_our_own_fault_shows_no_stack(desk, monkeypatch, caplog):
@@ -253,4 +253,4 @@ def test_the_broker_is_not_asked_too_often(desk):
     for _ in range(5):
         assert app.test_client().get("/readyz").status_code == 200
     assert asked == ["swpt_accounts", "swpt_accounts.XQ"]
-    app.extensions["swpt_accounts desk"].close()
+    app.extensions["swpt_accounts admin context"].close()

@@ -204,7 +204,7 @@ def test_processes_agree_on_sessions(desk):
     second.set_cookie("swpt_session", cookie_of(browser))
     assert second.get(API + "/debtors").status_code == 200
     assert desk.stand.count("admin_key") == 1
-    another.extensions["swpt_accounts desk"].close()
+    another.extensions["swpt_accounts admin context"].close()
 
 
 def test_a_secret_key_may_be_set(stand):

@@ -48,7 +48,7 @@ def refuse(stand, message, reason="credit_too_old"):
 
 def apply(stand, order, number, note=""):
     """Apply the credit in a dead letter."""
-    return apply_credit(stand.connection, number, note, bench=stand.bench, order=order)
+    return apply_credit(stand.connection, number, note, context=stand.context, order=order)
 
 
 def test_an_old_credit_is_applied_with_all_its_effects(stand, order, audit):

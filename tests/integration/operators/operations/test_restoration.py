@@ -39,7 +39,12 @@ def restore(stand, order, moment=NOW, *, is_forced=False, steps=None):
         return left[0] <= 0
 
     return raise_counters(
-        stand.connection, moment, is_forced=is_forced, bench=stand.bench, order=order, is_stopping=is_stopping
+        stand.connection,
+        moment,
+        is_forced=is_forced,
+        context=stand.context,
+        order=order,
+        is_stopping=is_stopping,
     )
 
 

@@ -178,7 +178,7 @@ def test_a_missing_account_is_one_line(stand, order):
     with pytest.raises(OperatorError, match=f"there is no account {DEBTOR}/{MAX_INT64}"):
         show_account(stand.connection, DEBTOR, MAX_INT64, NOW)
     with pytest.raises(OperatorError, match="there is no account 1/2"):
-        set_back_config(stand.connection, 1, 2, NOW, 0, bench=stand.bench, order=order)
+        set_back_config(stand.connection, 1, 2, NOW, 0, context=stand.context, order=order)
 
 
 def test_a_frozen_account_takes_configurations_again(stand, order, audit):
@@ -187,7 +187,7 @@ def test_a_frozen_account_takes_configurations_again(stand, order, audit):
     clear_outbox(stand)
     stand.apply(configure(BOB, ts=NOW + HOUR, negligible_amount=7.0))
     assert stand.account(BOB).negligible_amount == 0.0
-    account = set_back_config(stand.connection, DEBTOR, BOB, NOW, 0, bench=stand.bench, order=order)
+    account = set_back_config(stand.connection, DEBTOR, BOB, NOW, 0, context=stand.context, order=order)
     assert account == stand.account(BOB)
     [update] = stand.events()
     assert isinstance(update, AccountUpdate)
@@ -207,7 +207,7 @@ def test_an_order_key_is_not_set_forward(stand, order, audit):
     """A later key is refused with the one that the account has."""
     before = stand.account(BOB)
     with pytest.raises(OperatorError, match="the order key can only be set back"):
-        set_back_config(stand.connection, DEBTOR, BOB, NOW + DAY, 0, bench=stand.bench, order=order)
+        set_back_config(stand.connection, DEBTOR, BOB, NOW + DAY, 0, context=stand.context, order=order)
     assert stand.account(BOB) == before
     assert audit() == []
     assert stand.count("outbox") == 0
@@ -217,6 +217,6 @@ def test_a_root_account_is_announced_with_its_configuration(stand, order):
     """The AccountUpdate of a root account whose key is set back still shows its config_data."""
     stand.apply(configure(ROOT, negligible_amount=1e30, config_data='{"rate":1.0}', ts=NOW + YEAR))
     clear_outbox(stand)
-    set_back_config(stand.connection, DEBTOR, ROOT, NOW, 0, bench=stand.bench, order=order)
+    set_back_config(stand.connection, DEBTOR, ROOT, NOW, 0, context=stand.context, order=order)
     [update] = stand.events()
     assert msgspec.to_builtins(update)["config_data"] == '{"rate":1.0}'

@@ -92,7 +92,7 @@ def test_numbers_are_not_checked_against_a_journal_that_begins_later(stand):
 
 def test_a_restoration_may_jump(stand, order):
     """After `restored` the books are still in order, and after the next transfer as well."""
-    raise_counters(stand.connection, NOW, is_forced=False, bench=stand.bench, order=order)
+    raise_counters(stand.connection, NOW, is_forced=False, context=stand.context, order=order)
     assert found(stand) == []
     number = stand.account(ALICE).last_transfer_id + 1
     stand.apply(

@@ -15,7 +15,7 @@ from .broker_watch import BrokerWatch
 
 ANSWER_WITHIN_SECONDS: Final = 5
 
-_NAME: Final = "swpt_accounts desk"
+_NAME: Final = "swpt_accounts admin context"
 
 # A question must never keep the server from its work: it ends soon, whatever it waits for, and takes one
 # processor.  Every list has an index: to read a table whole may look cheaper, and one day is not.
@@ -35,7 +35,7 @@ _CONNECT: Final = {
 }
 
 
-class Desk:
+class AdminContext:
     """The settings, the clock, a question to the broker, and connections that requests borrow."""
 
     def __init__(
@@ -82,12 +82,12 @@ class Desk:
             borrowed.close()
 
 
-def set_up(app: Flask, desk: Desk) -> None:
-    """Give the application its desk."""
-    app.extensions[_NAME] = desk
+def set_context(app: Flask, context: AdminContext) -> None:
+    """Give the application its context."""
+    app.extensions[_NAME] = context
 
 
-def desk() -> Desk:
-    """The desk of the application that serves this request."""
-    found: Desk = current_app.extensions[_NAME]
+def admin_context() -> AdminContext:
+    """The context of the application that serves this request."""
+    found: AdminContext = current_app.extensions[_NAME]
     return found

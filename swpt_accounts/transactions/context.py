@@ -8,7 +8,6 @@ import msgspec
 from swpt_accounts.rules.policy import Periods, Policy
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.storage.outbox.publishing import Outbox
 from swpt_accounts.wire.moments import Moment, seconds
 
 from . import statements as sql
@@ -16,7 +15,7 @@ from .account_memory import AccountMemory
 from .debtor_infos import DebtorInfos
 
 
-class Bench(msgspec.Struct, frozen=True, kw_only=True):
+class TransactionContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a process works with: the rules in force, its memory, and the names it signs with."""
 
     policy: Policy
@@ -79,16 +78,25 @@ def make_periods(settings: Settings, policy: Policy) -> Periods:
     )
 
 
-def make_bench(
-    settings: Settings, outbox: Outbox, infos: DebtorInfos, memory: AccountMemory, policy: Policy
-) -> Bench:
-    """What transactions of this process work with."""
-    return Bench(
+def make_context(
+    settings: Settings,
+    policy: Policy,
+    publisher_key: int,
+    *,
+    infos: DebtorInfos,
+    memory: AccountMemory,
+    now: Callable[[], Moment] = clock.utcnow,
+) -> TransactionContext:
+    """What transactions of this process work with.
+
+    `publisher_key` is that of the process's outbox; no process has 0, which leaves the events to the relay.
+    """
+    return TransactionContext(
         policy=policy,
         infos=infos,
         memory=memory,
-        publisher_key=outbox.publisher_key,
+        publisher_key=publisher_key,
         queue=settings.protocol_broker_queue,
         dead_letter_max_open=settings.dead_letter_max_open,
-        clock=clock.utcnow,
+        clock=now,
     )
