@@ -116,7 +116,7 @@ def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext)
     dead_letters += _refused_credits(book, items)
     consumed = Counter(type(message).__name__ for message in messages)
     stored = store(cursor, book, context.infos, context.publisher_key)
-    rejections = Counter(store_refusals(cursor, book.events, book.now))
+    store_refusals(cursor, book.refusals, book.now)
     is_room = store_dead_letters(cursor, dead_letters, context.queue, context.dead_letter_max_open, book.now)
     if not is_room:
         book.alarms.append(_NO_ROOM)
@@ -124,7 +124,7 @@ def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext)
         stored=stored,
         consumed=consumed,
         ignored=Counter(book.ignored),
-        rejections=rejections,
+        rejections=Counter(refusal.code for refusal in book.refusals),
         dead_letters=dead_letters,
         alarms=[*book.alarms, *book.interest_alarms()],
         overflows=book.overflows,

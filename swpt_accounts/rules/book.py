@@ -25,6 +25,7 @@ from .facts import (
     account_key,
     request_key,
 )
+from .refusals import Refusal
 from .transfers import PreparedTransfer
 
 
@@ -66,6 +67,7 @@ class Book:
         self.new_credits: dict[CreditKey, Credit] = {}
         self.root_configurations: dict[int, str] = {}
         self.refused_credits: list[RefusedCredit] = []
+        self.refusals: list[Refusal] = []
         self.ignored: list[tuple[str, str]] = []
         self.alarms: list[Alarm] = []
         self.overflows = 0

@@ -27,6 +27,7 @@ from .facts import (
     request_key,
     transfer_key,
 )
+from .refusals import refused_commit, refused_config, refused_transfer
 from .root_config import settings_of
 from .transfers import PreparedTransfer, Rejection
 
@@ -63,6 +64,7 @@ def _configure(book: Book, message: ConfigureAccount) -> None:
         return
     if rule == "C3":
         book.events.append(announcements.rejected_config(message, book.now))
+        book.refusals.append(refused_config(message))
         return
     if is_root:
         assert settings is not None
@@ -99,6 +101,7 @@ def _prepare(book: Book, message: PrepareTransfer) -> None:
     )
     if isinstance(answer, Rejection):
         book.events.append(announcements.rejected_transfer(message, answer, book.now))
+        book.refusals.append(refused_transfer(message, answer))
         return
     assert sender is not None
     book.store(transfers.locked(sender, answer))
@@ -156,6 +159,8 @@ def _finalize(book: Book, message: FinalizeTransfer) -> None:
     _forget(book, transfer, request)
     total_locked = sender.total_locked_amount
     book.events.append(announcements.finalized_transfer(transfer, status, amount, total_locked, finalized_at))
+    if status != codes.OK:
+        book.refusals.append(refused_commit(transfer, status, total_locked))
     if amount > 0:
         _move(book, sender, transfer, amount, message, finalized_at)
 
