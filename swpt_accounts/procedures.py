@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from swpt_accounts.runtime import metrics
-from swpt_accounts.transactions import statements as sql
+from swpt_accounts.transactions import attempts
 
 from .broker.batch import Delivered
 from .broker.delivery import Delivery
@@ -62,21 +62,20 @@ def apply_alone(connection: Any, item: Delivered, context: TransactionContext) -
     """Apply one delivery that may break its batch, and forget the attempts that it has cost."""
     with connection, connection.cursor() as cursor:
         applied = _apply(cursor, [item], context)
-        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": item.delivery.digest})
+        attempts.forget(cursor, item.delivery.digest)
         return applied
 
 
 def record_attempt(connection: Any, delivery: Delivery, context: TransactionContext) -> int:
     """Count a lone try before it is made, so that a crash counts as well; returns the count."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(sql.RECORD_ATTEMPT, {"digest": delivery.digest, "now": context.clock()})
-        return int(cursor.fetchone()[0])
+        return attempts.count_attempt(cursor, delivery.digest, context.clock())
 
 
 def forget_attempts(connection: Any, delivery: Delivery) -> None:
     """Absolve a delivery: the fault was ours."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": delivery.digest})
+        attempts.forget(cursor, delivery.digest)
 
 
 def put_aside(connection: Any, delivery: Delivery, detail: str, context: TransactionContext) -> Applied:
@@ -86,7 +85,7 @@ def put_aside(connection: Any, delivery: Delivery, detail: str, context: Transac
         is_room = store_dead_letters(
             cursor, [letter], context.queue, context.dead_letter_max_open, context.clock()
         )
-        cursor.execute(sql.FORGET_ATTEMPTS, {"digest": delivery.digest})
+        attempts.forget(cursor, delivery.digest)
     return Applied(
         stored=None,
         consumed=Counter(),

@@ -10,13 +10,14 @@ from swpt_accounts.rules.currency import DebtorInfo
 from swpt_accounts.rules.facts import AccountKey
 from swpt_accounts.storage.arrays import int_array
 
-from . import statements as sql
+from . import columns
+from . import reading as sql
 from .account_memory import UNKNOWN, AccountMemory
 from .debtor_infos import DebtorInfos
 
-_INFO: Final = sql.ACCOUNT_COLUMNS.index("debtor_info_id")
+_INFO: Final = columns.ACCOUNT_COLUMNS.index("debtor_info_id")
 
-# A row of `sql.ACCOUNT_ROW`: the fields of an account, but with the number of the info, and the version.
+# A row of `columns.ACCOUNT_ROW`: the fields of an account, but with the number of the info, and the version.
 _ROW_TYPES: Final = tuple(
     int if kind is DebtorInfo else kind for kind in (*get_type_hints(Account).values(), int)
 )
@@ -58,7 +59,7 @@ def ask_for_accounts(
 
 
 def accounts_of(cursor: Any, rows: Sequence[Any], infos: DebtorInfos) -> dict[AccountKey, Account]:
-    """Rows that hold `statements.ACCOUNT_ROW` alone as accounts, in the order of the rows."""
+    """Rows that hold `columns.ACCOUNT_ROW` alone as accounts, in the order of the rows."""
     return _read(cursor, ",".join([text for (text,) in rows]), infos, None)
 
 

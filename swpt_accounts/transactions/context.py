@@ -1,7 +1,7 @@
 """What transactions of a process work with, made from its settings."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -10,9 +10,12 @@ from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.wire.moments import Moment, seconds
 
-from . import statements as sql
 from .account_memory import AccountMemory
 from .debtor_infos import DebtorInfos
+
+_LOAD_SERVER_RECORD: Final = (
+    "SELECT transfer_note_max_bytes, commit_period, settings_version FROM server_record"
+)
 
 
 class TransactionContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +33,7 @@ class TransactionContext(msgspec.Struct, frozen=True, kw_only=True):
 def load_policy(connection: Any, policy: Policy) -> Policy:
     """The policy with the values that this database has promised (rules.md#promises-of-the-server)."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(sql.LOAD_SERVER_RECORD)
+        cursor.execute(_LOAD_SERVER_RECORD)
         transfer_note_max_bytes, commit_period, version = cursor.fetchone()
     return msgspec.structs.replace(
         policy,

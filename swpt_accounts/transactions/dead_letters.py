@@ -8,7 +8,16 @@ import psycopg2
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.wire.moments import Moment
 
-from . import statements as sql
+_INSERT_DEAD_LETTER: Final = """
+INSERT INTO dead_letter (received_at, reason, detail, queue, exchange, routing_key, properties, body,
+    body_size, body_sha256)
+VALUES (%(now)s, %(reason)s, %(detail)s, %(queue)s, %(exchange)s, %(routing_key)s, %(properties)s, %(body)s,
+    %(body_size)s, %(body_sha256)s)
+"""
+
+_COUNT_OPEN_DEAD_LETTERS: Final = """
+SELECT count(*) FROM (SELECT 1 FROM dead_letter WHERE state = 'open' LIMIT %(limit)s) AS open
+"""
 
 ALARMING_REASONS: Final = frozenset(
     {"credit_conflict", "credit_too_old", "wrong_shard", "not_internal", "internal_error"}
@@ -33,12 +42,12 @@ def store_dead_letters(
     """
     if not dead_letters:
         return True
-    cursor.execute(sql.COUNT_OPEN_DEAD_LETTERS, {"limit": max_open + 1})
+    cursor.execute(_COUNT_OPEN_DEAD_LETTERS, {"limit": max_open + 1})
     # The first letter beyond the limit still comes whole: there are more than `max_open` only after it.
     room: int = max_open + 1 - cursor.fetchone()[0]
     for number, (delivery, reason, detail) in enumerate(dead_letters):
         cursor.execute(
-            sql.INSERT_DEAD_LETTER,
+            _INSERT_DEAD_LETTER,
             {
                 "now": now,
                 "reason": reason,

@@ -12,10 +12,31 @@ import msgspec
 from swpt_accounts.rules.currency import NO_DEBTOR_INFO, DebtorInfo
 from swpt_accounts.storage.arrays import int_array
 from swpt_accounts.storage.faults import BatchConflictError
+from swpt_accounts.storage.prepared import Statement
 
-from . import statements as sql
+from .columns import unnest
 
 _MAX_REMEMBERED: Final = 10_000
+
+_LOAD_DEBTOR_INFOS: Final = Statement(
+    "load_debtor_infos",
+    f"""
+SELECT i.debtor_info_id, i.iri, i.content_type, i.sha256
+FROM {unnest(["debtor_info_id"])} JOIN debtor_info i USING (debtor_info_id)
+""",  # noqa: S608 - constants only
+)
+
+_FIND_DEBTOR_INFO: Final = """
+SELECT debtor_info_id FROM debtor_info
+WHERE iri = %(iri)s AND content_type = %(content_type)s AND sha256 = %(sha256)s
+"""
+
+# No row: another transaction has registered the same info and is not committed, or just was.
+_REGISTER_DEBTOR_INFO: Final = """
+INSERT INTO debtor_info (iri, content_type, sha256) VALUES (%(iri)s, %(content_type)s, %(sha256)s)
+ON CONFLICT DO NOTHING
+RETURNING debtor_info_id
+"""
 
 
 class DebtorInfos:
@@ -41,7 +62,7 @@ class DebtorInfos:
                 missing = wanted - self._by_id.keys()
             # The results of another statement may wait in the cursor.
             with cursor.connection.cursor() as own:
-                sql.LOAD_DEBTOR_INFOS.run(own, [int_array(sorted(missing))])
+                _LOAD_DEBTOR_INFOS.run(own, [int_array(sorted(missing))])
                 rows = own.fetchall()
             for number, *texts in rows:
                 info = DebtorInfo(*texts)
@@ -58,11 +79,11 @@ class DebtorInfos:
         if known is not None:
             return known
         cursor, texts = lift(), msgspec.structs.asdict(info)
-        cursor.execute(sql.FIND_DEBTOR_INFO, texts)
+        cursor.execute(_FIND_DEBTOR_INFO, texts)
         row = cursor.fetchone()
         if row is None:
             # Not remembered: it is certain only after the commit.
-            cursor.execute(sql.REGISTER_DEBTOR_INFO, texts)
+            cursor.execute(_REGISTER_DEBTOR_INFO, texts)
             row = cursor.fetchone()
             if row is None:
                 raise BatchConflictError("the debtor info is being registered by another worker")

@@ -34,7 +34,8 @@ from swpt_accounts.wire.messages import (
 from swpt_accounts.wire.moments import Moment
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
-from . import statements as sql
+from . import columns
+from . import reading as sql
 from .account_locks import ask_for_accounts
 from .account_memory import AccountMemory
 from .debtor_infos import DebtorInfos
@@ -161,7 +162,7 @@ def _ask_for_transfers(
     if not finalizes:
         return dict
     keys = sorted(set(map(transfer_key, finalizes)))
-    sql.LOAD_TRANSFERS.run(cursor, arrays(sql.TRANSFER_KEY, keys))
+    sql.LOAD_TRANSFERS.run(cursor, arrays(columns.TRANSFER_KEY, keys))
     return lambda: {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
 
 
@@ -169,7 +170,7 @@ def _ask_for_repeated(cursor: Any, requests: Collection[RequestKey]) -> Callable
     """The prepared transfers of earlier deliveries of the same requests, under the senders' locks."""
     if not requests:
         return list
-    sql.LOAD_REPEATED.run(cursor, arrays(sql.REQUEST_KEY, sorted(requests)))
+    sql.LOAD_REPEATED.run(cursor, arrays(columns.REQUEST_KEY, sorted(requests)))
     return lambda: [PreparedTransfer(*row) for row in cursor.fetchall()]
 
 
@@ -200,7 +201,7 @@ def _ask_for_reachable(cursor: Any, keys: Iterable[AccountKey]) -> Callable[[], 
     """Those of the accounts that accept transfers."""
     if not keys:
         return set
-    sql.FIND_REACHABLE.run(cursor, arrays(sql.ACCOUNT_KEY, sorted(keys)))
+    sql.FIND_REACHABLE.run(cursor, arrays(columns.ACCOUNT_KEY, sorted(keys)))
     return lambda: set(cursor.fetchall())
 
 
@@ -208,5 +209,5 @@ def _load_credits(cursor: Any, balance_changes: Sequence[PendingBalanceChange]) 
     keys = sorted(set(map(credit_key, balance_changes)))
     if not keys:
         return {}
-    sql.LOAD_CREDITS.run(cursor, arrays(sql.CREDIT_KEY, keys))
+    sql.LOAD_CREDITS.run(cursor, arrays(columns.CREDIT_KEY, keys))
     return {(row[0], row[1], row[2]): Credit(*row[3:]) for row in cursor.fetchall()}

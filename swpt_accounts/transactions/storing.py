@@ -19,13 +19,14 @@ from swpt_accounts.storage.outbox.rows import Stored, pack_accounts, pack_bodies
 from swpt_accounts.storage.prepared import Statement
 from swpt_accounts.wire.moments import T0, Moment
 
-from . import statements as sql
+from . import columns
+from . import writing as sql
 from .debtor_infos import DebtorInfos
 
 _astuple = msgspec.structs.astuple
-_COLUMNS: Final = sql.ACCOUNT_COLUMNS
+_COLUMNS: Final = columns.ACCOUNT_COLUMNS
 _INFO: Final = _COLUMNS.index("debtor_info_id")
-_FIRST_BALANCE: Final = sql.FIRST_BALANCE_COLUMN
+_FIRST_BALANCE: Final = columns.FIRST_BALANCE_COLUMN
 _BALANCE_COLUMNS: Final = [*_COLUMNS[:2], *_COLUMNS[_FIRST_BALANCE:]]
 
 
@@ -78,7 +79,7 @@ def store(cursor: Any, book: Book, infos: DebtorInfos, publisher_key: int) -> St
     _store_updates_due(pen, created, changed, book.policy)
     _store_credits(pen, book)
     if book.entries:
-        pen.write(sql.INSERT_ENTRIES, arrays(sql.JOURNAL_COLUMNS, map(_astuple, book.entries)))
+        pen.write(sql.INSERT_ENTRIES, arrays(columns.JOURNAL_COLUMNS, map(_astuple, book.entries)))
     written = [*created, *(new for _, new in changed)]
     return _store_events(pen, book.events, book.now, publisher_key, written)
 
@@ -115,13 +116,13 @@ def _update_accounts(pen: _Pen, changed: Sequence[tuple[Account, Account]], info
             balances.append(after[:2] + after[_FIRST_BALANCE:])
         else:
             others.append(_row(pen, new, infos))
-    for statement, columns, rows in (
+    for statement, names, rows in (
         (sql.UPDATE_BALANCES, _BALANCE_COLUMNS, balances),
         (sql.UPDATE_ACCOUNTS, _COLUMNS, others),
     ):
         if rows:
             bug = AssertionError("locked accounts do not vanish")
-            pen.write(statement, arrays(columns, rows), len(rows), bug)
+            pen.write(statement, arrays(names, rows), len(rows), bug)
 
 
 def _remove_transfers(pen: _Pen, keys: Sequence[TransferKey]) -> None:
@@ -129,7 +130,7 @@ def _remove_transfers(pen: _Pen, keys: Sequence[TransferKey]) -> None:
         conflict = BatchConflictError("another worker has finalized the transfer")
         pen.write(
             sql.DELETE_TRANSFERS,
-            arrays(sql.TRANSFER_KEY, keys),
+            arrays(columns.TRANSFER_KEY, keys),
             len(keys),
             conflict,
         )
@@ -138,16 +139,16 @@ def _remove_transfers(pen: _Pen, keys: Sequence[TransferKey]) -> None:
 def _store_transfers(pen: _Pen, book: Book) -> None:
     if book.new_transfers:
         rows = map(_astuple, book.new_transfers.values())
-        pen.write(sql.INSERT_TRANSFERS, arrays(sql.TRANSFER_COLUMNS, rows))
+        pen.write(sql.INSERT_TRANSFERS, arrays(columns.TRANSFER_COLUMNS, rows))
     if book.reminded_transfers:
         reminders = [(*key, book.now) for key in book.reminded_transfers]
-        pen.write(sql.REMIND_TRANSFERS, arrays([*sql.TRANSFER_KEY, "last_reminder_ts"], reminders))
+        pen.write(sql.REMIND_TRANSFERS, arrays([*columns.TRANSFER_KEY, "last_reminder_ts"], reminders))
 
 
 def _purge_accounts(pen: _Pen, keys: Sequence[AccountKey]) -> None:
     if not keys:
         return
-    parameters = arrays(sql.ACCOUNT_KEY, keys)
+    parameters = arrays(columns.ACCOUNT_KEY, keys)
     for statement in (sql.PURGE_ACCOUNTS, sql.PURGE_UPDATES_DUE, sql.PURGE_ROOT_CONFIGURATIONS):
         pen.write(statement, parameters)
 
@@ -160,13 +161,13 @@ def _store_updates_due(
     due += [new for old, new in changed if new.update_pending_since not in (T0, old.update_pending_since)]
     rows = sorted((*account_key(a), update_due_at(a, policy)) for a in due)
     if rows:
-        pen.write(sql.INSERT_UPDATES_DUE, arrays([*sql.ACCOUNT_KEY, "due_at"], rows))
+        pen.write(sql.INSERT_UPDATES_DUE, arrays([*columns.ACCOUNT_KEY, "due_at"], rows))
 
 
 def _store_credits(pen: _Pen, book: Book) -> None:
     if book.new_credits:
         rows = [(*key, *_astuple(credit)) for key, credit in book.new_credits.items()]
-        pen.write(sql.INSERT_CREDITS, arrays(sql.CREDIT_COLUMNS, rows))
+        pen.write(sql.INSERT_CREDITS, arrays(columns.CREDIT_COLUMNS, rows))
 
 
 def _store_events(

@@ -8,9 +8,9 @@ from swpt_accounts.rules import accounts
 from swpt_accounts.rules.accounts import Account
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.transactions.account_locks import accounts_of
+from swpt_accounts.transactions.columns import ACCOUNT_ROW
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
 from swpt_accounts.transactions.gathering import load_currencies
-from swpt_accounts.transactions.statements import ACCOUNT_ROW
 from swpt_accounts.wire.moments import Moment
 from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from swpt_accounts.rules.transfers import PreparedTransfer
-from swpt_accounts.transactions.statements import TRANSFER_COLUMNS
+from swpt_accounts.transactions.columns import TRANSFER_COLUMNS
 from swpt_accounts.wire.codes import CT_DIRECT, CT_ISSUING
 from swpt_accounts.wire.moments import FIRST_MOMENT, LAST_MOMENT, MICROSECONDS_PER_DAY, Moment
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID

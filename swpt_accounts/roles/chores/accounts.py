@@ -15,7 +15,8 @@ from swpt_accounts.rules.facts import AccountKey, Facts, account_key
 from swpt_accounts.rules.upkeep import tend
 from swpt_accounts.storage.arrays import arrays
 from swpt_accounts.storage.outbox.rows import Stored
-from swpt_accounts.transactions import statements as sql
+from swpt_accounts.transactions import columns
+from swpt_accounts.transactions import reading as sql
 from swpt_accounts.transactions.account_locks import accounts_of, lock_accounts
 from swpt_accounts.transactions.gathering import load_currencies
 from swpt_accounts.transactions.storing import store
@@ -27,10 +28,10 @@ from .telling import tell
 
 _TENDED: Final = "tended"
 
-_READ_FIRST: Final = f"SELECT {sql.ACCOUNT_ROW} FROM account ORDER BY debtor_id, creditor_id LIMIT %s"  # noqa: S608
+_READ_FIRST: Final = f"SELECT {columns.ACCOUNT_ROW} FROM account ORDER BY debtor_id, creditor_id LIMIT %s"  # noqa: S608
 
 _READ_NEXT: Final = f"""
-SELECT {sql.ACCOUNT_ROW} FROM account WHERE (debtor_id, creditor_id) > (%s, %s)
+SELECT {columns.ACCOUNT_ROW} FROM account WHERE (debtor_id, creditor_id) > (%s, %s)
 ORDER BY debtor_id, creditor_id LIMIT %s
 """  # noqa: S608 - constants only
 
@@ -109,7 +110,7 @@ def _gather(cursor: Any, touched: set[AccountKey], context: StepContext) -> Book
     incoming: set[AccountKey] = set()
     if leaving:
         keys = list(map(account_key, leaving))
-        sql.FIND_INCOMING.run(cursor, [*arrays(sql.ACCOUNT_KEY, keys), now])
+        sql.FIND_INCOMING.run(cursor, [*arrays(columns.ACCOUNT_KEY, keys), now])
         incoming = set(cursor.fetchall())
     facts = Facts(
         now=now, policy=transaction.policy, accounts=accounts, currencies=currencies, incoming=incoming

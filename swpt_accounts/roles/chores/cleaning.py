@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from swpt_accounts.storage.partitions import make_partitions
-from swpt_accounts.transactions import statements as sql
+from swpt_accounts.transactions import columns
 from swpt_accounts.transactions.refusals import forget_refusals
 from swpt_accounts.wire.moments import seconds
 from swpt_accounts.wire.numbers import MIN_INT64
@@ -48,7 +48,7 @@ _REMOVE_ATTEMPTS: Final = "DELETE FROM delivery_attempt WHERE last_attempt_at < 
 
 def clean_registry(cursor: Any, position: Position, context: StepContext) -> Progress:
     """Forget cross-shard credits of which no duplicate can be applied (rules.md#cleaning-the-registry)."""
-    start = dict(zip(sql.CREDIT_KEY, position or [MIN_INT64] * 3, strict=True))
+    start = dict(zip(columns.CREDIT_KEY, position or [MIN_INT64] * 3, strict=True))
     cursor.execute(_READ_CREDITS, {**start, "limit": _READ})
     end = cursor.fetchone()
     ends = end or (0, 0, 0)

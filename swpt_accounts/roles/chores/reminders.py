@@ -8,7 +8,8 @@ from swpt_accounts.rules.facts import Facts, TransferKey
 from swpt_accounts.rules.transfers import PreparedTransfer
 from swpt_accounts.rules.upkeep import remind
 from swpt_accounts.storage.arrays import arrays
-from swpt_accounts.transactions import statements as sql
+from swpt_accounts.transactions import columns
+from swpt_accounts.transactions import reading as sql
 from swpt_accounts.transactions.account_locks import lock_accounts
 from swpt_accounts.transactions.storing import store
 
@@ -33,7 +34,7 @@ def send_reminders(cursor: Any, position: Position, context: StepContext) -> Pro
     transaction = context.transaction
     parameters = {"before": transaction.clock() - context.periods.reminder_interval, "limit": context.rows}
     if position is not None:
-        parameters.update(zip(sql.TRANSFER_KEY, position, strict=True))
+        parameters.update(zip(columns.TRANSFER_KEY, position, strict=True))
     cursor.execute(_READ_FIRST if position is None else _READ_NEXT, parameters)
     rows = cursor.fetchall()
     position = list(rows[-1][:3]) if len(rows) == context.rows else None
@@ -54,7 +55,7 @@ def _gather(cursor: Any, keys: list[TransferKey], context: StepContext) -> Book:
     """The transfers under the locks of their senders, where nobody can finalize them."""
     transaction = context.transaction
     accounts = lock_accounts(cursor, {key[:2] for key in keys}, transaction.infos)
-    sql.LOAD_TRANSFERS.run(cursor, arrays(sql.TRANSFER_KEY, keys))
+    sql.LOAD_TRANSFERS.run(cursor, arrays(columns.TRANSFER_KEY, keys))
     prepared = {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
     facts = Facts(now=transaction.clock(), policy=transaction.policy, accounts=accounts, prepared=prepared)
     return Book(facts)

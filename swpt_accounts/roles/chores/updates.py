@@ -6,7 +6,7 @@ from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.facts import AccountKey, Facts
 from swpt_accounts.rules.upkeep import announce_pending, due_later
 from swpt_accounts.storage.arrays import arrays
-from swpt_accounts.transactions import statements as sql
+from swpt_accounts.transactions import columns
 from swpt_accounts.transactions.account_locks import lock_accounts
 from swpt_accounts.transactions.gathering import load_currencies
 from swpt_accounts.transactions.storing import store
@@ -61,9 +61,9 @@ def announce_updates(context: StepContext) -> int:
         stored = store(cursor, book, transaction.infos, transaction.publisher_key)
         done = sorted(set(keys) - {row[:2] for row in put_off})
         if done:
-            cursor.execute(_FORGET, arrays(sql.ACCOUNT_KEY, done))
+            cursor.execute(_FORGET, arrays(columns.ACCOUNT_KEY, done))
         if put_off:
-            cursor.execute(_PUT_OFF, arrays([*sql.ACCOUNT_KEY, "due_at"], put_off))
+            cursor.execute(_PUT_OFF, arrays([*columns.ACCOUNT_KEY, "due_at"], put_off))
     if stored is not None:
         context.outbox.hand_over(stored)
     return len(keys)

@@ -14,7 +14,7 @@ from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections, readiness
 from swpt_accounts.storage.partitions import MONTHS_AHEAD, make_partitions
-from swpt_accounts.transactions.statements import JOURNAL_COLUMNS
+from swpt_accounts.transactions.columns import JOURNAL_COLUMNS
 from tests.backstage.builders import ALICE, BOB, DAY, NOW, journal_of, month_later
 from tests.backstage.commands import SERVER, said
 from tests.backstage.server import locking

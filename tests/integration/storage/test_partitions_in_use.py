@@ -8,7 +8,7 @@ import pytest
 
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.partitions import make_partitions
-from swpt_accounts.transactions.statements import JOURNAL_COLUMNS
+from swpt_accounts.transactions.columns import JOURNAL_COLUMNS
 from tests.backstage.builders import ALICE, BOB, NOW, journal_of, month_later
 from tests.backstage.server import locking
 from tests.backstage.stand import standing
