@@ -18,11 +18,11 @@ from .broker.delivery import Delivery
 from .rules.book import Alarm, Book
 from .rules.deciding import decide
 from .storage.outbox.rows import Stored
+from .transactions.books import close_book
 from .transactions.context import TransactionContext
 from .transactions.dead_letters import DeadLetter, store_dead_letters
 from .transactions.gathering import gather
 from .transactions.refusals import store_refusals
-from .transactions.storing import store
 from .wire.messages import ConfigureAccount, Malformed, Message
 from .wire.moments import Moment, seconds
 
@@ -114,19 +114,17 @@ def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext)
         decide(book, message)
     dead_letters += _refused_credits(book, items)
     consumed = Counter(type(message).__name__ for message in messages)
-    stored = store(cursor, book, context.infos, context.publisher_key)
+    outcome = close_book(cursor, context, book)
     store_refusals(cursor, book.refusals, book.now)
     is_room = store_dead_letters(cursor, dead_letters, context.queue, context.dead_letter_max_open, book.now)
-    if not is_room:
-        book.alarms.append(_NO_ROOM)
     return Applied(
-        stored=stored,
+        stored=outcome.stored,
         consumed=consumed,
         ignored=Counter(book.ignored),
         rejections=Counter(refusal.code for refusal in book.refusals),
         dead_letters=dead_letters,
-        alarms=[*book.alarms, *book.interest_alarms()],
-        overflows=book.overflows,
+        alarms=outcome.alarms if is_room else [*outcome.alarms, _NO_ROOM],
+        overflows=outcome.overflows,
         future_configs=_future_configs(messages, book.now) if consumed[ConfigureAccount.__name__] else 0,
     )
 

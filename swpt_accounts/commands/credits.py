@@ -3,13 +3,10 @@
 See rules.md#credits-from-other-shards.
 """
 
-from logging import getLogger
-
 import click
 
 from .common import command_context, note_option, operator_option, order_of
 
-_logger = getLogger(__name__)
 _id = click.argument("dead_letter_id", metavar="ID", type=click.IntRange(min=1))
 
 
@@ -41,8 +38,6 @@ def apply(dead_letter_id: int, note: str, operator: str | None) -> None:
             context=context.transaction_context(),
             order=order_of(operator),
         )
-    for alarm in applied.alarms:
-        _logger.error("ALARM: %s", alarm)
     click.echo(
         f"applied {applied.principal_delta:+} to account {applied.debtor_id}/{applied.creditor_id}:"
         f" its principal is {applied.principal}"

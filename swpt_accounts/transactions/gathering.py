@@ -65,7 +65,7 @@ def gather(
     balance_changes = [m for m in messages if isinstance(m, PendingBalanceChange)]
     configures = [m for m in messages if isinstance(m, ConfigureAccount)]
 
-    take_transfers = _ask_for_transfers(cursor, finalizes)
+    take_transfers = ask_for_transfers(cursor, set(map(transfer_key, finalizes)))
     touched = set(map(account_key, configures))
     touched.update(map(account_key, prepares))
     touched.update(map(account_key, balance_changes))
@@ -152,17 +152,16 @@ def _recipients_within(
 # -- transfers ---------------------------------------------------------------------------------
 
 
-def _ask_for_transfers(
-    cursor: Any, finalizes: Sequence[FinalizeTransfer]
+def ask_for_transfers(
+    cursor: Any, keys: Collection[TransferKey]
 ) -> Callable[[], dict[TransferKey, PreparedTransfer]]:
-    """The prepared transfers that the messages finalize.
+    """Those of these prepared transfers that are still there.
 
     One that is committed only after this has not been announced yet: who finalizes it has guessed its id.
     """
-    if not finalizes:
+    if not keys:
         return dict
-    keys = sorted(set(map(transfer_key, finalizes)))
-    sql.LOAD_TRANSFERS.run(cursor, arrays(columns.TRANSFER_KEY, keys))
+    sql.LOAD_TRANSFERS.run(cursor, arrays(columns.TRANSFER_KEY, sorted(keys)))
     return lambda: {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
 
 

@@ -7,14 +7,10 @@ from typing import Any
 
 from swpt_accounts.operators.inspection.accounts import no_such_account
 from swpt_accounts.rules.accounts import Account
-from swpt_accounts.rules.book import Book
-from swpt_accounts.rules.facts import Facts
 from swpt_accounts.rules.interventions import set_back_configuration
 from swpt_accounts.runtime.errors import OperatorError
-from swpt_accounts.transactions.account_locks import lock_accounts
+from swpt_accounts.transactions.books import Outcome, close_book, log_outcome, open_book
 from swpt_accounts.transactions.context import TransactionContext
-from swpt_accounts.transactions.gathering import load_currencies
-from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.moments import Moment, render_timestamp
 
 from .orders import Order
@@ -37,26 +33,25 @@ def set_back_config(
     """
     key = debtor_id, creditor_id
 
-    def set_back(cursor: Any) -> Account:
-        found = lock_accounts(cursor, [key], context.infos)
-        if key not in found:
+    def set_back(cursor: Any) -> tuple[Account, Outcome]:
+        book = open_book(cursor, context, [key])
+        if key not in book.accounts:
             raise OperatorError(no_such_account(*key))
-        before = found[key]
-        currencies = load_currencies(cursor, [debtor_id])
-        facts = Facts(now=context.clock(), policy=context.policy, accounts=found, currencies=currencies)
-        book = Book(facts)
+        before = book.accounts[key]
         if not set_back_configuration(book, key, ts, seqnum):
             raise OperatorError(
                 f"the last configuration of {debtor_id}/{creditor_id} is {_told(before)}: the order key can"
                 " only be set back, to an earlier one"
             )
-        store(cursor, book, context.infos, context.publisher_key)
+        outcome = close_book(cursor, context, book)
         after = book.accounts[key]
         detail = f"from {_told(before)} to {_told(after)}"
         order.write_down(cursor, "accounts set-back-config", f"account {debtor_id}/{creditor_id}", detail)
-        return after
+        return after, outcome
 
-    return transact(connection, set_back)
+    account, outcome = transact(connection, set_back)
+    log_outcome(outcome)
+    return account
 
 
 def _told(account: Account) -> str:

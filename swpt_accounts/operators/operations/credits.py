@@ -9,13 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from swpt_accounts.operators.inspection.dead_letters import DeadLetter, read_message
-from swpt_accounts.rules.book import Alarm, Book
+from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.deciding import decide
 from swpt_accounts.rules.facts import account_key
 from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.transactions.books import Outcome, close_book, log_outcome
 from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.transactions.gathering import gather
-from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.messages import Malformed, PendingBalanceChange
 from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, render_timestamp
 
@@ -37,13 +37,12 @@ LIMIT 1
 
 
 class AppliedCredit(msgspec.Struct, frozen=True):
-    """What applying a credit has done; alarms are for the log."""
+    """What applying a credit has done."""
 
     debtor_id: int
     creditor_id: int
     principal_delta: int
     principal: int
-    alarms: list[Alarm]
 
 
 def apply_credit(
@@ -51,7 +50,7 @@ def apply_credit(
 ) -> AppliedCredit:
     """Apply a credit that was refused for its age, with all effects of a credit, in one transaction."""
 
-    def apply(cursor: Any) -> AppliedCredit:
+    def apply(cursor: Any) -> tuple[AppliedCredit, Outcome]:
         found = lock_dead_letters(cursor, [dead_letter_id], _why_not_applied)
         [(letter, body)] = found
         credit = _read_credit(letter, body)
@@ -59,15 +58,16 @@ def apply_credit(
             raise OperatorError(f"dead letter {dead_letter_id} belongs to an account of another shard")
         book = _decide(cursor, credit, context)
         _check_journal(cursor, credit, dead_letter_id)
-        store(cursor, book, context.infos, context.publisher_key)
+        outcome = close_book(cursor, context, book)
         told = "applied: " + _described(credit) + (f": {note}" if note else "")
         settle(cursor, found, "returned", told, "credits apply", order)
         account = book.accounts[account_key(credit)]
-        return AppliedCredit(
-            account.debtor_id, account.creditor_id, credit.principal_delta, account.principal, book.alarms
-        )
+        applied = AppliedCredit(*account_key(account), credit.principal_delta, account.principal)
+        return applied, outcome
 
-    return transact(connection, apply)
+    applied, outcome = transact(connection, apply)
+    log_outcome(outcome)
+    return applied
 
 
 def discard_credit(connection: Any, dead_letter_id: int, note: str, *, order: Order) -> None:

@@ -10,14 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
-from swpt_accounts.rules.book import Book
-from swpt_accounts.rules.facts import AccountKey, Facts
+from swpt_accounts.rules.facts import AccountKey
 from swpt_accounts.rules.interventions import restore
 from swpt_accounts.runtime.errors import OperatorError
-from swpt_accounts.transactions.account_locks import lock_accounts
+from swpt_accounts.transactions.books import Outcome, close_book, log_outcome, open_book
 from swpt_accounts.transactions.context import TransactionContext
-from swpt_accounts.transactions.gathering import load_currencies
-from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.moments import Moment, render_timestamp
 
 from .orders import Order
@@ -84,7 +81,11 @@ def raise_counters(
     moment = transact(connection, lambda cursor: _begin(cursor, restored_at, order))
     announced = 0
     while True:
-        progress = transact(connection, lambda cursor: _step(cursor, moment, is_forced, context, order))
+        progress, outcome = transact(
+            connection, lambda cursor: _step(cursor, moment, is_forced, context, order)
+        )
+        if outcome is not None:
+            log_outcome(outcome)
         announced += progress.announced
         if progress.is_finished or is_stopping():
             return msgspec.structs.replace(progress, announced=announced)
@@ -106,13 +107,13 @@ def _begin(cursor: Any, restored_at: Moment | None, order: Order) -> Moment:
 
 def _step(
     cursor: Any, restored_at: Moment, is_forced: bool, context: TransactionContext, order: Order
-) -> Restored:
+) -> tuple[Restored, Outcome | None]:
     if not is_forced:
         _refuse_while_busy(cursor)
     cursor.execute(_TAKE, [restored_at])
     finished_at, *last, done = cursor.fetchone()
     if finished_at is not None:
-        return Restored(restored_at, done, 0, True)
+        return Restored(restored_at, done, 0, True), None
     if last[0] is None:
         cursor.execute(_FIND_FIRST, [_STEP])
     else:
@@ -121,20 +122,18 @@ def _step(
     if not keys:
         cursor.execute(_FINISH, [order.clock(), restored_at])
         order.write_down(cursor, "restored ends", render_timestamp(restored_at), f"{done} accounts")
-        return Restored(restored_at, done, 0, True)
-    announced = _apply(cursor, keys, restored_at, context)
+        return Restored(restored_at, done, 0, True), None
+    announced, outcome = _apply(cursor, keys, restored_at, context)
     cursor.execute(_GO_ON, [*keys[-1], len(keys), restored_at])
-    return Restored(restored_at, done + len(keys), announced, False)
+    return Restored(restored_at, done + len(keys), announced, False), outcome
 
 
-def _apply(cursor: Any, keys: list[AccountKey], restored_at: Moment, context: TransactionContext) -> int:
-    accounts = lock_accounts(cursor, keys, context.infos)
-    currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts})
-    facts = Facts(now=context.clock(), policy=context.policy, accounts=accounts, currencies=currencies)
-    book = Book(facts)
-    announced = sum(restore(book, key, restored_at) for key in list(accounts))
-    store(cursor, book, context.infos, context.publisher_key)
-    return announced
+def _apply(
+    cursor: Any, keys: list[AccountKey], restored_at: Moment, context: TransactionContext
+) -> tuple[int, Outcome]:
+    book = open_book(cursor, context, keys)
+    announced = sum(restore(book, key, restored_at) for key in list(book.accounts))
+    return announced, close_book(cursor, context, book)
 
 
 def _refuse_while_busy(cursor: Any) -> None:

@@ -14,17 +14,16 @@ from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.facts import AccountKey, Facts, account_key
 from swpt_accounts.rules.upkeep import tend
 from swpt_accounts.storage.arrays import arrays
-from swpt_accounts.storage.outbox.rows import Stored
 from swpt_accounts.transactions import columns
 from swpt_accounts.transactions import reading as sql
-from swpt_accounts.transactions.account_locks import accounts_of, lock_accounts
+from swpt_accounts.transactions.account_locks import accounts_of
+from swpt_accounts.transactions.books import Outcome, close_book, open_book
+from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.transactions.gathering import load_currencies
-from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
 from .chore import Position, Progress, StepContext
 from .isolation import attempt, attempt_together
-from .telling import tell
 
 _TENDED: Final = "tended"
 
@@ -53,24 +52,22 @@ def tend_accounts(cursor: Any, position: Position, context: StepContext) -> Prog
         return _tend(cursor, {key: wanted[key] for key in keys}, context)
 
     done = attempt_together(cursor, tend_these, list(wanted), _TENDED)
-    tell(done.book)
-    return Progress(done.changed, position, done.stored)
+    return Progress(done.changed, position, done.outcome)
 
 
 class _Done(NamedTuple):
     """What was changed in the transaction."""
 
     changed: int
-    book: Book
-    stored: Stored | None
+    outcome: Outcome
 
 
 def _tend(cursor: Any, wanted: dict[AccountKey, set[AccountKey]], context: StepContext) -> _Done:
     """Lock the accounts and those that go with them, and do whatever is due."""
     transaction = context.transaction
-    book = _gather(cursor, set().union(*wanted.values()), context)
+    book = _open(cursor, set().union(*wanted.values()), transaction)
     changed = sum(tend(book, key, context.periods) for key in wanted)
-    return _Done(changed, book, store(cursor, book, transaction.infos, transaction.publisher_key))
+    return _Done(changed, close_book(cursor, transaction, book))
 
 
 def _try_out(
@@ -95,24 +92,17 @@ def _try_out(
     return wanted
 
 
-def _gather(cursor: Any, touched: set[AccountKey], context: StepContext) -> Book:
-    """Lock the accounts in key order, and load what the rules ask for.
+def _open(cursor: Any, touched: set[AccountKey], transaction: TransactionContext) -> Book:
+    """Lock the accounts, and load what the rules ask for.
 
     If a payment has become due since the accounts were read, its root account is not among them: then
     the book creates it, the table has it already, and the step is tried again.
     """
-    transaction = context.transaction
-    accounts = lock_accounts(cursor, touched, transaction.infos)
-    currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in touched})
-    now = transaction.clock()
+    book = open_book(cursor, transaction, touched)
     # Not only those that can leave now: a payment of this step may be what the root account waits for.
-    leaving = [a for a in accounts.values() if a.is_deleted or a.is_scheduled_for_deletion]
-    incoming: set[AccountKey] = set()
+    leaving = [a for a in book.accounts.values() if a.is_deleted or a.is_scheduled_for_deletion]
     if leaving:
         keys = list(map(account_key, leaving))
-        sql.FIND_INCOMING.run(cursor, [*arrays(columns.ACCOUNT_KEY, keys), now])
-        incoming = set(cursor.fetchall())
-    facts = Facts(
-        now=now, policy=transaction.policy, accounts=accounts, currencies=currencies, incoming=incoming
-    )
-    return Book(facts)
+        sql.FIND_INCOMING.run(cursor, [*arrays(columns.ACCOUNT_KEY, keys), book.now])
+        book.incoming.update(cursor.fetchall())
+    return book

@@ -8,7 +8,7 @@ import msgspec
 from swpt_accounts.rules.policy import Periods
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.outbox.publishing import Outbox
-from swpt_accounts.storage.outbox.rows import Stored
+from swpt_accounts.transactions.books import Outcome, log_outcome
 from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.wire.moments import Moment
 
@@ -31,6 +31,14 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     becomes due meanwhile, and so stays with the moment at which he began.
     """
 
+    def finish(self, outcome: Outcome | None) -> None:
+        """Publish and log what a step has done, after its commit."""
+        if outcome is None:
+            return
+        log_outcome(outcome)
+        if outcome.stored is not None:
+            self.outbox.hand_over(outcome.stored)
+
 
 Position: TypeAlias = Any
 """Where a pass goes on: something that JSON can hold.  None is the beginning."""
@@ -45,8 +53,8 @@ class Progress(msgspec.Struct, frozen=True):
     position: Position
     """Where the next step goes on; None if the pass is over."""
 
-    stored: Stored | None = None
-    """The events to publish after the commit."""
+    outcome: Outcome | None = None
+    """What is to be published and logged after the commit."""
 
     age_seconds: float = 0.0
     """How long ago the pass was begun."""

@@ -93,8 +93,7 @@ def take_step(
             "position": Json(progress.position),
         }
         cursor.execute(_FINISH if progress.position is None else _GO_ON, note)
-    if progress.stored is not None:
-        context.outbox.hand_over(progress.stored)
+    context.finish(progress.outcome)
     return msgspec.structs.replace(progress, age_seconds=(now - (pass_started_at or now)) / MICROSECONDS)
 
 

@@ -13,21 +13,17 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.currency import CurrencySettings
-from swpt_accounts.rules.facts import AccountKey, Facts
+from swpt_accounts.rules.facts import AccountKey
 from swpt_accounts.rules.upkeep import apply_settings
 from swpt_accounts.storage.faults import Fault, fault_of
-from swpt_accounts.storage.outbox.rows import Stored
-from swpt_accounts.transactions.account_locks import lock_accounts
+from swpt_accounts.transactions.books import Outcome, close_book, open_book
 from swpt_accounts.transactions.gathering import load_currencies
-from swpt_accounts.transactions.storing import store
 from swpt_accounts.wire.moments import MICROSECONDS
 from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 
 from .chore import StepContext
 from .isolation import attempt
-from .telling import tell
 
 # Issuers may change their settings all at once: a step must not read all their jobs.
 _PAGE: Final = 20
@@ -144,23 +140,22 @@ def _do_job(job: _Job, context: StepContext) -> int:
         cursor.execute(_TAKE_JOB, [job.debtor_id])
         if not cursor.fetchone()[0]:
             return 0
-        handled, stored = _step(cursor, job, context)
-    if stored is not None:
-        context.outbox.hand_over(stored)
+        handled, outcome = _step(cursor, job, context)
+    context.finish(outcome)
     return handled
 
 
-def _step(cursor: Any, job: _Job, context: StepContext) -> tuple[int, Stored | None]:
+def _step(cursor: Any, job: _Job, context: StepContext) -> tuple[int, Outcome | None]:
     if job.next_creditor_id is None:
         job = _begin_pass(cursor, job)
         if job.next_creditor_id is None:
             return 0, None
     found = _find_accounts(cursor, job, context.rows)
-    stored = _apply(cursor, found.keys, context) if found.keys else None
+    outcome = _apply(cursor, found.keys, context) if found.keys else None
     if found.next_creditor_id is None:
-        return len(found.keys) + _end_pass(cursor, job), stored
+        return len(found.keys) + _end_pass(cursor, job), outcome
     _go_on(cursor, job._replace(next_creditor_id=found.next_creditor_id))
-    return max(1, len(found.keys)), stored
+    return max(1, len(found.keys)), outcome
 
 
 def _begin_pass(cursor: Any, job: _Job) -> _Job:
@@ -220,14 +215,8 @@ def _find_accounts(cursor: Any, job: _Job, limit: int) -> _Found:
     return _Found(keys, None if last == MAX_INT64 else last + 1)
 
 
-def _apply(cursor: Any, keys: list[AccountKey], context: StepContext) -> Stored | None:
-    transaction = context.transaction
-    accounts = lock_accounts(cursor, keys, transaction.infos)
-    currencies = load_currencies(cursor, [keys[0][0]])
-    facts = Facts(
-        now=transaction.clock(), policy=transaction.policy, accounts=accounts, currencies=currencies
-    )
-    book = Book(facts)
+def _apply(cursor: Any, keys: list[AccountKey], context: StepContext) -> Outcome:
+    book = open_book(cursor, context.transaction, keys)
     for key in keys:
         attempt(
             partial(apply_settings, book, key),
@@ -235,6 +224,4 @@ def _apply(cursor: Any, keys: list[AccountKey], context: StepContext) -> Stored 
             "brought to the settings of its currency",
             otherwise=False,
         )
-    stored = store(cursor, book, transaction.infos, transaction.publisher_key)
-    tell(book)
-    return stored
+    return close_book(cursor, context.transaction, book)

@@ -4,14 +4,10 @@ from functools import partial
 from typing import Any, Final
 
 from swpt_accounts.rules.book import Book
-from swpt_accounts.rules.facts import Facts, TransferKey
-from swpt_accounts.rules.transfers import PreparedTransfer
+from swpt_accounts.rules.facts import TransferKey
 from swpt_accounts.rules.upkeep import remind
-from swpt_accounts.storage.arrays import arrays
 from swpt_accounts.transactions import columns
-from swpt_accounts.transactions import reading as sql
-from swpt_accounts.transactions.account_locks import lock_accounts
-from swpt_accounts.transactions.storing import store
+from swpt_accounts.transactions.books import close_book, open_book
 
 from .chore import Position, Progress, StepContext
 from .isolation import attempt
@@ -41,21 +37,10 @@ def send_reminders(cursor: Any, position: Position, context: StepContext) -> Pro
     keys: list[TransferKey] = [row[:3] for row in rows if row[3]]
     if not keys:
         return Progress(0, position)
-    book = _gather(cursor, keys, context)
+    book = open_book(cursor, transaction, {key[:2] for key in keys}, debtor_ids=(), transfers=keys)
     reminded = sum(_remind(book, key, context) for key in keys)
-    stored = store(cursor, book, transaction.infos, transaction.publisher_key)
-    return Progress(reminded, position, stored)
+    return Progress(reminded, position, close_book(cursor, transaction, book))
 
 
 def _remind(book: Book, key: TransferKey, context: StepContext) -> bool:
     return attempt(partial(remind, book, key, context.periods), key[:2], "reminded", otherwise=False)
-
-
-def _gather(cursor: Any, keys: list[TransferKey], context: StepContext) -> Book:
-    """The transfers under the locks of their senders, where nobody can finalize them."""
-    transaction = context.transaction
-    accounts = lock_accounts(cursor, {key[:2] for key in keys}, transaction.infos)
-    sql.LOAD_TRANSFERS.run(cursor, arrays(columns.TRANSFER_KEY, keys))
-    prepared = {(row[0], row[1], row[2]): PreparedTransfer(*row) for row in cursor.fetchall()}
-    facts = Facts(now=transaction.clock(), policy=transaction.policy, accounts=accounts, prepared=prepared)
-    return Book(facts)

@@ -3,13 +3,11 @@
 from typing import Final
 
 from swpt_accounts.rules.book import Book
-from swpt_accounts.rules.facts import AccountKey, Facts
+from swpt_accounts.rules.facts import AccountKey
 from swpt_accounts.rules.upkeep import announce_pending, due_later
 from swpt_accounts.storage.arrays import arrays
 from swpt_accounts.transactions import columns
-from swpt_accounts.transactions.account_locks import lock_accounts
-from swpt_accounts.transactions.gathering import load_currencies
-from swpt_accounts.transactions.storing import store
+from swpt_accounts.transactions.books import close_book, open_book
 from swpt_accounts.wire.moments import Moment, seconds
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
@@ -50,22 +48,16 @@ def announce_updates(context: StepContext) -> int:
         if not keys:
             return 0
         # The account first, always: a worker that holds it may be writing its row of due updates.
-        accounts = lock_accounts(cursor, keys, transaction.infos)
-        roots = {debtor_id for debtor_id, creditor_id in accounts if creditor_id == ROOT_CREDITOR_ID}
-        currencies = load_currencies(cursor, roots)
-        facts = Facts(
-            now=transaction.clock(), policy=transaction.policy, accounts=accounts, currencies=currencies
-        )
-        book = Book(facts)
+        roots = {debtor_id for debtor_id, creditor_id in keys if creditor_id == ROOT_CREDITOR_ID}
+        book = open_book(cursor, transaction, keys, debtor_ids=roots)
         put_off = [(*key, due_at) for key in keys if (due_at := _announce(book, key)) is not None]
-        stored = store(cursor, book, transaction.infos, transaction.publisher_key)
+        outcome = close_book(cursor, transaction, book)
         done = sorted(set(keys) - {row[:2] for row in put_off})
         if done:
             cursor.execute(_FORGET, arrays(columns.ACCOUNT_KEY, done))
         if put_off:
             cursor.execute(_PUT_OFF, arrays([*columns.ACCOUNT_KEY, "due_at"], put_off))
-    if stored is not None:
-        context.outbox.hand_over(stored)
+    context.finish(outcome)
     return len(keys)
 
 

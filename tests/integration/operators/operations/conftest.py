@@ -1,9 +1,12 @@
 """What the tests of operators' commands share."""
 
+import logging
+
 import pytest
 
 from swpt_accounts.operators.operations.orders import Order
-from tests.backstage.builders import NOW
+from swpt_accounts.wire.numbers import MAX_INT64
+from tests.backstage.builders import DAY, NOW
 
 
 @pytest.fixture
@@ -22,5 +25,32 @@ def audit(stand):
         )
         assert all(row[3:] == ("olga", "desk-1", NOW) for row in rows)
         return [row[:3] for row in rows]
+
+    return read
+
+
+@pytest.fixture
+def near_the_bound(stand):
+    """Makes an account so rich that its interest comes to its bound with the next change."""
+
+    def enrich(creditor_id):
+        stand.execute(
+            "UPDATE account SET principal = %s, interest = 9e18, interest_rate = 100, last_change_ts = %s"
+            " WHERE creditor_id = %s",
+            MAX_INT64 // 2,
+            NOW - 30 * DAY,
+            creditor_id,
+        )
+
+    return enrich
+
+
+@pytest.fixture
+def alarms(caplog):
+    """The alarms that were logged."""
+
+    def read():
+        messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        return [message for message in messages if message.startswith("ALARM: ")]
 
     return read

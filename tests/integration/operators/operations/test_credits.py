@@ -10,6 +10,8 @@ from swpt_accounts.events import AccountTransfer
 from swpt_accounts.operators.operations.credits import apply_credit, discard_credit
 from swpt_accounts.operators.operations.dead_letters import discard_dead_letters
 from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.runtime.metrics import PRINCIPAL_OVERFLOW
+from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.builders import (
     ALICE,
     BOB,
@@ -56,7 +58,7 @@ def test_an_old_credit_is_applied_with_all_its_effects(stand, order, audit):
     number = refuse(stand, credit(BOB, 100, committed_at=OLD, change_id=77))
     assert stand.account(BOB).principal == 0
     applied = apply(stand, order, number, "checked with the other shard")
-    assert (applied.principal_delta, applied.principal, applied.alarms) == (100, 100, [])
+    assert (applied.principal_delta, applied.principal) == (100, 100)
     assert stand.account(BOB).principal == 100
     [entry] = stand.rows(
         "SELECT sender_creditor_id, sender_principal, recipient_principal, amount, committed_at FROM journal"
@@ -162,3 +164,17 @@ def test_a_credit_is_discarded_only_by_its_own_command(stand, order, audit):
     stand.execute("UPDATE dead_letter SET reason = 'bad_json' WHERE state = 'open'")
     with pytest.raises(OperatorError, match="use `dead-letters discard`"):
         discard_credit(stand.connection, number, "", order=order)
+
+
+def test_an_applied_credit_hides_no_alarm(stand, order, near_the_bound, alarms):
+    """A principal that had to be contained, and interest that was cut: both are told, and counted."""
+    number = refuse(stand, credit(BOB, MAX_INT64, committed_at=OLD))
+    near_the_bound(BOB)
+    before = PRINCIPAL_OVERFLOW._value.get()
+    apply(stand, order, number)
+    assert (stand.account(BOB).principal, stand.account(BOB).interest) == (MAX_INT64, 2.0**63)
+    assert alarms() == [
+        f"ALARM: principal overflow on account {DEBTOR}/{BOB}",
+        f"ALARM: interest out of bounds on account {DEBTOR}/{BOB}",
+    ]
+    assert PRINCIPAL_OVERFLOW._value.get() == before + 1

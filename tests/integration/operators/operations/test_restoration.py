@@ -76,6 +76,15 @@ def test_every_counter_is_raised_and_every_account_is_announced(stand, order, au
     assert audit() == [("restored begins", moment, ""), ("restored ends", moment, "3 accounts")]
 
 
+def test_a_restoration_hides_no_alarm(stand, order, near_the_bound, alarms):
+    """Interest that is cut when an account is announced anew is told like any other."""
+    seed(stand)
+    near_the_bound(ALICE)
+    restore(stand, order)
+    assert stand.account(ALICE).interest == 2.0**63
+    assert alarms() == [f"ALARM: interest out of bounds on account {DEBTOR}/{ALICE}"]
+
+
 def test_the_next_transfer_goes_on_behind_the_jump(stand, order):
     """A transfer that is prepared after the restore has an id that was never told before it."""
     seed(stand)

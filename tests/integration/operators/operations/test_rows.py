@@ -203,6 +203,14 @@ def test_a_frozen_account_takes_configurations_again(stand, order, audit):
     assert stand.account(BOB).negligible_amount == 7.0
 
 
+def test_an_order_key_that_is_set_back_hides_no_alarm(stand, order, near_the_bound, alarms):
+    """Interest that is cut when an account changes by an operator's order is told like any other."""
+    near_the_bound(BOB)
+    set_back_config(stand.connection, DEBTOR, BOB, NOW - DAY, 0, context=stand.context, order=order)
+    assert stand.account(BOB).interest == 2.0**63
+    assert alarms() == [f"ALARM: interest out of bounds on account {DEBTOR}/{BOB}"]
+
+
 def test_an_order_key_is_not_set_forward(stand, order, audit):
     """A later key is refused with the one that the account has."""
     before = stand.account(BOB)
