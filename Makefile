@@ -111,6 +111,10 @@ format: $(INSTALLED)  ## Format the code, and mend what can be mended
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+.PHONY: schemas
+schemas: $(INSTALLED)  ## Make the schemas of all messages anew, in docs/messages/
+	@$(BIN)/python -m scripts.schemas
+
 .PHONY: lock
 lock: $(INSTALLED)  ## Take the newest dependencies into the locks
 	@$(LOCK) --extra demo --group dev --output-file requirements-dev.lock

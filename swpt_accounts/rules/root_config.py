@@ -59,9 +59,9 @@ def _read_text(holds: Callable[[str], object], expected: str) -> Callable[[objec
     return read
 
 
-_ROOT_CONFIG_TYPE: Final = re.compile(r"RootConfigData(-v[1-9][0-9]{0,5})?")
-_DEBTOR_INFO_TYPE: Final = re.compile(r"DebtorInfo(-v[1-9][0-9]{0,5})?")
-_SHA256: Final = re.compile(r"[0-9A-F]{64}")
+ROOT_CONFIG_TYPE: Final = re.compile(r"RootConfigData(-v[1-9][0-9]{0,5})?")
+DEBTOR_INFO_TYPE: Final = re.compile(r"DebtorInfo(-v[1-9][0-9]{0,5})?")
+SHA256: Final = re.compile(r"[0-9A-F]{64}")
 
 
 class DebtorInfoSchema(Schema):
@@ -70,14 +70,14 @@ class DebtorInfoSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    type = _Member(_read_text(_DEBTOR_INFO_TYPE.fullmatch, "DebtorInfo, maybe with a version"))
+    type = _Member(_read_text(DEBTOR_INFO_TYPE.fullmatch, "DebtorInfo, maybe with a version"))
     iri = _Member(_read_text(lambda text: 1 <= len(text) <= 200, "1 to 200 characters"), required=True)
     content_type = _Member(
         _read_text(lambda text: len(text) <= 100 and text.isascii(), "0 to 100 ASCII characters"),
         data_key="contentType",
         load_default="",
     )
-    sha256 = _Member(_read_text(_SHA256.fullmatch, "64 uppercase hexadecimal digits"), load_default="")
+    sha256 = _Member(_read_text(SHA256.fullmatch, "64 uppercase hexadecimal digits"), load_default="")
 
     @post_load
     def _make(self, data: Mapping[str, Any], **_: object) -> DebtorInfo:
@@ -90,7 +90,7 @@ class RootConfigDataSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    type = _Member(_read_text(_ROOT_CONFIG_TYPE.fullmatch, "RootConfigData, maybe with a version"))
+    type = _Member(_read_text(ROOT_CONFIG_TYPE.fullmatch, "RootConfigData, maybe with a version"))
     rate = _Member(_read_rate, load_default=0.0)
     limit = _Member(_read_limit, load_default=MAX_INT64)
     info = fields.Nested(DebtorInfoSchema, load_default=NO_DEBTOR_INFO)
