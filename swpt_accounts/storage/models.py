@@ -229,7 +229,7 @@ class Journal(db.Model):  # type: ignore[name-defined,misc]
 
 
 class Outbox(db.Model):  # type: ignore[name-defined,misc]
-    """Events that the broker has not confirmed yet: those of a batch, or a single leftover.
+    """Events that the broker has not confirmed yet: those of a batch, or leftovers that go on together.
 
     A batch row belongs to the process that holds the advisory lock `publisher_key`.  A row
     without one belongs to the relay, which tries it again at `next_attempt_at`.

@@ -1,5 +1,7 @@
 """How stories begin: a currency, an account with money, an empty one; events that nobody takes."""
 
+from psycopg2.extras import Json
+
 from swpt_accounts.events import envelop
 from swpt_accounts.storage.outbox.rows import pack_accounts, pack_bodies
 from swpt_accounts.wire.messages import Message
@@ -74,8 +76,9 @@ def wait_for_agent(
     for event in events:
         stand.execute(
             "INSERT INTO outbox (created_at, type_counts, accounts, payload, attempts, next_attempt_at,"
-            " last_failure, publisher_key) VALUES (%s, '{}', %s, %s, 3, %s, %s, %s)",
+            " last_failure, publisher_key) VALUES (%s, %s, %s, %s, 3, %s, %s, %s)",
             NOW,
+            Json({type(event).__name__: 1}),
             pack_accounts([event]),
             pack_bodies([envelop(event).body]),
             NOW,

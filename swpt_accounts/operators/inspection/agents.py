@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from swpt_accounts.events import TO_COORDINATORS, TO_CREDITORS, TO_DEBTORS, Envelope
-from swpt_accounts.storage.outbox.rows import unpack
+from swpt_accounts.storage.outbox.rows import first_event
 from swpt_accounts.wire.moments import Moment
 
 EXCHANGES: Final = (TO_CREDITORS, TO_DEBTORS, TO_COORDINATORS)
@@ -30,8 +30,8 @@ _SUBNET_LENGTH: Final = len("00.00.00")
 
 # Only what the broker has given back: an outage, or a refusal, is no sign that an agent is gone.
 _LOOK: Final = """
-SELECT outbox_id, created_at, CASE WHEN last_failure = 'returned' THEN payload END, next_attempt_at,
-    publisher_key IS NOT NULL
+SELECT outbox_id, created_at, CASE WHEN last_failure = 'returned' THEN payload END, type_counts,
+    next_attempt_at, publisher_key IS NOT NULL
 FROM outbox WHERE outbox_id > %(after)s ORDER BY outbox_id LIMIT %(step)s
 """
 
@@ -44,10 +44,10 @@ class Agent(msgspec.Struct, frozen=True, order=True):
 
 
 class WaitingEvents(msgspec.Struct):
-    """Events that no queue wanted, of one agent."""
+    """Events that no queue wanted, of one agent, counted."""
 
     agent: Agent
-    rows: int = 0
+    events: int = 0
     parked: int = 0
     in_hand: int = 0
     oldest_created_at: Moment = 0
@@ -55,12 +55,19 @@ class WaitingEvents(msgspec.Struct):
 
 
 class WalkedRow(msgspec.Struct, frozen=True):
+    """A row of events that wait for the same agent, counted by type."""
+
     outbox_id: int
     created_at: Moment
     agent: Agent
-    type: str
+    types: dict[str, int]
     is_parked: bool
     is_in_hand: bool
+
+    @property
+    def events(self) -> int:
+        """How many events it holds."""
+        return sum(self.types.values())
 
 
 def list_agents(connection: Any, after: int = 0) -> tuple[list[WaitingEvents], int | None]:
@@ -76,11 +83,11 @@ def list_agents(connection: Any, after: int = 0) -> tuple[list[WaitingEvents], i
                 waiting = found.setdefault(
                     row.agent, WaitingEvents(row.agent, oldest_created_at=row.created_at)
                 )
-                waiting.rows += 1
-                waiting.parked += row.is_parked
-                waiting.in_hand += row.is_in_hand
+                waiting.events += row.events
+                waiting.parked += row.events * row.is_parked
+                waiting.in_hand += row.events * row.is_in_hand
                 waiting.oldest_created_at = min(waiting.oldest_created_at, row.created_at)
-                waiting.types[row.type] += 1
+                waiting.types.update(row.types)
     return [found[agent] for agent in sorted(found)], walk.next_after
 
 
@@ -105,22 +112,20 @@ class Walk:
 
 
 def _rows(found: list[Any]) -> Iterator[WalkedRow]:
-    """The rows that hold a single event for an agent."""
-    for outbox_id, created_at, payload, next_attempt_at, is_in_hand in found:
-        event = None if payload is None else _event(bytes(payload))
+    """The rows that hold events for an agent."""
+    for outbox_id, created_at, payload, types, next_attempt_at, is_in_hand in found:
+        event = None if payload is None else _event(payload)
         if event is not None:
             agent = Agent(event.exchange, event.routing_key[:_SUBNET_LENGTH])
             is_parked = next_attempt_at is None and not is_in_hand
-            yield WalkedRow(outbox_id, created_at, agent, event.type, is_parked, is_in_hand)
+            yield WalkedRow(outbox_id, created_at, agent, types, is_parked, is_in_hand)
 
 
-def _event(payload: bytes) -> Envelope | None:
-    """The single event for an agent in a payload; None if there is none."""
+def _event(payload: bytes | memoryview) -> Envelope | None:
+    """The first event of a row that waits, which all are for the same agent; None if it is for no agent."""
     try:
-        envelopes = unpack(payload)
+        event = first_event(payload)
     except Exception:
         # The relay sets such a row aside, with an alarm; it must not hide the others here.
         return None
-    if len(envelopes) != 1 or envelopes[0].exchange not in EXCHANGES:
-        return None
-    return envelopes[0]
+    return event if event is not None and event.exchange in EXCHANGES else None

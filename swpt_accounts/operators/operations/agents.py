@@ -19,7 +19,7 @@ from swpt_accounts.runtime.errors import OperatorError
 from .orders import Order
 from .transactions import transact
 
-ENOUGH_ROWS: Final = 10_000
+ENOUGH_EVENTS: Final = 10_000
 """An order that has found so many events looks no further."""
 
 _ORDER_SECONDS: Final = 3.0
@@ -42,7 +42,7 @@ ACTIONS: Final = tuple(_STATEMENTS)
 class Handled(msgspec.Struct, frozen=True):
     """What an order has done; it goes on behind `next_after`, which is none if nothing is left."""
 
-    rows: int
+    events: int
     types: dict[str, int]
     next_after: int | None
 
@@ -69,11 +69,13 @@ def handle_events(
             raise OperatorError(_why_nothing(agent, action, next_after))
         ids = [row.outbox_id for row in rows]
         cursor.execute(_STATEMENTS[action], {"ids": ids, "now": order.clock()})
-        types = dict(Counter(row.type for row in rows))
+        types: Counter[str] = Counter()
+        for row in rows:
+            types.update(row.types)
         told = ", ".join(f"{number} {name}" for name, number in sorted(types.items()))
         detail = f"{told}; rows {ids[0]} to {ids[-1]}" + (f": {note}" if note else "")
         order.write_down(cursor, f"outbox {action}", f"agent {agent.subnet} at {agent.exchange}", detail)
-        return Handled(len(rows), types, next_after)
+        return Handled(types.total(), dict(types), next_after)
 
     return transact(connection, handle)
 
@@ -84,7 +86,7 @@ def _find(cursor: Any, agent: Agent, action: str, after: int) -> tuple[list[Walk
     walk = Walk(cursor, after, _ORDER_SECONDS)
     for rows in walk.steps():
         found += [row for row in rows if row.agent == agent and _is_wanted(row, action)]
-        if len(found) >= ENOUGH_ROWS:
+        if sum(row.events for row in found) >= ENOUGH_EVENTS:
             break
     cursor.execute(_LOCK, {"ids": [row.outbox_id for row in found]})
     locked = {outbox_id for (outbox_id,) in cursor.fetchall()}

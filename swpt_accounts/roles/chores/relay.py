@@ -1,13 +1,16 @@
 """Chore: publishes what other processes left in the outbox (rules.md#publishing).
 
-Rows of a process that is gone are taken over at once: its advisory lock is free.  Rows of single
-events, which the broker did not take before, are tried again when their time has come.
+Rows of a process that is gone are taken over at once: its advisory lock is free.  Rows that the broker
+did not take before are tried again when their time has come.  Of those that no queue wanted, one row
+tries the way to a peer for all that wait for it at the time (see `waiting`).
 """
 
 from logging import getLogger
 from typing import Any, Final
 
+from swpt_accounts.storage.outbox.publishing import Scout
 from swpt_accounts.storage.outbox.rows import Stored, unpack
+from swpt_accounts.storage.outbox.waiting import choose
 
 from .chore import StepContext
 
@@ -27,13 +30,13 @@ WHERE outbox_id IN (
 RETURNING outbox_id, payload, attempts
 """
 
-_TRY_AGAIN: Final = """
-UPDATE outbox SET publisher_key = %(own)s
-WHERE outbox_id IN (
-    SELECT outbox_id FROM outbox WHERE publisher_key IS NULL AND next_attempt_at <= %(until)s
-    ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-RETURNING outbox_id, payload, attempts
+_DUE: Final = """
+SELECT outbox_id, payload, attempts, last_failure, created_at, type_counts, accounts FROM outbox
+WHERE publisher_key IS NULL AND next_attempt_at <= %(until)s
+ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
+
+_SIGN: Final = "UPDATE outbox SET publisher_key = %(own)s WHERE outbox_id = ANY(%(ids)s)"
 
 # Without a moment for the next attempt there is none (rule O6).
 _SET_ASIDE: Final = """
@@ -55,22 +58,30 @@ def relay_outbox(context: StepContext) -> int:
         return 0
     own = context.transaction.publisher_key
     with context.connection, context.connection.cursor() as cursor:
-        rows = _take_over(cursor, own)
-        cursor.execute(_TRY_AGAIN, {"own": own, "until": context.until, "limit": _STEP})
-        rows += cursor.fetchall()
+        rows: list[tuple[Any, Scout | None]] = [(row, None) for row in _take_over(cursor, own)]
+        cursor.execute(_DUE, {"until": context.until, "limit": _STEP})
+        due = cursor.fetchall()
+        to_try = choose(cursor, due, context.outbox, context.transaction.clock())
+        rows += [(row[:3], scout) for row, scout in to_try]
+        cursor.execute(_SIGN, {"own": own, "ids": [row[0] for row, _ in to_try]})
+    _publish(context, rows)
+    return len(rows) - len(to_try) + len(due)
+
+
+def _publish(context: StepContext, rows: list[tuple[Any, Scout | None]]) -> None:
+    """Hand rows over to the publisher, and set aside those that cannot be read."""
     unreadable = []
-    for outbox_id, payload, attempts in sorted(rows):
+    for (outbox_id, payload, attempts), scout in sorted(rows, key=lambda one: one[0][0]):
         try:
             envelopes = unpack(payload)
         except Exception:
             _logger.exception("ALARM: the row %d of the outbox cannot be read, and is set aside", outbox_id)
             unreadable.append(outbox_id)
         else:
-            context.outbox.hand_over(Stored(outbox_id, envelopes), attempts)
+            context.outbox.hand_over(Stored(outbox_id, envelopes), attempts, scout=scout)
     if unreadable:
         with context.connection, context.connection.cursor() as cursor:
             cursor.execute(_SET_ASIDE, [unreadable])
-    return len(rows)
 
 
 def _take_over(cursor: Any, own: int) -> list[Any]:

@@ -2,8 +2,8 @@
 
 See rules.md#publishing.  A transaction stores its events as one row (see `storing`), and after
 the commit the same process publishes them from memory.  A thread of its own removes the rows that
-are confirmed, and explodes a row of which something is left into rows of single events,
-which the relay tries again.
+are confirmed, and takes a row apart of which something is left: what no queue wants goes on in a row for
+each peer, all else in rows of single events.  The relay tries them again.
 
 Every row names who publishes it, by the number of an advisory lock that the connection which wrote
 the row holds as long as it lives.  So the relay can take over at once the rows of a process that is
@@ -30,6 +30,7 @@ from swpt_accounts.runtime.errors import first_line
 from swpt_accounts.storage import connections
 from swpt_accounts.wire.moments import Moment, seconds
 
+from .peers import Peer, Silence, leftovers
 from .rows import Stored, pack_accounts, pack_bodies
 
 # Confirmed rows are removed together, this long after the first of them was confirmed: one small
@@ -46,6 +47,12 @@ _TAKE_BATCH_ROW: Final = "DELETE FROM outbox WHERE outbox_id = %s RETURNING crea
 _INSERT_LEFTOVERS: Final = """
 INSERT INTO outbox (created_at, type_counts, accounts, payload, attempts, next_attempt_at, last_failure)
 VALUES %s
+"""
+
+# What has waited with the row that tried the way is published now, unless an operator has parked it.
+_LET_GO: Final = """
+UPDATE outbox SET next_attempt_at = %(now)s, last_failure = NULL
+WHERE outbox_id = ANY(%(ids)s) AND publisher_key IS NULL AND next_attempt_at IS NOT NULL
 """
 
 _PUT_OFF: Final = """
@@ -73,6 +80,13 @@ class RetryDelays(NamedTuple):
         return pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
 
 
+class Scout(NamedTuple):
+    """What a row is that tries the way to a peer: for which way, and for which rows that wait."""
+
+    way: Peer
+    waiting: Sequence[int]
+
+
 class Work(NamedTuple):
     """A row that the publisher has answered for."""
 
@@ -80,6 +94,7 @@ class Work(NamedTuple):
     envelopes: Sequence[Envelope]
     attempts: int
     unsettled: Sequence[tuple[int, Reason]]
+    scout: Scout | None = None
 
 
 class Outbox:
@@ -93,6 +108,7 @@ class Outbox:
         clock: Callable[[], Moment],
     ) -> None:
         self.publisher_key = 0
+        self.silence = Silence()
         self._postgres_url = postgres_url
         self._publisher = publisher
         self._delays = delays
@@ -128,17 +144,28 @@ class Outbox:
             cursor.execute("SELECT pg_advisory_lock(%s)", [key])
         self.publisher_key = key
 
-    def hand_over(self, stored: Stored, attempts: int = 0, received_at: float | None = None) -> None:
+    def draw_delay(self, attempts: int, reason: Reason) -> Moment:
+        """How long an event waits after so many attempts, in microseconds."""
+        return seconds(self._delays.draw(attempts, reason))
+
+    def hand_over(
+        self,
+        stored: Stored,
+        attempts: int = 0,
+        received_at: float | None = None,
+        scout: Scout | None = None,
+    ) -> None:
         """Publish the events of a committed row, which had `attempts` before, at once (rule O1).
 
-        If they answer messages, the first of these arrived at `received_at` by the monotonic clock.
+        If they answer messages, the first of these arrived at `received_at` by the monotonic clock.  If
+        they try the way to a peer for other rows, `scout` names these.
         """
         outbox_id, envelopes = stored.outbox_id, stored.envelopes
         handed_over_at = monotonic()
 
         def settled(settlement: Settlement) -> None:
             with self._changed:
-                self._done.append(Work(outbox_id, envelopes, attempts, settlement.unsettled))
+                self._done.append(Work(outbox_id, envelopes, attempts, settlement.unsettled, scout))
                 self._changed.notify()
             if not settlement.unsettled:
                 _time(handed_over_at, received_at)
@@ -221,22 +248,26 @@ class Outbox:
             for one in work:
                 if one.unsettled:
                     self._keep_leftovers(cursor, one)
+                if one.scout is not None and len(one.unsettled) < len(one.envelopes):
+                    cursor.execute(_LET_GO, {"ids": list(one.scout.waiting), "now": self._clock()})
+                    self.silence.end(one.scout.way)
         for one in work:
             _count(one)
 
     def _keep_leftovers(self, cursor: Any, work: Work) -> None:
-        """What is left of a row goes on in rows of single events, so that nothing waits for it (rule O5)."""
+        """What is left of a row goes on in rows of its own, so that nothing waits for it (rule O5)."""
         now = self._clock()
         attempts = work.attempts + 1
         # Nothing was answered at all: that is an outage, and no reason to take the row apart.
         is_outage = len(work.unsettled) == len(work.envelopes) and work.unsettled[0][1] == "unanswered"
-        if is_outage or len(work.envelopes) == 1:
+        groups = leftovers(work.envelopes, work.unsettled)
+        if is_outage or len(groups[0].indexes) == len(work.envelopes):
             cursor.execute(
                 _PUT_OFF,
                 {
                     "outbox_id": work.outbox_id,
                     "attempts": attempts,
-                    "next_attempt_at": self._next_attempt_at(now, attempts, work.unsettled[0][1]),
+                    "next_attempt_at": now + self.draw_delay(attempts, work.unsettled[0][1]),
                     "last_failure": work.unsettled[0][1],
                 },
             )
@@ -248,19 +279,23 @@ class Outbox:
         rows = [
             (
                 row[0],
-                Json({work.envelopes[index].type: 1}),
-                psycopg2.Binary(pack_accounts([decode(work.envelopes[index].body)])),
-                psycopg2.Binary(pack_bodies([work.envelopes[index].body])),
+                *_packed([work.envelopes[index] for index in group.indexes]),
                 attempts,
-                self._next_attempt_at(now, attempts, reason),
-                reason,
+                now + self.draw_delay(attempts, group.reason),
+                group.reason,
             )
-            for index, reason in work.unsettled
+            for group in groups
         ]
         execute_values(cursor, _INSERT_LEFTOVERS, rows)
 
-    def _next_attempt_at(self, now: Moment, attempts: int, reason: Reason) -> Moment:
-        return now + seconds(self._delays.draw(attempts, reason))
+
+def _packed(envelopes: Sequence[Envelope]) -> tuple[Any, Any, Any]:
+    """Counts, accounts and payload of a row with these events."""
+    return (
+        Json(Counter(envelope.type for envelope in envelopes)),
+        psycopg2.Binary(pack_accounts([decode(envelope.body) for envelope in envelopes])),
+        psycopg2.Binary(pack_bodies([envelope.body for envelope in envelopes])),
+    )
 
 
 def _time(handed_over_at: float, received_at: float | None) -> None:

@@ -16,6 +16,9 @@ from swpt_accounts.rules.facts import AccountKey
 
 from .returned import unpack_returned
 
+_FIRST_BYTES: Final = 4096
+"""Hardly an event is longer."""
+
 
 def unpack_accounts(packed: bytes) -> list[AccountKey]:
     """The accounts that a row of the outbox belongs to; none for a message that was put back."""
@@ -28,6 +31,22 @@ def unpack(payload: bytes) -> list[Envelope]:
     if message is not None:
         return [message.envelop()]
     return [envelop(decode(body), body) for body in zlib.decompress(payload).split(b"\n")]
+
+
+def first_event(payload: bytes | memoryview) -> Envelope | None:
+    """The first event of a row, with little work; None for a message that an operator has put back.
+
+    Raises ValueError, zlib.error or a MsgspecError for a payload that cannot be read.
+    """
+    if unpack_returned(payload) is not None:
+        return None
+    unpacking = zlib.decompressobj()
+    line = b""
+    while b"\n" not in line and payload:
+        line += unpacking.decompress(payload, _FIRST_BYTES)
+        payload = unpacking.unconsumed_tail
+    body = line.partition(b"\n")[0]
+    return envelop(decode(body), body)
 
 
 # Compression is worth its time because the row is written twice, to the log and to the table,

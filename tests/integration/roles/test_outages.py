@@ -9,10 +9,9 @@ import pika
 import psycopg2
 import pytest
 
-from swpt_accounts.roles import composition
 from swpt_accounts.roles import configure as configuring
 from swpt_accounts.roles.gate import Gate
-from swpt_accounts.roles.worker import processing
+from swpt_accounts.roles.worker import processing, wiring
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.runtime.settings import load
@@ -201,7 +200,7 @@ def test_a_database_that_is_away_for_a_while(server, distant, to_postgres, mailb
 def test_a_long_outage_closes_the_consumer(server, distant, to_postgres, mailbox, monkeypatch):
     """When patience is over, the messages go back to the queue, and are fetched again afterwards."""
     impatient = partial(processing.Processor, patience_seconds=0.2)
-    monkeypatch.setattr(composition, "Processor", impatient)
+    monkeypatch.setattr(wiring, "Processor", impatient)
     with distant.serving_here():
         story = Story(server, mailbox)
         to_postgres.refuse()

@@ -12,8 +12,9 @@ from swpt_accounts.roles.chores.chore import Errand
 from swpt_accounts.roles.chores.loop import Chores
 from swpt_accounts.roles.chores.relay import relay_outbox
 from swpt_accounts.roles.composition import make_broker, make_outbox
-from swpt_accounts.runtime import clock
+from swpt_accounts.runtime import clock, metrics
 from swpt_accounts.storage import connections
+from swpt_accounts.storage.outbox.peers import MOST_TOGETHER, Silence
 from tests.backstage.builders import ALICE, SECOND, configure, request
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.proxy import TO_SERVER, Proxy
@@ -111,7 +112,7 @@ def test_rows_of_a_living_process_are_left_alone(server, writer, relay, mailbox)
 
 
 def test_what_nobody_wants_is_kept_and_tried_again(server, writer, relay, mailbox):
-    """An event without a queue becomes a row of its own, with growing pauses; the others have left."""
+    """Events without a queue become a row of their peer, with growing pauses; the others have left."""
     started_at = clock.utcnow()
     writer.apply(
         configure(ts=started_at),
@@ -120,11 +121,11 @@ def test_what_nobody_wants_is_kept_and_tried_again(server, writer, relay, mailbo
     )
     relay.turn()
     mailbox.wait_for("AccountUpdate", creditor_id=ALICE)
-    wait_until(lambda: len(server.rows(ROWS)) == 2, "a row for each event that was returned")
-    for key, attempts, next_attempt_at, last_failure, counts in server.rows(ROWS):
-        assert (key, attempts, last_failure) == (None, 1, "returned")
-        assert counts == {"RejectedTransfer": 1}
-        assert started_at < next_attempt_at <= clock.utcnow() + SECOND // 10
+    wait_until(lambda: server.rows(ROWS)[0][1] == 1, "a row for the events that were returned")
+    [(key, attempts, next_attempt_at, last_failure, counts)] = server.rows(ROWS)
+    assert (key, attempts, last_failure) == (None, 1, "returned")
+    assert counts == {"RejectedTransfer": 2}
+    assert started_at < next_attempt_at <= clock.utcnow() + SECOND // 10
 
     not_yet_at = started_at
 
@@ -135,7 +136,7 @@ def test_what_nobody_wants_is_kept_and_tried_again(server, writer, relay, mailbo
         attempts = [row[1] for row in server.rows(ROWS)]
         if max(attempts) < times:
             not_yet_at = looked_at
-        return attempts == [times, times]
+        return attempts == [times]
 
     wait_until(lambda: tried(3), "the third attempt")
     wait_until(lambda: all(row[0] is None for row in server.rows(ROWS)))
@@ -151,16 +152,107 @@ def test_what_nobody_wants_is_kept_and_tried_again(server, writer, relay, mailbo
 def test_what_nobody_wants_blocks_nothing(server, writer, relay, mailbox):
     """O5: hundreds of rows that come back again and again do not delay the rows of others."""
     now = clock.utcnow()
-    writer.apply(
-        *(request(coordinator_type="x", coordinator_request_id=number, ts=now) for number in range(500))
-    )
+    nobodys(writer, 500)
     relay.turn()
-    wait_until(lambda: len(server.rows(ROWS)) == 500, "all of them returned")
+    wait_until(lambda: waits(server) == 500, "all of them returned")
     writer.execute("UPDATE outbox SET next_attempt_at = 1")
     writer.apply(configure(ts=now))
     relay.turn()
     mailbox.wait_for("AccountUpdate", creditor_id=ALICE)
-    wait_until(lambda: len(server.rows(ROWS)) == 500 and all(row[0] is None for row in server.rows(ROWS)))
+    wait_until(lambda: waits(server) == 500 and all(row[0] is None for row in server.rows(ROWS)))
+
+
+def nobodys(writer: Stand, number: int, *, batch: int = 500, spread: int = 0) -> None:
+    """Write answers for a type of coordinator that nobody binds; those of `spread` are in many subnets."""
+    now = clock.utcnow()
+    requests = [
+        request(
+            coordinator_type="nobody",
+            coordinator_id=1 + one * spread,
+            coordinator_request_id=one,
+            ts=now,
+        )
+        for one in range(number)
+    ]
+    for start in range(0, number, batch):
+        writer.apply(*requests[start : start + batch])
+
+
+def waits(server: Server) -> int:
+    """How many messages wait that were returned."""
+    [(number,)] = server.rows(
+        "SELECT coalesce(sum(number::int), 0) FROM outbox, jsonb_each_text(type_counts) AS c (type, number)"
+        " WHERE last_failure = 'returned' AND publisher_key IS NULL"
+    )
+    return int(number)
+
+
+def attempts_of(server: Server, writer: Stand, relay: Relay) -> int:
+    """How many messages the broker returns when all that waits is due."""
+    writer.execute("UPDATE outbox SET next_attempt_at = 1")
+    relay.outbox.silence = Silence()
+    before, number = returned(), waits(server)
+    while server.rows("SELECT FROM outbox WHERE next_attempt_at <= 1 LIMIT 1"):
+        relay.turn()
+    wait_until(lambda: waits(server) == number, "all of it back")
+    return returned() - before
+
+
+def returned() -> int:
+    """How many messages were returned in this process."""
+    return int(metrics.OUTBOX_RETURNED.labels("RejectedTransfer")._value.get())
+
+
+@pytest.mark.parametrize("spread", [0, 2**40], ids=["one agent", "many agents"])
+def test_a_missing_queue_costs_little(server, writer, relay, spread):
+    """However many messages wait for one binding, a few of them try the way for all."""
+    nobodys(writer, 3000, spread=spread)
+    wait_until(lambda: relay.turn() or waits(server) == 3000, "all of them returned")
+    cost = attempts_of(server, writer, relay)
+    assert 0 < cost <= 3 * MOST_TOGETHER + 20
+    if not spread:
+        assert len(server.rows(ROWS)) <= 3000 // MOST_TOGETHER + 10
+        [(size,)] = server.rows("SELECT sum(pg_column_size(payload)) FROM outbox")
+        assert size < 3000 * 60
+
+
+def test_single_messages_for_a_missing_queue_gather(server, writer, relay):
+    """What comes one by one, for hours, gets rows of many all the same; nothing is lost by that."""
+    nobodys(writer, 60, batch=1)
+    wait_until(lambda: relay.turn() or waits(server) == 60, "all of them returned")
+    for _ in range(3):
+        attempts_of(server, writer, relay)
+    assert len(server.rows(ROWS)) <= 3
+    assert waits(server) == 60
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_a_queue_that_comes_gets_all_that_has_waited(server, writer, relay, mailbox, batch):
+    """The first that goes through lets the others go; each message arrives, and once."""
+    nobodys(writer, 700 if batch > 1 else 50, batch=batch)
+    number = 700 if batch > 1 else 50
+    wait_until(lambda: relay.turn() or waits(server) == number, "all of them returned")
+    attempts_of(server, writer, relay)
+    mailbox.bind("to_coordinators")
+    writer.execute("UPDATE outbox SET next_attempt_at = 1")
+    relay.outbox.silence = Silence()
+    wait_until(lambda: relay.turn() or empty(server), "an empty outbox")
+    wait_until(lambda: len(mailbox.told("RejectedTransfer")) >= number)
+    told = [event["coordinator_request_id"] for event in mailbox.told("RejectedTransfer")]
+    assert sorted(told) == list(range(number))
+
+
+def test_what_was_parked_meanwhile_stays(server, writer, relay, mailbox):
+    """A queue that comes lets go what waits, and not what an operator has told to wait."""
+    nobodys(writer, 3, batch=1)
+    wait_until(lambda: relay.turn() or waits(server) == 3, "all of them returned")
+    [(first,), *_] = server.rows("SELECT outbox_id FROM outbox ORDER BY outbox_id")
+    writer.execute("UPDATE outbox SET next_attempt_at = NULL WHERE outbox_id = %s", first)
+    mailbox.bind("to_coordinators")
+    writer.execute("UPDATE outbox SET next_attempt_at = 1 WHERE outbox_id > %s", first)
+    relay.outbox.silence = Silence()
+    wait_until(lambda: relay.turn() or len(server.rows(ROWS)) == 1, "one row")
+    assert server.rows(ROWS)[0][2] is None
 
 
 def test_a_row_that_cannot_be_read_is_set_aside(server, writer, relay, mailbox, caplog):

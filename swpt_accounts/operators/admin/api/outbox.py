@@ -96,7 +96,9 @@ class WaitingEventsSchema(Schema):
     """Events that no queue wanted, of one agent."""
 
     agent = fields.Nested(AgentSchema)
-    rows = fields.Integer()
+    rows = fields.Integer(
+        attribute="events", metadata={"description": "Events; a row of the outbox can hold several."}
+    )
     parked = fields.Integer()
     in_hand = fields.Integer()
     oldest_created_at = Moment()
@@ -136,7 +138,9 @@ class DiscardSchema(OrderSchema):
 class HandledSchema(Schema):
     """What an order has done; unless it is complete, it goes on with `next_after` as its `after`."""
 
-    rows = fields.Integer()
+    rows = fields.Integer(
+        attribute="events", metadata={"description": "Events; a row of the outbox can hold several."}
+    )
     types = fields.Dict(keys=fields.String(), values=fields.Integer())
     is_complete = fields.Boolean()
     next_after = Int64(allow_none=True)

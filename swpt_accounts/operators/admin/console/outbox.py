@@ -82,8 +82,8 @@ def handle_agent(exchange: str, subnet: str, action: str) -> Response:
         raise UnprocessableEntity(f"{action[:50]!r} must be one of {', '.join(ACTIONS)}.")
     form = filled(AgentForm)
     handled = handle(exchange, subnet, action, form["note"], form["after"])
-    noun = "event" if handled.rows == 1 else "events"
-    sentence = f"{_DONE[action]}: {handled.rows:,} {noun} for {subnet} at {exchange}."
+    noun = "event" if handled.events == 1 else "events"
+    sentence = f"{_DONE[action]}: {handled.events:,} {noun} for {subnet} at {exchange}."
     if not handled.is_complete:
         sentence += " There may be more of them: look again."
     return done(sentence, url_for("console.outbox", after=form["after"] or None))

@@ -206,7 +206,7 @@ def test_an_order_ends_when_it_has_enough(desk, monkeypatch):
     """It says that there may be more, and the next one goes on from there, or from the beginning."""
     wait_for_agent(desk.stand, *range(2001, 2006))
     few_rows_at_once(monkeypatch, seconds=60.0)
-    monkeypatch.setattr("swpt_accounts.operators.operations.agents.ENOUGH_ROWS", 3)
+    monkeypatch.setattr("swpt_accounts.operators.operations.agents.ENOUGH_EVENTS", 3)
     done = desk.post(AGENT + "/park")
     assert (done["rows"], done["is_complete"]) == (4, False)
     done = desk.post(AGENT + "/park")
