@@ -21,11 +21,15 @@ from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.shards.api import MAX_BODY_BYTES
 from swpt_accounts.shards.app import create_app
 
+from .patience import Door, Patience
+
 STOP_TIMEOUT_SECONDS: Final = 5.0
 
 # Together less than the 1,024 open files that many systems grant to a process.
 _MOST_FETCH_CONNECTIONS: Final = 800
 _MOST_ADMIN_CONNECTIONS: Final = 100
+# Above that the listener itself takes no more: only if nobody is silent, and so nobody can be sent away.
+_MORE_CONNECTIONS: Final = 10
 _BACKLOG: Final = 1024
 _MOST_ADMIN_BYTES: Final = 1_048_576
 # How long a signal can go unnoticed; the price is two wake-ups per second.
@@ -61,6 +65,7 @@ def serve(
     listeners: Listeners,
     is_stop_wanted: Callable[[], bool],
     count_messages: Callable[[str], int] | None = None,
+    patience: Patience = Patience(),  # noqa: B008 - it cannot be changed
 ) -> None:
     """Serve both ports at sockets from `listen`, until a stop is wanted.
 
@@ -77,7 +82,7 @@ def serve(
         max_request_body_size=MAX_BODY_BYTES + 1,
         ident="swpt_accounts",
         map=fetch_sockets,
-        connection_limit=_MOST_FETCH_CONNECTIONS,
+        connection_limit=_MOST_FETCH_CONNECTIONS + _MORE_CONNECTIONS,
         asyncore_use_poll=True,
     )
     admin = waitress.create_server(
@@ -88,19 +93,27 @@ def serve(
         max_request_body_size=_MOST_ADMIN_BYTES,
         ident=None,
         map=admin_sockets,
-        connection_limit=_MOST_ADMIN_CONNECTIONS,
+        connection_limit=_MOST_ADMIN_CONNECTIONS + _MORE_CONNECTIONS,
         asyncore_use_poll=True,
         **_proxy(settings),
+    )
+    doors = (
+        Door("web", fetch_sockets, _MOST_FETCH_CONNECTIONS, patience),
+        Door("admin", admin_sockets, _MOST_ADMIN_CONNECTIONS, patience),
     )
     explain_unreadable(admin_sockets, is_https=settings.admin_https)
     _logger.info("Serving HTTP at %s, port %d.", settings.webserver_bind, settings.webserver_port)
     _logger.info("Serving the admin API at %s, port %d.", settings.admin_bind, settings.admin_port)
     while not is_stop_wanted():
         _turn(fetch_sockets | admin_sockets, _LOOK_AROUND_SECONDS)
+        for door in doors:
+            door.look()
     _logger.info("Stopping: finishing the requests that run, taking no more.")
     _drain(fetch_sockets, admin_sockets)
     for server in (fetch, admin):
         server.task_dispatcher.shutdown(timeout=1)
+    for sockets in (fetch_sockets, admin_sockets):
+        wasyncore.close_all(sockets)
 
 
 def _proxy(settings: Settings) -> dict[str, Any]:

@@ -6,7 +6,6 @@ The server in front of the application refuses them by itself, in plain text and
 import json
 from typing import Any, Final
 
-from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer
 from waitress.task import ErrorTask
 
@@ -35,9 +34,7 @@ def explain_unreadable(sockets: dict[int, Any], *, is_https: bool) -> None:
             self.content_length = len(body)
             self.write(body)
 
-    class Channel(HTTPChannel):  # type: ignore[misc]
-        error_task_class = Explanation
-
     for listener in sockets.values():
         if isinstance(listener, BaseWSGIServer):
-            listener.channel_class = Channel
+            members = {"error_task_class": Explanation}
+            listener.channel_class = type("Channel", (listener.channel_class,), members)

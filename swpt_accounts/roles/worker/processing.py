@@ -274,15 +274,20 @@ class Processor:
             metrics.FUTURE_CONFIG.inc(applied.future_configs)
         for delivery, reason, detail in applied.dead_letters:
             metrics.DEAD_LETTERS.labels(reason).inc()
+            level, words = _ALARM if reason in ALARMING_REASONS else _WARNING
             _logger.log(
-                ERROR if reason in ALARMING_REASONS else WARNING,
-                "Dead letter, %s: %s (%d bytes from exchange %s)",
+                level,
+                words,
                 reason,
                 detail,
                 delivery.body_size,
                 delivery.exchange,
                 extra=about_delivery(delivery),
             )
+
+
+_WARNING: Final = (WARNING, "Dead letter, %s: %s (%d bytes from exchange %s)")
+_ALARM: Final = (ERROR, "ALARM: dead letter, %s: %s (%d bytes from exchange %s)")
 
 
 def _is_suspicious(item: Delivered) -> bool:

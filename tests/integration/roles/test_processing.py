@@ -151,7 +151,7 @@ def test_only_the_culprit_becomes_a_dead_letter(stand, line, poison, caplog, pla
     # Halves of 40 down to one: six or seven tries that fail, and then the lone ones.
     assert stand.value("SELECT last_value FROM tries") <= 7 + 5
     assert any(
-        record.levelno == logging.ERROR and "Dead letter, internal_error" in record.message
+        record.levelno == logging.ERROR and "ALARM: dead letter, internal_error" in record.message
         for record in caplog.records
     )
 
@@ -388,7 +388,7 @@ def test_log_lines_about_a_message_carry_its_ids(stand, line, poison, caplog):
     assert {(one["type"], one["debtor_id"], one["creditor_id"]) for one in told} == {
         ("ConfigureAccount", DEBTOR, 666)
     }
-    [letter] = [record.__dict__["fields"] for record in caplog.records if "Dead letter" in record.message]
+    [letter] = [record.__dict__["fields"] for record in caplog.records if "dead letter" in record.message]
     assert (letter["debtor_id"], letter["creditor_id"]) == (DEBTOR, 666)
     [digest] = stand.rows("SELECT encode(body_sha256, 'hex') FROM dead_letter")[0]
     assert digest.startswith(letter["body_sha256"])

@@ -3,12 +3,16 @@
 import http.client
 import json
 import socket
-from contextlib import ExitStack
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
 from swpt_accounts.roles import web as web_server
-from tests.backstage.commands import SERVER, running
+from swpt_accounts.roles.patience import Patience
+from swpt_accounts.runtime.settings import load
+from tests.backstage.commands import SERVER, TOP, running
 from tests.backstage.stand import standing
 from tests.services.ports import free_port
 
@@ -111,3 +115,133 @@ def test_a_flood_at_one_port_leaves_the_other_alone(database, ports, flooded, pa
             connection.request("GET", path)
             assert connection.getresponse().read()
         assert ask(ports[other[0]], other[1])[0] == 200
+
+
+# -- those who take their time -------------------------------------------------------------------
+
+HURRY = Patience(request_seconds=0.5, answer_seconds=1.0, silence_seconds=1.5)
+HEAD = b"GET /livez HTTP/1.1\r\nHost: h\r\n"
+BODY = b"POST /admin/login HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
+CHUNKS = b"POST /admin/login HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n"
+
+
+@contextmanager
+def serving(database, ports):
+    """A web server in this process, which is in a hurry."""
+    settings, is_over = load(environ(database, ports)), threading.Event()
+    arguments = (settings, web_server.listen(settings), is_over.is_set)
+    thread = threading.Thread(target=web_server.serve, args=arguments, kwargs={"patience": HURRY})
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def trickle(connection, drop):
+    """Send a drop ten times a second until the other side has enough; what it says, and after how long."""
+    connection.settimeout(0.1)
+    started, said = time.monotonic(), b""
+    while time.monotonic() < started + 10.0:
+        try:
+            connection.sendall(drop)
+            if not (words := connection.recv(1000)):
+                break
+            said += words
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    return said, time.monotonic() - started
+
+
+@pytest.mark.parametrize("port", [0, 1], ids=["web", "admin"])
+@pytest.mark.parametrize(
+    ("beginning", "drop", "deadline"),
+    [
+        pytest.param(b"G", b"E", HURRY.request_seconds, id="first line"),
+        pytest.param(HEAD, b"a", HURRY.request_seconds, id="head"),
+        pytest.param(BODY, b"a", HURRY.request_seconds, id="body"),
+        pytest.param(CHUNKS, b"a\r\n1\r\n", HURRY.request_seconds, id="body in chunks"),
+        pytest.param(b"", b"", HURRY.silence_seconds, id="silence"),
+        pytest.param(b"", b"\r\n", HURRY.silence_seconds, id="empty lines"),
+    ],
+)
+def test_a_request_has_a_deadline(database, ports, port, beginning, drop, deadline):
+    """Bytes that come now and then do not buy more time, wherever in a request they stand."""
+    with serving(database, ports), socket.create_connection(("127.0.0.1", ports[port])) as connection:
+        connection.sendall(beginning)
+        said, seconds = trickle(connection, drop)
+    assert deadline - 0.1 < seconds < deadline + 3.0
+    assert said.startswith(b"HTTP/1.1 408 ") or (said == b"" and not beginning)
+
+
+def test_a_connection_may_be_used_again_and_again(database, ports):
+    """Each request begins a new time."""
+    with serving(database, ports):
+        connection = http.client.HTTPConnection("127.0.0.1", ports[1], timeout=10)
+        started = time.monotonic()
+        while time.monotonic() < started + 2 * HURRY.silence_seconds:
+            connection.request("GET", "/livez")
+            assert b"alive" in connection.getresponse().read()
+            threading.Event().wait(HURRY.request_seconds * 1.2)
+        connection.close()
+
+
+BUNDLE = TOP / "swpt_accounts" / "operators" / "admin" / "static" / "swagger-ui" / "swagger-ui-bundle.js"
+
+
+@pytest.mark.parametrize("asked", [4, 40])
+def test_answers_have_to_be_taken(database, ports, asked):
+    """Whoever asks and does not listen is dismissed, and keeps no thread; at once if he asks very much."""
+    ask_much = b"GET /admin/static/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: h\r\n\r\n"
+    with serving(database, ports), ExitStack() as stack:
+        crowd = []
+        for _ in range(5):  # more than there are threads
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", ports[1]))
+            connection.sendall(ask_much * asked)
+            crowd.append(connection)
+        threading.Event().wait(HURRY.answer_seconds + 1.0)
+        assert ask(ports[1], "/livez")[0] == 200
+        assert max(map(swallow, crowd)) < asked * BUNDLE.stat().st_size
+
+
+def swallow(connection):
+    """How many bytes come before the other side ends."""
+    connection.settimeout(5)
+    taken = 0
+    with suppress(ConnectionResetError):
+        while words := connection.recv(1_000_000):
+            taken += len(words)
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("flooded", "path", "limit"),
+    [
+        (0, "/accounts/healthz", web_server._MOST_FETCH_CONNECTIONS),
+        (1, "/livez", web_server._MOST_ADMIN_CONNECTIONS),
+    ],
+    ids=["web", "admin"],
+)
+@pytest.mark.parametrize("beginning", [b"", HEAD], ids=["silent", "slow"])
+def test_probes_are_answered_whoever_sits_on_all_seats(database, ports, flooded, path, limit, beginning):
+    """The one who has been silent for longest makes room, long before his time is up."""
+    with running((*SERVER, "web"), environ(database, ports)) as server, ExitStack() as stack:
+        server.wait_for("Serving the admin API")
+        crowd = []
+        for _ in range(limit + 50):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", ports[flooded]), timeout=10))
+            one.sendall(beginning)
+            crowd.append(one)
+        started = time.monotonic()
+        for _ in range(10):
+            assert ask(ports[flooded], path)[0] == 200
+        assert time.monotonic() - started < 5.0
+        server.wait_for(f"connections to the {['web', 'admin'][flooded]} port that were too slow")
+        crowd[-1].sendall(b"GET %b HTTP/1.0\r\n\r\n" % path.encode() if not beginning else b"\r\n")
+        assert crowd[-1].recv(1000).startswith(b"HTTP/1.")
+        assert not [line for line in server.lines if " ERROR " in line]
