@@ -1,10 +1,12 @@
 """How stories begin: a currency, an account with money, an empty one; events that nobody takes."""
 
+from typing import Any
+
 from psycopg2.extras import Json
 
 from swpt_accounts.events import envelop
 from swpt_accounts.storage.outbox.rows import pack_accounts, pack_bodies
-from swpt_accounts.wire.messages import Message
+from swpt_accounts.wire.messages import Malformed, Message
 from swpt_accounts.wire.moments import Moment
 from tests.backstage.builders import (
     ALICE,
@@ -20,6 +22,7 @@ from tests.backstage.builders import (
 )
 
 from .stand import Stand
+from .wire import delivered
 
 
 def issue(
@@ -85,3 +88,12 @@ def wait_for_agent(
             failure,
             key,
         )
+
+
+def put_aside(
+    stand: Stand, reason: Any = "wrong_shard", body: bytes = b"{}", *, detail: str = "why", **fields: Any
+) -> int:
+    """Make a dead letter as a worker does; its id."""
+    stand.apply(delivered(Malformed(reason, detail), body=body, **fields))
+    number: int = stand.value("SELECT max(dead_letter_id) FROM dead_letter")
+    return number

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stand import standing, sweep
 
 
@@ -19,3 +20,10 @@ def stand(database):
     sweep(database)
     with standing(database) as stand:
         yield stand
+
+
+@pytest.fixture
+def keeper(stand):
+    """Somebody who does the chores on the database of the stand."""
+    with housekeeping(stand.postgres_url) as keeper:
+        yield keeper

@@ -39,13 +39,6 @@ TEND = "tend accounts"
 E = TypeVar("E", bound=Event)
 
 
-@pytest.fixture
-def keeper(stand):
-    """Somebody who does the chores on the database of the stand."""
-    with housekeeping(stand.postgres_url) as keeper:
-        yield keeper
-
-
 def told(stand: Stand, kind: type[E], creditor_id: int | None = None) -> list[E]:
     """What is in the outbox, of a kind and of an account; the oldest first."""
     events = [event for event in stand.events() if isinstance(event, kind)]

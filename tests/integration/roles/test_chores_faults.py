@@ -31,13 +31,6 @@ OTHER = DEBTOR + 1
 MANY = 2500
 
 
-@pytest.fixture
-def keeper(stand):
-    """Somebody who does the chores on the database of the stand."""
-    with housekeeping(stand.postgres_url) as keeper:
-        yield keeper
-
-
 def populate(stand: Stand, count: int = MANY, interest: float = 7.5) -> None:
     """A root account, and accounts with money that have earned interest."""
     stand.apply(*issue(ALICE, 1000))

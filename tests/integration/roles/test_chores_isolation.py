@@ -8,20 +8,12 @@ import pytest
 from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.audit import find_violations
 from tests.backstage.builders import ALICE, BOB, DAY, DEBTOR, NOW, ROOT, configure, request
-from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stand import Stand
 from tests.backstage.stories import clear_outbox, issue, seed
 
 TEND = "tend accounts"
 POOR = 900
 """An account that comes before ALICE in the order of the keys."""
-
-
-@pytest.fixture
-def keeper(stand):
-    """Somebody who does the chores on the database of the stand."""
-    with housekeeping(stand.postgres_url) as keeper:
-        yield keeper
 
 
 def alarms(caplog) -> list[str]:

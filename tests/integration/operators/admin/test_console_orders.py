@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from swpt_accounts.wire.messages import Malformed
 from swpt_accounts.wire.numbers import u64
 from tests.backstage.builders import (
     ALICE,
@@ -21,8 +20,8 @@ from tests.backstage.builders import (
 )
 from tests.backstage.front_desk import form_token, log_in
 from tests.backstage.housekeeper import housekeeping
-from tests.backstage.stories import issue, wait_for_agent
-from tests.backstage.wire import body_of, delivered
+from tests.backstage.stories import issue, put_aside, wait_for_agent
+from tests.backstage.wire import body_of
 
 HTML = {"Accept": "text/html"}
 NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
@@ -33,12 +32,6 @@ ORDERS = {
     "/admin/outbox/agents/to_creditors/00.00.00/park": {},
     "/admin/outbox/rows/discard": {"ids": "1", "note": "junk"},
 }
-
-
-def put_aside(stand, reason="wrong_shard", detail="why", body=b"{}"):
-    """Make a dead letter; its id."""
-    stand.apply(delivered(Malformed(reason, detail), body=body))
-    return stand.value("SELECT max(dead_letter_id) FROM dead_letter")
 
 
 def send(browser, path, form, status=303):

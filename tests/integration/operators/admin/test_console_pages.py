@@ -6,13 +6,12 @@ import pytest
 
 from swpt_accounts.broker.errors import BrokerProblem
 from swpt_accounts.runtime import clock
-from swpt_accounts.wire.messages import Malformed
 from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 from tests.backstage.builders import ALICE, BOB, DEBTOR, FIRST_TRANSFER_ID, ROOT, SECOND, configure, request
 from tests.backstage.front_desk import log_in
 from tests.backstage.housekeeper import housekeeping
-from tests.backstage.stories import issue, seed
-from tests.backstage.wire import body_of, delivered
+from tests.backstage.stories import issue, put_aside, seed
+from tests.backstage.wire import body_of
 
 HTML = {"Accept": "text/html"}
 ACCOUNT = f"/admin/debtors/{DEBTOR}/accounts/{ALICE}"
@@ -37,12 +36,6 @@ def read(browser, path, status=200):
     assert answer.mimetype == "text/html"
     assert "Traceback" not in answer.text
     return answer.text
-
-
-def put_aside(stand, reason="wrong_shard", **fields):
-    """Make a dead letter; its id."""
-    stand.apply(delivered(Malformed(reason, "why"), **({"body": b"{}"} | fields)))
-    return stand.value("SELECT max(dead_letter_id) FROM dead_letter")
 
 
 @pytest.fixture

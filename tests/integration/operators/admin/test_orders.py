@@ -6,22 +6,15 @@ import pika.spec
 import pytest
 
 from swpt_accounts.storage.outbox.rows import unpack
-from swpt_accounts.wire.messages import Malformed
 from tests.backstage.builders import ALICE, BOB, DEBTOR, NOW, SECOND, configure, text
 from tests.backstage.housekeeper import housekeeping
-from tests.backstage.stories import wait_for_agent
-from tests.backstage.wire import body_of, delivered
+from tests.backstage.stories import put_aside, wait_for_agent
+from tests.backstage.wire import body_of
 
 PROPERTIES = b"".join(
     pika.spec.BasicProperties(content_type="application/json", type="ConfigureAccount").encode()
 )
 AGENT = "/outbox/agents/to_creditors/00.00.00"
-
-
-def put_aside(stand, reason="wrong_shard", body=b"{}", **fields):
-    """Make a dead letter as a worker does; its id."""
-    stand.apply(delivered(Malformed(reason, "why"), body=body, **fields))
-    return stand.value("SELECT max(dead_letter_id) FROM dead_letter")
 
 
 # -- dead letters ------------------------------------------------------------------------------

@@ -1,18 +1,9 @@
 """The chores for operators: counting currencies, and forgetting what is old."""
 
-import pytest
-
 from tests.backstage.builders import ALICE, BOB, DAY, DEBTOR, NOW, SECOND, configure, request, text
 from tests.backstage.front_desk import log_in
 from tests.backstage.housekeeper import housekeeping
 from tests.backstage.stories import seed
-
-
-@pytest.fixture
-def keeper(stand):
-    """Somebody who does the chores."""
-    with housekeeping(stand.postgres_url) as keeper:
-        yield keeper
 
 
 def test_currencies_are_counted(desk, keeper):

@@ -7,10 +7,10 @@ import pytest
 from swpt_accounts.operators.inspection.dead_letters import list_dead_letters, show_dead_letter
 from swpt_accounts.operators.operations.dead_letters import discard_dead_letters, return_dead_letters
 from swpt_accounts.runtime.errors import OperatorError
-from swpt_accounts.wire.messages import Malformed
 from swpt_accounts.wire.routing import binary_key
+from tests.backstage import stories
 from tests.backstage.builders import ALICE, DEBTOR, NOW, configure, credit
-from tests.backstage.wire import body_of, delivered
+from tests.backstage.wire import body_of
 
 PROPERTIES = b"".join(
     pika.spec.BasicProperties(
@@ -20,9 +20,8 @@ PROPERTIES = b"".join(
 
 
 def put_aside(stand, reason="wrong_shard", body=b"{}", **fields):
-    """Make a dead letter as a worker does; its id."""
-    stand.apply(delivered(Malformed(reason, "why"), body=body, **({"properties": PROPERTIES} | fields)))
-    return stand.value("SELECT max(dead_letter_id) FROM dead_letter")
+    """Make a dead letter that came with the properties of an ordinary message; its id."""
+    return stories.put_aside(stand, reason, body, **({"properties": PROPERTIES} | fields))
 
 
 def state_of(stand, dead_letter_id):
