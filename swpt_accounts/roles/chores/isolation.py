@@ -1,19 +1,17 @@
 """What the rules can not deal with is passed over with an alarm, and stops nothing else."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging import getLogger
 from typing import Any, Final, TypeVar
 
+from swpt_accounts.roles.culprits import are_too_many, find_culprits
 from swpt_accounts.rules.facts import AccountKey
 from swpt_accounts.runtime.logs import about_account
 from swpt_accounts.storage.faults import Fault, fault_of
 
 _T = TypeVar("_T")
 _Other = TypeVar("_Other")
-
-# As many accounts of a step may always fail for a reason of their own.
-_FEW: Final = 3
 
 _logger: Final = getLogger(__name__)
 
@@ -41,33 +39,20 @@ def attempt_together(
         with _taken_back_if_it_fails(cursor):
             return step(keys)
     except Exception as error:
-        if fault_of(error) is not Fault.MESSAGE:
+        if not _blames_an_account(error):
             raise
-    culprits = _find_culprits(cursor, step, keys)
-    if len(culprits) > max(_FEW, len(keys) // 10):
+
+    def try_out(some: Sequence[AccountKey]) -> None:
+        with suppress(_TakeBack), _taken_back_if_it_fails(cursor):
+            step(some)
+            raise _TakeBack
+
+    culprits = dict(find_culprits(keys, try_out, _blames_an_account))
+    if are_too_many(len(culprits), len(keys)):
         raise next(reversed(culprits.values()))
     for key, why in culprits.items():
         _alarm(why, key, done)
     return step([key for key in keys if key not in culprits])
-
-
-def _find_culprits(
-    cursor: Any, step: Callable[[Sequence[AccountKey]], object], keys: Sequence[AccountKey]
-) -> dict[AccountKey, Exception]:
-    """Those accounts for which the step fails, each with its error; nothing of it stays in the tables."""
-    try:
-        with _taken_back_if_it_fails(cursor):
-            step(keys)
-            raise _TakeBack
-    except _TakeBack:
-        return {}
-    except Exception as error:
-        if fault_of(error) is not Fault.MESSAGE:
-            raise
-        if len(keys) == 1:
-            return {keys[0]: error}
-    middle = len(keys) // 2
-    return _find_culprits(cursor, step, keys[:middle]) | _find_culprits(cursor, step, keys[middle:])
 
 
 class _TakeBack(Exception):
@@ -81,10 +66,14 @@ def _taken_back_if_it_fails(cursor: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if fault_of(error) is Fault.MESSAGE:
+        if _blames_an_account(error):
             cursor.execute("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
         raise
     cursor.execute("RELEASE SAVEPOINT part")
+
+
+def _blames_an_account(error: Exception) -> bool:
+    return fault_of(error) is Fault.MESSAGE
 
 
 def _alarm(error: Exception, key: AccountKey, done: str) -> None:

@@ -17,6 +17,7 @@ from swpt_accounts import procedures
 from swpt_accounts.broker.batch import Batch, Delivered
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.procedures import Applied
+from swpt_accounts.roles.culprits import FEW, are_too_many, find_culprits
 from swpt_accounts.roles.gate import Gate
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.runtime import metrics
@@ -42,9 +43,6 @@ _MANY_CONFLICTS: Final = 20
 # A message that came so often may be the one that kills the process.  Deployments raise the count
 # as well, so this condemns nobody: the message is just tried alone, with its attempts written down.
 _SUSPICIOUS_DELIVERIES: Final = 5
-
-# More culprits than this, in a batch that is isolated or one after the other, mean that the fault is ours.
-_FEW: Final = 3
 
 _logger: Final = getLogger(__name__)
 
@@ -146,30 +144,27 @@ class Processor:
     def _tell_our_fault(self, culprits: int, size: int) -> str:
         """Why the culprits of a batch are innocent; empty text if they are not."""
         self._failures_in_a_row = culprits + (self._failures_in_a_row if culprits == size else 0)
-        if culprits > max(_FEW, size // 10):
+        if are_too_many(culprits, size):
             return f"{culprits} of {size} messages fail"
         # On a quiet server a batch is one message, and all of them fail one after the other.
-        if culprits == size and self._failures_in_a_row > _FEW:
+        if culprits == size and self._failures_in_a_row > FEW:
             return f"{self._failures_in_a_row} messages in a row fail"
         return ""
 
     def _commit(self, items: Sequence[Delivered], culprits: list[tuple[Delivered, str]]) -> None:
         """Commit the items together; by bisection if one of them is to blame (rule S8)."""
+        for item, error in find_culprits(items, self._commit_together, _blames_a_message):
+            _logger.warning("A message fails: %s", _told(error), extra=about_item(item))
+            self._commit_alone(item, culprits)
+
+    def _commit_together(self, items: Sequence[Delivered]) -> None:
         try:
             applied = self._transact(lambda context: procedures.apply_batch(self._connection, items, context))
-        except DatabaseAwayError:
-            raise
         except Exception as error:
-            if len(items) == 1:
-                _logger.warning("A message fails: %s", _told(error), extra=about_item(items[0]))
-                self._commit_alone(items[0], culprits)
-                return
-            _logger.warning("A batch of %d fails, looking for the culprit: %s", len(items), _told(error))
-            middle = len(items) // 2
-            self._commit(items[:middle], culprits)
-            self._commit(items[middle:], culprits)
-        else:
-            self._finish(applied)
+            if len(items) > 1 and _blames_a_message(error):
+                _logger.warning("A batch of %d fails, looking for the culprit: %s", len(items), _told(error))
+            raise
+        self._finish(applied)
 
     def _commit_alone(self, item: Delivered, culprits: list[tuple[Delivered, str]]) -> None:
         """Try a message alone, up to MAX_DELIVERY_ATTEMPTS times, also if the process dies of it."""
@@ -288,6 +283,10 @@ class Processor:
 
 _WARNING: Final = (WARNING, "Dead letter, %s: %s (%d bytes from exchange %s)")
 _ALARM: Final = (ERROR, "ALARM: dead letter, %s: %s (%d bytes from exchange %s)")
+
+
+def _blames_a_message(error: Exception) -> bool:
+    return not isinstance(error, DatabaseAwayError)
 
 
 def _is_suspicious(item: Delivered) -> bool:
