@@ -11,7 +11,7 @@ import msgspec
 from swpt_accounts.storage.arrays import int_array
 from swpt_accounts.wire.moments import MICROSECONDS, Moment
 
-from .ledger import JOURNAL_ROW, LedgerEntry, entry
+from .ledger import JOURNAL_ROW, LedgerEntry, sender_entry
 
 MINUTES: Final = 60
 MOST_COUNTED: Final = 1_000
@@ -50,7 +50,7 @@ def latest_transfers(connection: Any, limit: int) -> list[LedgerEntry]:
     """The last transfers of the journal, newest first, as their senders see them."""
     with connection, connection.cursor() as cursor:
         cursor.execute(_LATEST, {"limit": limit})
-        return [entry(row, row[3]) for row in cursor.fetchall()]
+        return [sender_entry(row) for row in cursor.fetchall()]
 
 
 def transfer_rates(connection: Any, now: Moment) -> list[Rate]:

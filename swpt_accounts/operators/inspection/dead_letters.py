@@ -14,23 +14,6 @@ from swpt_accounts.wire.moments import Moment
 STATES: Final = ("open", "returned", "discarded")
 
 
-COLUMNS: Final = """
-    dead_letter_id, received_at, state, reason, detail, queue, exchange, routing_key, properties, body_size,
-    body_sha256, coalesce(octet_length(body), -1) = body_size, settled_at, operator_note
-"""
-
-
-_LIST: Final = f"""
-SELECT {COLUMNS} FROM dead_letter
-WHERE dead_letter_id > %(after)s AND (%(state)s IS NULL OR state = %(state)s)
-  AND (%(reason)s IS NULL OR reason = %(reason)s)
-ORDER BY dead_letter_id LIMIT %(limit)s
-"""  # noqa: S608 - constants only
-
-
-_SHOW: Final = f"SELECT {COLUMNS}, body FROM dead_letter WHERE dead_letter_id = %s"  # noqa: S608
-
-
 class DeadLetter(msgspec.Struct, frozen=True):
     """A dead letter without its body.  `is_complete` says whether the whole body is kept."""
 
@@ -64,6 +47,24 @@ class DeadLetter(msgspec.Struct, frozen=True):
         return describe(self.properties)
 
 
+# In the order of the fields; one of them is no column, but asks about the body.
+COLUMNS: Final = ", ".join(
+    "coalesce(octet_length(body), -1) = body_size" if name == "is_complete" else name
+    for name in DeadLetter.__struct_fields__
+)
+
+
+_LIST: Final = f"""
+SELECT {COLUMNS} FROM dead_letter
+WHERE dead_letter_id > %(after)s AND (%(state)s IS NULL OR state = %(state)s)
+  AND (%(reason)s IS NULL OR reason = %(reason)s)
+ORDER BY dead_letter_id LIMIT %(limit)s
+"""  # noqa: S608 - constants only
+
+
+_SHOW: Final = f"SELECT {COLUMNS}, body FROM dead_letter WHERE dead_letter_id = %s"  # noqa: S608
+
+
 def list_dead_letters(
     connection: Any, *, state: str | None, reason: str | None, after: int = 0, limit: int = 100
 ) -> list[DeadLetter]:
@@ -89,10 +90,10 @@ def read_message(letter: DeadLetter, body: bytes | None) -> messages.Message | M
 
 
 def dead_letter(row: Any) -> DeadLetter:
-    values = list(row)
-    for position in (8, 10):
-        values[position] = bytes(values[position])
-    return DeadLetter(*values)
+    values = dict(zip(DeadLetter.__struct_fields__, row, strict=True))
+    for name in ("properties", "body_sha256"):
+        values[name] = bytes(values[name])
+    return DeadLetter(**values)
 
 
 def with_body(row: Any) -> tuple[DeadLetter, bytes | None]:

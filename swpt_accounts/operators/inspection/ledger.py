@@ -4,7 +4,7 @@ The journal knows moments of application, and principals, but not the interest b
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -14,12 +14,33 @@ from swpt_accounts.wire.moments import FIRST_MOMENT, LAST_MOMENT, Moment
 
 from .keyset import Cut, Page, Position, read_page
 
-_COLUMNS: Final = """
-    applied_at, journal_id, debtor_id, sender_creditor_id, recipient_creditor_id, amount, sender_principal,
-    recipient_principal, sender_created_at, recipient_created_at, sender_transfer_number,
-    recipient_transfer_number, committed_at, transfer_id, coordinator_type, coordinator_id,
-    coordinator_request_id, transfer_note_format, transfer_note
-"""
+
+class _Row(NamedTuple):
+    """A row of the journal: the names are those of its columns, and put into the SQL from here."""
+
+    applied_at: Moment
+    journal_id: int
+    debtor_id: int
+    sender_creditor_id: int
+    recipient_creditor_id: int
+    amount: int
+    sender_principal: int | None
+    recipient_principal: int | None
+    sender_created_at: Moment | None
+    recipient_created_at: Moment | None
+    sender_transfer_number: int
+    recipient_transfer_number: int
+    committed_at: Moment
+    transfer_id: int
+    coordinator_type: str
+    coordinator_id: int
+    coordinator_request_id: int
+    transfer_note_format: str
+    transfer_note: str
+
+
+JOURNAL_ROW: Final = ", ".join(_Row._fields)
+"""What `entry` and `sender_entry` read, as the columns of a SELECT."""
 
 # Each side has an index of its own.  The limits stand inside as well, so that neither is read to its end.
 _SIDE: Final = """
@@ -29,9 +50,9 @@ _SIDE: Final = """
  ORDER BY {{order}} LIMIT %(limit)s)
 """
 _LEDGER: Final = (
-    _SIDE.format(columns=_COLUMNS, side="sender")
+    _SIDE.format(columns=JOURNAL_ROW, side="sender")
     + "UNION ALL"
-    + _SIDE.format(columns=_COLUMNS, side="recipient")
+    + _SIDE.format(columns=JOURNAL_ROW, side="recipient")
     + "ORDER BY {order} LIMIT %(limit)s"
 )
 
@@ -155,32 +176,46 @@ def principals_over(
         return _principals(cursor, debtor_id, creditor_id, moments)
 
 
-def entry(row: Any, creditor_id: int) -> LedgerEntry:
+def entry(row: Sequence[Any], creditor_id: int) -> LedgerEntry:
     """A row of the journal (all of `JOURNAL_ROW`) as its party with this id sees it."""
-    is_sender = row[3] == creditor_id
-    this, other = (0, 1) if is_sender else (1, 0)
+    one = _Row(*row)
+    return sender_entry(row) if one.sender_creditor_id == creditor_id else _recipient_entry(one)
+
+
+def sender_entry(row: Sequence[Any]) -> LedgerEntry:
+    """A row of the journal (all of `JOURNAL_ROW`) as its sender sees it."""
+    one = _Row(*row)
     return LedgerEntry(
-        applied_at=row[0],
-        journal_id=row[1],
-        debtor_id=row[2],
-        creditor_id=creditor_id,
-        other_creditor_id=row[3 + other],
-        acquired_amount=-row[5] if is_sender else row[5],
-        principal=row[6 + this],
-        other_principal=row[6 + other],
-        account_created_at=row[8 + this],
-        transfer_number=row[10 + this],
-        committed_at=row[12],
-        transfer_id=row[13],
-        coordinator_type=row[14],
-        coordinator_id=row[15],
-        coordinator_request_id=row[16],
-        transfer_note_format=row[17],
-        transfer_note=row[18],
+        creditor_id=one.sender_creditor_id,
+        other_creditor_id=one.recipient_creditor_id,
+        acquired_amount=-one.amount,
+        principal=one.sender_principal,
+        other_principal=one.recipient_principal,
+        account_created_at=one.sender_created_at,
+        transfer_number=one.sender_transfer_number,
+        **_shared(one),
     )
 
 
-JOURNAL_ROW: Final = _COLUMNS
+def _recipient_entry(one: _Row) -> LedgerEntry:
+    return LedgerEntry(
+        creditor_id=one.recipient_creditor_id,
+        other_creditor_id=one.sender_creditor_id,
+        acquired_amount=one.amount,
+        principal=one.recipient_principal,
+        other_principal=one.sender_principal,
+        account_created_at=one.recipient_created_at,
+        transfer_number=one.recipient_transfer_number,
+        **_shared(one),
+    )
+
+
+def _shared(one: _Row) -> dict[str, Any]:
+    """What both parties see."""
+    return {name: getattr(one, name) for name in _SHARED}
+
+
+_SHARED: Final = tuple(name for name in _Row._fields if name in LedgerEntry.__struct_fields__)
 
 
 def _principals(

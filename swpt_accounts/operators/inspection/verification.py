@@ -8,7 +8,7 @@ in the journal: those that were created since its oldest partition begins.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -70,6 +70,29 @@ FROM (SELECT * FROM account WHERE debtor_id = %(debtor_id)s) AS a
 FULL JOIN ({transfers}) AS t ON t.creditor_id = a.creditor_id
 LEFT JOIN ({told}) AS j ON j.creditor_id = a.creditor_id AND j.created_at = a.created_at
 """
+
+
+class _Row(NamedTuple):
+    """What `_FACTS` answers with, in its order; transfers without an account have no `created_at`."""
+
+    creditor_id: int
+    created_at: Moment | None
+    principal: int
+    interest: float
+    interest_rate: float
+    has_debtor_info: bool
+    is_deleted: bool
+    is_overflown: bool
+    last_transfer_number: int
+    last_transfer_id: int
+    total_locked_amount: int
+    pending_transfers_count: int
+    transfers: int
+    locked_amount: str
+    greatest_transfer_id: int | None
+    told_number: int
+    told_distinct_numbers: int
+    told_greatest: int
 
 
 class Verified(msgspec.Struct):
@@ -143,10 +166,11 @@ def _verify_debtor(
         for number, row in enumerate(cursor):
             if number % _FETCH == 0 and is_stopping():
                 return False
-            if row[1] is None:
-                verified.note(stray_transfers(debtor_id, row[0], row[12]))
+            found = _Row(*row)
+            if found.created_at is None:
+                verified.note(stray_transfers(debtor_id, found.creditor_id, found.transfers))
                 continue
-            account = _facts(debtor_id, row, start)
+            account = _facts(debtor_id, found, start)
             verified.accounts += 1
             verified.numbers_checked += account.told is not None
             total += account.principal
@@ -166,24 +190,10 @@ def _has_entries(connection: Any, debtor_id: int) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _facts(debtor_id: int, row: Sequence[Any], start: Moment | None) -> AccountFacts:
-    is_whole_life_known = start is not None and row[1] >= start
-    return AccountFacts(
-        debtor_id=debtor_id,
-        creditor_id=row[0],
-        created_at=row[1],
-        principal=row[2],
-        interest=row[3],
-        interest_rate=row[4],
-        has_debtor_info=row[5],
-        is_deleted=row[6],
-        is_overflown=row[7],
-        last_transfer_number=row[8],
-        last_transfer_id=row[9],
-        total_locked_amount=row[10],
-        pending_transfers_count=row[11],
-        transfers=row[12],
-        locked_amount=int(row[13]),
-        greatest_transfer_id=row[14],
-        told=Told(row[15], row[16], row[17]) if is_whole_life_known else None,
-    )
+def _facts(debtor_id: int, found: _Row, start: Moment | None) -> AccountFacts:
+    values = found._asdict()
+    told = Told(*(values.pop(name) for name in ("told_number", "told_distinct_numbers", "told_greatest")))
+    is_whole_life_known = start is not None and found.created_at is not None and found.created_at >= start
+    # A sum of bigints is a numeric, which comes as a text.
+    values["locked_amount"] = int(found.locked_amount)
+    return AccountFacts(debtor_id=debtor_id, told=told if is_whole_life_known else None, **values)
