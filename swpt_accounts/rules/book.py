@@ -175,6 +175,7 @@ class Book:
             # The new rate may come before the interest is brought up to date, because a new or
             # deleted account has neither principal nor interest.
             account = self.initialized(replace(account, is_deleted=False))
+        assert amount != 0, "every transfer moves something"
         is_told = _is_told(account, amount, payment)
         after = accounts.moved(account, amount, payment.committed_at, is_told, self.now)
         if after.principal != account.principal + amount:
@@ -204,6 +205,8 @@ class Book:
         `keys` are debtor, sender and recipient; a party that is None is on another shard.
         """
         debtor_id, sender_id, recipient_id = keys
+        assert amount > 0, "from the sender to the recipient"
+        assert sender is not None or recipient is not None, "a transfer between others is none of ours"
         self.entries.append(
             Entry(
                 applied_at=self.now,

@@ -67,7 +67,7 @@ def _configure(book: Book, message: ConfigureAccount) -> None:
         book.refusals.append(refused_config(message))
         return
     if is_root:
-        assert settings is not None
+        assert settings is not None, "rule C3 has refused the others"
         book.currencies[message.debtor_id] = Currency(message.config_data, settings)
         book.root_configurations[message.debtor_id] = message.config_data
     needs_settings = account is None or account.is_deleted
@@ -103,7 +103,7 @@ def _prepare(book: Book, message: PrepareTransfer) -> None:
         book.events.append(announcements.rejected_transfer(message, answer, book.now))
         book.refusals.append(refused_transfer(message, answer))
         return
-    assert sender is not None
+    assert sender is not None, "rule P5 has refused the others"
     book.store(transfers.locked(sender, answer))
     _remember(book, answer, request)
     book.events.append(announcements.prepared_transfer(answer, book.now))

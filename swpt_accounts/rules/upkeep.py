@@ -158,6 +158,7 @@ def delete(book: Book, key: AccountKey, periods: Periods) -> bool:
         account = pay(book, account, -account.principal, codes.CT_DELETE, DELETE_NOTE)
     else:
         account = accounts.begin_change(account, book.now)
+    assert account.principal == 0, "what was left went to the root account"
     book.announce(
         replace(account, interest=0.0, total_locked_amount=0, is_deleted=True, last_deletion_ts=book.now)
     )

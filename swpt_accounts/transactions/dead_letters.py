@@ -46,6 +46,7 @@ def store_dead_letters(
     # The first letter beyond the limit still comes whole: there are more than `max_open` only after it.
     room: int = max_open + 1 - cursor.fetchone()[0]
     for number, (delivery, reason, detail) in enumerate(dead_letters):
+        assert detail.isascii(), "a detail is for logs and terminals"
         cursor.execute(
             _INSERT_DEAD_LETTER,
             {

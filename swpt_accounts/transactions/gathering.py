@@ -6,6 +6,7 @@ from functools import lru_cache
 from logging import getLogger
 from typing import Any, Final
 
+from swpt_accounts.rules.accounts import Account
 from swpt_accounts.rules.currency import Currency
 from swpt_accounts.rules.facts import (
     AccountKey,
@@ -66,9 +67,8 @@ def gather(
     configures = [m for m in messages if isinstance(m, ConfigureAccount)]
 
     take_transfers = ask_for_transfers(cursor, set(map(transfer_key, finalizes)))
-    touched = set(map(account_key, configures))
-    touched.update(map(account_key, prepares))
-    touched.update(map(account_key, balance_changes))
+    changing: list[Message] = [*configures, *prepares, *balance_changes]
+    touched = set(map(account_key, changing))
     if finalizes and prepares:
         touched.update(_recipients_within(prepares, finalizes))
     prepared = take_transfers()
@@ -80,6 +80,7 @@ def gather(
     requests = set(map(request_key, prepares))
     others = _recipients_outside(prepares, touched)
     accounts = take_accounts()
+    assert accounts.keys() <= touched, "what is changed is locked, and nothing else is read"
     missing = touched - accounts.keys()
     take_repeated = _ask_for_repeated(cursor, requests)
     if missing:
@@ -89,8 +90,7 @@ def gather(
     take_reachable = _ask_for_reachable(cursor, others)
     _add_repeated(prepared, repeated, requests)
     roots = {debtor_id for debtor_id, creditor_id in touched if creditor_id == ROOT_CREDITOR_ID}
-    newcomers = {debtor_id for debtor_id, _ in missing}
-    newcomers.update(account.debtor_id for account in accounts.values() if account.is_deleted)
+    newcomers = _debtors_of_newcomers(accounts.values(), missing)
     reachable = take_reachable()
     currencies = load_currencies(cursor, roots | newcomers, creates_accounts=bool(newcomers))
     known_credits = _load_credits(cursor, balance_changes)
@@ -103,6 +103,13 @@ def gather(
         currencies=currencies,
         credits=known_credits,
     )
+
+
+def _debtors_of_newcomers(accounts: Iterable[Account], missing: Iterable[AccountKey]) -> set[int]:
+    """The debtors of accounts that the batch may create or revive."""
+    newcomers = {debtor_id for debtor_id, _ in missing}
+    newcomers.update(account.debtor_id for account in accounts if account.is_deleted)
+    return newcomers
 
 
 def load_currencies(

@@ -1,7 +1,7 @@
 """Stores what a book has collected: accounts, transfers, journal, and the events as one outbox row."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -73,7 +73,7 @@ def store(cursor: Any, book: Book, infos: DebtorInfos, publisher_key: int) -> St
     # A purged account may be created again by a later step of the same batch.
     _purge_accounts(pen, book.purged_accounts)
     _store_root_configurations(pen, book)
-    _create_accounts(pen, created, infos)
+    _create_accounts(pen, created, infos, book.policy.realm.owns)
     _update_accounts(pen, changed, infos)
     _store_transfers(pen, book)
     _store_updates_due(pen, created, changed, book.policy)
@@ -99,9 +99,12 @@ def _row(pen: _Pen, account: Account, infos: DebtorInfos) -> list[Any]:
     return row
 
 
-def _create_accounts(pen: _Pen, created: Sequence[Account], infos: DebtorInfos) -> None:
+def _create_accounts(
+    pen: _Pen, created: Sequence[Account], infos: DebtorInfos, owns: Callable[[int, int], bool]
+) -> None:
     if not created:
         return
+    assert all(owns(*account_key(account)) for account in created), "accounts of other shards are theirs"
     rows = [_row(pen, account, infos) for account in created]
     conflict = BatchConflictError("another worker has created the account")
     pen.write(sql.INSERT_ACCOUNTS, arrays(_COLUMNS, rows), len(rows), conflict)
@@ -111,6 +114,7 @@ def _update_accounts(pen: _Pen, changed: Sequence[tuple[Account, Account]], info
     """Write the changed accounts, most of them only in the columns that transfers change."""
     balances, others = [], []
     for old, new in changed:
+        assert _goes_forward(old, new), f"counters never go back: {account_key(new)}"
         before, after = _astuple(old), _astuple(new)
         if before[:_FIRST_BALANCE] == after[:_FIRST_BALANCE]:
             balances.append(after[:2] + after[_FIRST_BALANCE:])
@@ -123,6 +127,17 @@ def _update_accounts(pen: _Pen, changed: Sequence[tuple[Account, Account]], info
         if rows:
             bug = AssertionError("locked accounts do not vanish")
             pen.write(statement, arrays(names, rows), len(rows), bug)
+
+
+def _goes_forward(old: Account, new: Account) -> bool:
+    """Whether what was announced of the old state stays true: no number is given again (V8)."""
+    return (
+        new.created_at == old.created_at
+        and new.last_change_ts >= old.last_change_ts
+        and new.last_transfer_number >= old.last_transfer_number
+        and new.last_transfer_id >= old.last_transfer_id
+        and new.last_interest_rate_change_ts >= old.last_interest_rate_change_ts
+    )
 
 
 def _remove_transfers(pen: _Pen, keys: Sequence[TransferKey]) -> None:

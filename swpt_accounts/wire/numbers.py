@@ -34,6 +34,7 @@ def i64(number: int) -> int:
 
     The number is from MIN_INT64 to MAX_UINT64.
     """
+    assert MIN_INT64 <= number <= MAX_UINT64, number
     return number if number <= MAX_INT64 else number - 2**64
 
 

@@ -216,6 +216,7 @@ def _find_accounts(cursor: Any, job: _Job, limit: int) -> _Found:
 
 
 def _apply(cursor: Any, keys: list[AccountKey], context: StepContext) -> Outcome:
+    assert len({debtor_id for debtor_id, _ in keys}) == 1, "a job is of one currency"
     book = open_book(cursor, context.transaction, keys)
     for key in keys:
         attempt(
