@@ -1,0 +1,68 @@
+"""Messages to the server become bytes with an address."""
+
+import hashlib
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from swpt_client.moments import render
+
+from .shapes import ClientMessage, ConfigureAccount, PrepareTransfer
+
+EXCHANGE: Final = "accounts_in"
+"""Where a client of the server's own broker publishes."""
+
+_encode_json: Final = msgspec.json.Encoder().encode
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """A message as it travels: persistent, content type `application/json`."""
+
+    exchange: str
+    routing_key: str
+    type: str
+    headers: dict[str, str | int]
+    body: bytes
+
+
+def encode(message: ClientMessage) -> bytes:
+    """The compact JSON of a message, its members in the order of the protocol."""
+    members: dict[str, object] = {"type": type(message).__name__}
+    members |= msgspec.structs.asdict(message)
+    members["ts"] = render(message.ts)
+    if isinstance(message, PrepareTransfer):
+        members["final_interest_rate_ts"] = render(message.final_interest_rate_ts)
+    return _encode_json(members)
+
+
+def address(message: ClientMessage) -> Envelope:
+    """Encode a message, and say where it goes, with the headers that relays look at."""
+    headers: dict[str, str | int] = {
+        "message-type": type(message).__name__,
+        "debtor-id": message.debtor_id,
+        "creditor-id": message.creditor_id,
+    }
+    if not isinstance(message, ConfigureAccount):
+        headers["coordinator-id"] = message.coordinator_id
+        headers["coordinator-type"] = message.coordinator_type
+    return Envelope(
+        EXCHANGE,
+        binary_key(message.debtor_id, message.creditor_id),
+        type(message).__name__,
+        headers,
+        encode(message),
+    )
+
+
+@lru_cache(maxsize=4096)
+def binary_key(debtor_id: int, creditor_id: int) -> str:
+    """The routing key of messages to the server: the first 24 bits of an MD5 sum, joined by points."""
+    account = debtor_id.to_bytes(8, "big", signed=True) + creditor_id.to_bytes(8, "big", signed=True)
+    digest = hashlib.md5(account, usedforsecurity=False).digest()
+    return ".".join(f"{int.from_bytes(digest[:3], 'big'):024b}")
+
+
+def hex_key(number: int) -> str:
+    """The routing key of messages from the server: eight bytes in hexadecimal, joined by points."""
+    return number.to_bytes(8, "big", signed=True).hex(".")
