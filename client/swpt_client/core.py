@@ -31,8 +31,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from .inputs import Input, Ref, Refusal
-from .messages import ClientMessage
+from .inputs import Input, Refusal
 from .moments import Moment
 from .news import News
 from .policy import Policy
@@ -46,6 +45,7 @@ from .records import (
     StoredTransfer,
     Transfer,
 )
+from .step import Outgoing
 
 Answer: TypeAlias = Account | Transfer | Bundle | Refusal | None
 """What a call gets; None for all other inputs."""
@@ -68,13 +68,6 @@ class Records(msgspec.Struct, frozen=True):
     bundles: Mapping[str, Bundle] = {}
     stored: Mapping[AccountKey, Sequence[StoredTransfer]] = {}
     """Only for the accounts of `needs_stored`."""
-
-
-class Outgoing(msgspec.Struct, frozen=True):
-    """A message for the outbox.  Without `ref` nobody waits for its confirmation."""
-
-    message: ClientMessage
-    ref: Ref | None = None
 
 
 class Result(msgspec.Struct):

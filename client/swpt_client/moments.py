@@ -26,6 +26,10 @@ FIRST: Final[Moment] = -62135596800 * SECOND
 LAST: Final[Moment] = T_FAR + SECOND - 1
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# What servers write.
+_USUAL_FORM: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{6})?\+00:00"
+)
 _FORM: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9])"
     r"(?::([0-5][0-9])(?:\.([0-9]+))?)?"
@@ -33,13 +37,16 @@ _FORM: Final = re.compile(
 )
 
 
-@lru_cache(maxsize=4096)
 def parse(text: str) -> Moment:
     """Read a timestamp; digits after the sixth are dropped.
 
-    The messages of one batch share few moments, so the last ones are remembered.
     Raises ValueError for any other form, a day that does not exist, and years beyond 1 to 9999.
     """
+    if _USUAL_FORM.fullmatch(text) is not None:
+        try:
+            return of_datetime(datetime.fromisoformat(text))
+        except ValueError:
+            raise ValueError("must be a timestamp of a day that exists") from None
     match = _FORM.fullmatch(text)
     if match is None:
         raise ValueError("must be a timestamp with an offset")
@@ -65,7 +72,8 @@ def render(moment: Moment) -> str:
 
 def of_datetime(value: datetime) -> Moment:
     """The moment of an aware datetime."""
-    return (value - _EPOCH) // timedelta(microseconds=1)
+    elapsed = value - _EPOCH
+    return (elapsed.days * 86400 + elapsed.seconds) * SECOND + elapsed.microseconds
 
 
 def to_datetime(moment: Moment) -> datetime:

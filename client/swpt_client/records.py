@@ -48,14 +48,18 @@ class Pace(_Record, frozen=True, kw_only=True):
     which the broker confirmed it.
     """
 
-    copies: int = 0
-    """How many copies went into the outbox since the state began; numbers the latest one."""
-    is_waiting: bool = False
+    began_at: Moment
+    """When the state began that wants the message to be sent."""
+    first_copy: int = 1
+    """The number of the first copy of the state."""
+    copies: int = 1
+    """How many copies went into the outbox in all; numbers the latest one."""
+    is_waiting: bool = True
     """The latest copy is not confirmed yet."""
     confirmed_at: Moment | None = None
-    """When the latest confirmed copy was confirmed."""
+    """When the latest copy was confirmed; None if none of the state was yet."""
     first_confirmed_at: Moment | None = None
-    """When the first copy was confirmed."""
+    """When the first confirmed copy of the state was confirmed."""
     has_worried: bool = False
     """The news of the silence has been told."""
 
@@ -83,11 +87,11 @@ class Configuration(_Record, frozen=True, kw_only=True):
     config_flags: int
     negligible_amount: float
     config_data: str
-    pace: Pace = Pace()
-    is_stale: bool = False
-    """The next copy needs a new order key, because the server has shown something else."""
+    pace: Pace
+    renew_at: Moment | None = None
+    """The server has shown something else: from then on a new order key may be made."""
     renewed_at: Moment | None = None
-    """When the latest new order key was made without anybody's wish."""
+    """When the latest new order key was made for that reason."""
     rejection_code: str = ""
     closed_at: Moment | None = None
 
@@ -280,15 +284,17 @@ class Transfer(_Record, frozen=True, kw_only=True):
     """Only the bundle decides about its legs."""
     decision: Decision | None = None
     """Remembered in INITIATED; in SETTLED, and in FINISHED after it, it has left."""
+    wanted: Decision | None = None
+    """What the call that began it wanted to be decided."""
     reason: str = ""
-    """Why we dismissed or cancelled without being asked: TERMS, DECIDE_BY, GIVE_UP, BUNDLE."""
+    """Why it was dismissed or cancelled, if not by a call: TERMS, DECIDE_BY, GIVE_UP, ABANDONED."""
     prepared: Prepared | None = None
     outcome: str = ""
     """One of `Outcome`, or a status code of the server's; empty while the transfer runs."""
     total_locked_amount: int = 0
     """With INSUFFICIENT_AVAILABLE_AMOUNT: what is locked on the sender's account."""
     finished_at: Moment | None = None
-    pace: Pace = Pace()
+    pace: Pace
     surplus_count: int = 0
     """Answers about surplus transfers that were dismissed."""
     parked_state: TransferState | None = None
@@ -344,7 +350,11 @@ class LegStatus(_Record, frozen=True, kw_only=True):
     """Of the latest attempt to pay, or to pay back."""
     attempts: int = 1
     is_paid: bool = False
+    is_paid_back: bool = False
+    failure: str = ""
+    """The outcome of the latest attempt, if nothing moved."""
     retry_at: Moment | None = None
+    """When the next attempt begins; None while one runs, and when all is said."""
 
 
 class Bundle(_Record, frozen=True, kw_only=True):
@@ -360,6 +370,7 @@ class Bundle(_Record, frozen=True, kw_only=True):
     repair_for: int
     """Seconds."""
     repair_by: Moment | None = None
+    """Until when legs are tried anew, in REPAIRING, or paid back, in REVERSING."""
     reason: str = ""
     """Why it was dismissed, or is torn."""
     is_alarming: bool = False

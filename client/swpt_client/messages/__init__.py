@@ -1,7 +1,8 @@
 """The ten messages of the protocol: values, what a client sends, what it receives."""
 
-from .decoding import CONTENT_TYPE, Undecodable, decode
-from .encoding import EXCHANGE, Envelope, address, encode
+from .decoding import CONTENT_TYPE, decode
+from .diagnosis import Undecodable
+from .encoding import EXCHANGE, Envelope, address, binary_key, encode, hex_key
 from .shapes import (
     SERVER_MESSAGE_TYPES,
     AccountMessage,
@@ -41,6 +42,8 @@ __all__ = [
     "TransferMessage",
     "Undecodable",
     "address",
+    "binary_key",
     "decode",
     "encode",
+    "hex_key",
 ]

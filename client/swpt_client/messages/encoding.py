@@ -1,14 +1,15 @@
 """Messages to the server become bytes with an address."""
 
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from swpt_client.moments import render
 
-from .shapes import ClientMessage, ConfigureAccount, PrepareTransfer
+from .shapes import ClientMessage, ConfigureAccount, FinalizeTransfer, PrepareTransfer
 
 EXCHANGE: Final = "accounts_in"
 """Where a client of the server's own broker publishes."""
@@ -28,12 +29,60 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
 def encode(message: ClientMessage) -> bytes:
     """The compact JSON of a message, its members in the order of the protocol."""
-    members: dict[str, object] = {"type": type(message).__name__}
-    members |= msgspec.structs.asdict(message)
-    members["ts"] = render(message.ts)
-    if isinstance(message, PrepareTransfer):
-        members["final_interest_rate_ts"] = render(message.final_interest_rate_ts)
-    return _encode_json(members)
+    return _encode_json(_MEMBERS[type(message)](message))
+
+
+def _configure_account(message: ConfigureAccount) -> dict[str, object]:
+    return {
+        "type": "ConfigureAccount",
+        "debtor_id": message.debtor_id,
+        "creditor_id": message.creditor_id,
+        "negligible_amount": message.negligible_amount,
+        "config_flags": message.config_flags,
+        "config_data": message.config_data,
+        "ts": render(message.ts),
+        "seqnum": message.seqnum,
+    }
+
+
+def _prepare_transfer(message: PrepareTransfer) -> dict[str, object]:
+    return {
+        "type": "PrepareTransfer",
+        "debtor_id": message.debtor_id,
+        "creditor_id": message.creditor_id,
+        "coordinator_type": message.coordinator_type,
+        "coordinator_id": message.coordinator_id,
+        "coordinator_request_id": message.coordinator_request_id,
+        "min_locked_amount": message.min_locked_amount,
+        "max_locked_amount": message.max_locked_amount,
+        "recipient": message.recipient,
+        "final_interest_rate_ts": render(message.final_interest_rate_ts),
+        "max_commit_delay": message.max_commit_delay,
+        "ts": render(message.ts),
+    }
+
+
+def _finalize_transfer(message: FinalizeTransfer) -> dict[str, object]:
+    return {
+        "type": "FinalizeTransfer",
+        "debtor_id": message.debtor_id,
+        "creditor_id": message.creditor_id,
+        "transfer_id": message.transfer_id,
+        "coordinator_type": message.coordinator_type,
+        "coordinator_id": message.coordinator_id,
+        "coordinator_request_id": message.coordinator_request_id,
+        "committed_amount": message.committed_amount,
+        "transfer_note": message.transfer_note,
+        "transfer_note_format": message.transfer_note_format,
+        "ts": render(message.ts),
+    }
+
+
+_MEMBERS: Final[dict[type[ClientMessage], Callable[[Any], dict[str, object]]]] = {
+    ConfigureAccount: _configure_account,
+    PrepareTransfer: _prepare_transfer,
+    FinalizeTransfer: _finalize_transfer,
+}
 
 
 def address(message: ClientMessage) -> Envelope:

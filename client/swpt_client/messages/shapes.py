@@ -31,7 +31,7 @@ from .fields import (
 )
 
 
-class _Message(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="type", tag=True):
+class _Message(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag=True):
     """What all messages share: `type` is the name of the class."""
 
     debtor_id: Int64
