@@ -181,6 +181,12 @@ def purged(configuration: Configuration, now: Moment) -> Configuration:
     return renew(configuration, now)
 
 
+def sent(configuration: Configuration, copy: int, at: Moment) -> Configuration:
+    """The broker has a copy."""
+    confirmed = pace.confirm(configuration.pace, copy, at)
+    return configuration if confirmed is configuration.pace else replace(configuration, pace=confirmed)
+
+
 def due(configuration: Configuration, timers: Timers, now: Moment) -> Configuration:
     """A missing answer: the identical message for some minutes, then a new order key each time."""
     if configuration.state is not SENT:

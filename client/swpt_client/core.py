@@ -4,8 +4,8 @@ How a store drives it, in one transaction:
 
 1. `needs(inputs)` names the keys of the records that the inputs touch.  The store completes them
    (a request key leads to its transfer, a transfer with a `bundle_key` to its bundle, a bundle to
-   the transfers in its `status` and to the accounts of its legs), locks bundles, then transfers,
-   then accounts, each by key, and reads the records under the lock.
+   its `transfers_of` and its `accounts_of`), locks bundles, then transfers, then accounts, each by
+   key, and reads the records under the lock.
 2. `needs_stored(inputs, records, now)` names the accounts whose stored transfers are needed, all
    of their latest ledger.  In ordinary life there are none, and nothing is asked for.
 3. `fold(inputs, records, now, chance, policy)` decides.  It never fails: "no" is a `Refusal` in
@@ -26,29 +26,58 @@ refuses a new transfer, the transaction is repeated with a new `chance`.  `now` 
 the records are locked; a clock that steps back does no harm.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
-from .inputs import Input, Refusal
-from .moments import Moment
-from .news import News
-from .policy import Policy
-from .records import (
-    Account,
-    AccountKey,
-    Bundle,
-    Entry,
-    LedgerKey,
-    RequestKey,
-    StoredTransfer,
-    Transfer,
+from . import account_rows, bundle, ledger, pace, transfer_rows
+from .desk import Answer, Desk, Records, Result
+from .inputs import (
+    Abandon,
+    Begin,
+    BeginBundle,
+    CloseTail,
+    Commit,
+    Configure,
+    Dismiss,
+    DismissBundle,
+    Due,
+    Input,
+    Park,
+    Refusal,
+    Resume,
+    Sent,
 )
+from .messages import (
+    AccountPurge,
+    AccountTransfer,
+    AccountUpdate,
+    FinalizedTransfer,
+    PreparedTransfer,
+    RejectedConfig,
+    RejectedTransfer,
+)
+from .moments import Moment
+from .policy import Policy
+from .records import Account, AccountKey, Bundle, RequestKey
 from .step import Outgoing
 
-Answer: TypeAlias = Account | Transfer | Bundle | Refusal | None
-"""What a call gets; None for all other inputs."""
+__all__ = [
+    "Answer",
+    "Needs",
+    "Outgoing",
+    "Records",
+    "Result",
+    "accounts_of",
+    "fold",
+    "needs",
+    "needs_stored",
+    "transfers_of",
+]
+
+_ANSWERS: Final = (PreparedTransfer, FinalizedTransfer, RejectedTransfer)
+_STATEMENTS: Final = (AccountUpdate, AccountTransfer, AccountPurge, RejectedConfig)
 
 
 class Needs(msgspec.Struct, frozen=True):
@@ -60,52 +89,152 @@ class Needs(msgspec.Struct, frozen=True):
     bundles: set[str]
 
 
-class Records(msgspec.Struct, frozen=True):
-    """What was read under the lock.  A key without a record is simply not there."""
-
-    accounts: Mapping[AccountKey, Account] = {}
-    transfers: Mapping[str, Transfer] = {}
-    bundles: Mapping[str, Bundle] = {}
-    stored: Mapping[AccountKey, Sequence[StoredTransfer]] = {}
-    """Only for the accounts of `needs_stored`."""
-
-
-class Result(msgspec.Struct):
-    """What a fold has decided."""
-
-    answers: list[Answer]
-    """One for each input."""
-    foreign: list[int]
-    """Indexes of messages that are not ours; they belong to the dead letters."""
-    accounts: dict[AccountKey, Account]
-    transfers: dict[str, Transfer]
-    bundles: dict[str, Bundle]
-    """New and changed records."""
-    deleted_accounts: list[AccountKey]
-    deleted_transfers: list[str]
-    deleted_bundles: list[str]
-    entries: list[Entry]
-    stored: list[StoredTransfer]
-    unstored: dict[LedgerKey, int]
-    """Stored transfers of the ledger with numbers up to this one are not needed any more.
-
-    To be deleted before `stored` is inserted."""
-    outgoing: list[Outgoing]
-    news: list[News]
-    ignored: dict[str, int]
-    """How often each row of the tables that ignores something was taken; for metrics."""
-
-
 def needs(inputs: Iterable[Input]) -> Needs:
     """The keys of the records that the inputs touch.  Takes no records and no clock."""
-    raise NotImplementedError
+    wanted = Needs(set(), set(), set(), set())
+    for one in inputs:
+        if isinstance(one, _ANSWERS):
+            wanted.requests.add(
+                RequestKey(one.coordinator_type, one.coordinator_id, one.coordinator_request_id)
+            )
+        elif isinstance(one, _STATEMENTS):
+            wanted.accounts.add(AccountKey(one.debtor_id, one.creditor_id))
+        elif isinstance(one, Begin):
+            wanted.transfers.add(one.key)
+            wanted.accounts.add(AccountKey(one.request.debtor_id, one.request.creditor_id))
+        elif isinstance(one, BeginBundle):
+            wanted.bundles.add(one.key)
+            wanted.accounts.update(bundle.accounts_of_legs(one.legs))
+        elif isinstance(one, Commit | Dismiss):
+            wanted.transfers.add(one.key)
+        elif isinstance(one, DismissBundle):
+            wanted.bundles.add(one.key)
+        elif isinstance(one, Configure | CloseTail):
+            wanted.accounts.add(one.key)
+        elif isinstance(one, Sent):
+            _name(wanted, one.ref.kind, one.ref.key)
+        else:
+            _name(wanted, one.kind, one.key)
+    return wanted
 
 
-def needs_stored(inputs: Sequence[Input], records: Records, now: Moment) -> set[AccountKey]:
+def _name(wanted: Needs, kind: str, key: str | AccountKey) -> None:
+    if isinstance(key, str):
+        (wanted.bundles if kind == "bundle" else wanted.transfers).add(key)
+    else:
+        wanted.accounts.add(AccountKey(*key))
+
+
+def transfers_of(one: Bundle) -> set[str]:
+    """The transfers that must be read with a bundle."""
+    return bundle.transfers_of(one)
+
+
+def accounts_of(one: Bundle) -> set[AccountKey]:
+    """The accounts that must be read with a bundle."""
+    return bundle.accounts_of(one)
+
+
+def needs_stored(inputs: Iterable[Input], records: Records, now: Moment) -> set[AccountKey]:
     """The accounts whose stored transfers the fold will want to see."""
-    raise NotImplementedError
+    wanted = set()
+    for one in inputs:
+        if isinstance(one, AccountTransfer | AccountUpdate):
+            record = records.accounts.get(AccountKey(one.debtor_id, one.creditor_id))
+            if record is not None and _wants_stored(record, one):
+                wanted.add(record.key)
+        elif isinstance(one, Due | CloseTail) and not isinstance(one.key, str):
+            record = records.accounts.get(AccountKey(*one.key))
+            if record is None or record.ledger is None or record.ledger.gap_since is None:
+                continue
+            if isinstance(one, CloseTail) or pace.is_past(record.due_at, now):
+                wanted.add(record.key)
+    return wanted
+
+
+def _wants_stored(record: Account, message: AccountTransfer | AccountUpdate) -> bool:
+    if record.ledger is None:
+        return False
+    if isinstance(message, AccountTransfer):
+        return ledger.needs_stored(record.ledger, message)
+    return record.ledger.gap_since is not None and message.creation_date > record.ledger.creation_date
 
 
 def fold(inputs: Sequence[Input], records: Records, now: Moment, chance: int, policy: Policy) -> Result:
     """Take the inputs one after the other, and decide."""
-    raise NotImplementedError
+    desk = Desk(records, now, chance, policy)
+    refusals: dict[int, Refusal] = {}
+    for index, one in enumerate(inputs):
+        rule = _MESSAGES.get(type(one))
+        if rule is not None:
+            if _is_ours(one, policy):
+                rule(desk, one)
+            else:
+                desk.result.foreign.append(index)
+        elif isinstance(one, Sent | Due):
+            _tick(desk, one)
+        else:
+            refusal = _CALLS[type(one)](desk, one)
+            if refusal is not None:
+                refusals[index] = refusal
+    transfer_rows.advance_bundles(desk)
+    desk.file()
+    desk.result.answers = [refusals.get(i) or _answer(desk, one) for i, one in enumerate(inputs)]
+    return desk.result
+
+
+_MESSAGES: Final[dict[type, Callable[[Desk, Any], None]]] = {
+    PreparedTransfer: transfer_rows.answered,
+    FinalizedTransfer: transfer_rows.answered,
+    RejectedTransfer: transfer_rows.answered,
+    AccountUpdate: account_rows.account_update,
+    AccountTransfer: account_rows.account_transfer,
+    AccountPurge: account_rows.account_purge,
+    RejectedConfig: account_rows.rejected_config,
+}
+_CALLS: Final[dict[type, Callable[[Desk, Any], Refusal | None]]] = {
+    Configure: account_rows.configure,
+    CloseTail: account_rows.close_tail,
+    Begin: transfer_rows.begin,
+    Commit: transfer_rows.commit,
+    Dismiss: transfer_rows.dismiss,
+    BeginBundle: transfer_rows.begin_bundle,
+    DismissBundle: transfer_rows.dismiss_bundle,
+    Park: transfer_rows.park,
+    Resume: transfer_rows.resume,
+    Abandon: transfer_rows.abandon,
+}
+_BUNDLE_CALLS: Final = (BeginBundle, DismissBundle)
+
+
+def _is_ours(message: Any, policy: Policy) -> bool:
+    if isinstance(message, _ANSWERS):
+        return policy.owns_coordinator(message.coordinator_type, message.coordinator_id)
+    return policy.owns_account(message.debtor_id, message.creditor_id)
+
+
+def _tick(desk: Desk, one: Sent | Due) -> None:
+    kind, key = (one.ref.kind, one.ref.key) if isinstance(one, Sent) else (one.kind, one.key)
+    if not isinstance(key, str):
+        if isinstance(one, Sent):
+            account_rows.sent(desk, AccountKey(*key), one.ref.copy, one.at)
+        else:
+            account_rows.due(desk, AccountKey(*key))
+    elif isinstance(one, Sent):
+        transfer_rows.sent(desk, key, one.ref.copy, one.at)
+    elif kind == "bundle":
+        transfer_rows.due_bundle(desk, key)
+    else:
+        transfer_rows.due(desk, key)
+
+
+def _answer(desk: Desk, one: Any) -> Answer:
+    """The record of a call, as it is at the end."""
+    if type(one) not in _CALLS:
+        return None
+    key = one.key
+    if not isinstance(key, str):
+        return desk.result.accounts.get(key) or desk.account(key)
+    if isinstance(one, _BUNDLE_CALLS) or getattr(one, "kind", "") == "bundle":
+        return desk.result.bundles.get(key) or desk.bundle(key)
+    return desk.result.transfers.get(key) or desk.transfer(key)

@@ -78,7 +78,7 @@ class Surprise(_News, frozen=True, kw_only=True):
     we do not remember: this client was restored; the transfer is parked), OUTCOME (the answer
     contradicts the decision), CONFIGURED (somebody else configures our account), UNKNOWN_ACCOUNT
     (the server keeps an account for us of which we know nothing), UNKNOWN_LEG and TORN (a bundle
-    waits for a person), PRINCIPAL (a transfer contradicts itself).
+    waits for a person).
     """
 
     kind: str

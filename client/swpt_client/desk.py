@@ -1,0 +1,235 @@
+"""The records of one fold while it runs, and what has been decided so far."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+from msgspec.structs import replace
+
+from . import account, bundle, configuration, ledger, pace, transfer
+from .inputs import Ref, Refusal
+from .ledger import Assembly
+from .limits import MAX_INT64
+from .moments import Moment
+from .news import EntriesAppended, News
+from .policy import Policy, Timers
+from .records import (
+    Account,
+    AccountKey,
+    Bundle,
+    ConfigurationState,
+    Entry,
+    Ledger,
+    LedgerKey,
+    RequestKey,
+    StoredTransfer,
+    Transfer,
+)
+from .step import Outgoing
+
+Answer: TypeAlias = Account | Transfer | Bundle | Refusal | None
+"""What a call gets, as it is at the end of the fold; None for all other inputs."""
+
+_RANDOM_BITS = 21
+
+
+class Records(msgspec.Struct, frozen=True):
+    """What was read under the lock.  A key without a record is simply not there."""
+
+    accounts: Mapping[AccountKey, Account] = {}
+    transfers: Mapping[str, Transfer] = {}
+    bundles: Mapping[str, Bundle] = {}
+    stored: Mapping[AccountKey, Sequence[StoredTransfer]] = {}
+    """Only for the accounts of `needs_stored`."""
+
+
+class Result(msgspec.Struct):
+    """What a fold has decided."""
+
+    answers: list[Answer] = []
+    """One for each input."""
+    foreign: list[int] = []
+    """Indexes of messages that are not ours; they belong to the dead letters."""
+    accounts: dict[AccountKey, Account] = {}
+    transfers: dict[str, Transfer] = {}
+    bundles: dict[str, Bundle] = {}
+    """New and changed records."""
+    deleted_accounts: list[AccountKey] = []
+    """With all their ledgers."""
+    deleted_transfers: list[str] = []
+    deleted_bundles: list[str] = []
+    entries: list[Entry] = []
+    unstored: dict[LedgerKey, int] = {}
+    """Stored transfers of the ledger with numbers up to this one are not needed any more."""
+    stored: list[StoredTransfer] = []
+    """To be inserted where they are not there yet, after `unstored` was deleted."""
+    outgoing: list[Outgoing] = []
+    news: list[News] = []
+    ignored: dict[str, int] = {}
+    """How often each row of the tables that ignores something was taken; for metrics."""
+
+
+class Desk:
+    """Where the records lie while a batch is folded; what is changed covers what was read."""
+
+    def __init__(self, records: Records, now: Moment, chance: int, policy: Policy) -> None:
+        self.records = records
+        self.now = now
+        self.policy = policy
+        self.result = Result()
+        self.accounts: dict[AccountKey, Account | None] = {}
+        self.transfers: dict[str, Transfer | None] = {}
+        self.bundles: dict[str, Bundle | None] = {}
+        self.assemblies: dict[AccountKey, Assembly] = {}
+        self.touched_bundles: dict[str, None] = {}
+        self._chance = chance
+        self._request_count = 0
+        self._requests: dict[RequestKey, str] | None = None
+
+    @property
+    def timers(self) -> Timers:
+        """How patient we are."""
+        return self.policy.timers
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def account(self, key: AccountKey) -> Account | None:
+        """The record as it is now."""
+        return self.accounts[key] if key in self.accounts else self.records.accounts.get(key)
+
+    def transfer(self, key: str) -> Transfer | None:
+        """The record as it is now."""
+        return self.transfers[key] if key in self.transfers else self.records.transfers.get(key)
+
+    def bundle(self, key: str) -> Bundle | None:
+        """The record as it is now."""
+        return self.bundles[key] if key in self.bundles else self.records.bundles.get(key)
+
+    def requested(self, key: RequestKey) -> Transfer | None:
+        """The transfer that the server names so."""
+        if self._requests is None:
+            known = {**self.records.transfers, **self.transfers}
+            self._requests = {one.request_key: one.key for one in known.values() if one is not None}
+        name = self._requests.get(key)
+        return None if name is None else self.transfer(name)
+
+    def assembly(self, record: Account) -> Assembly | None:
+        """The latest ledger of an account, opened."""
+        key = record.key
+        if key not in self.assemblies and record.ledger is not None:
+            self.assemblies[key] = ledger.opened(key, record.ledger, self.records.stored.get(key))
+        return self.assemblies.get(key)
+
+    def random(self, number: int = 0) -> int:
+        """64 bits that look random, made from the chance of this fold."""
+        mixed = (self._chance + number * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        return mixed ^ (mixed >> 31)
+
+    def next_request_id(self) -> int:
+        """Milliseconds since 1970, and 21 random bits: nothing that a restored backup would repeat.
+
+        Those of one fold differ for certain.
+        """
+        bits = (self.random() + self._request_count) & ((1 << _RANDOM_BITS) - 1)
+        self._request_count += 1
+        return ((max(0, self.now) // 1000 << _RANDOM_BITS) | bits) & MAX_INT64
+
+    # --- changing -----------------------------------------------------------------------------
+
+    def put_transfer(self, record: Transfer) -> None:
+        """Remember a new or changed transfer."""
+        self.transfers[record.key] = record
+        if self._requests is not None:
+            self._requests[record.request_key] = record.key
+        if record.bundle_key is not None:
+            self.touched_bundles[record.bundle_key] = None
+
+    def touch_transfer(self, key: str) -> None:
+        """Say anew when a transfer is due, although nothing of it has changed."""
+        record = self.transfer(key)
+        if record is not None:
+            self.transfers[key] = record
+
+    def ignore(self, row: str) -> None:
+        """Count that a row ignored an input."""
+        ignored = self.result.ignored
+        ignored[row] = ignored.get(row, 0) + 1
+
+    def end_ledger(self, assembly: Assembly) -> None:
+        """A ledger is followed by another one; what has been done to it is kept."""
+        result = self.result
+        if assembly.entries:
+            result.entries += assembly.entries
+            result.news.append(EntriesAppended(ledger=assembly.ledger_key, entries=tuple(assembly.entries)))
+        if assembly.unstored:
+            result.unstored[assembly.ledger_key] = assembly.unstored
+        result.stored += assembly.new_stored.values()
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def file(self) -> None:
+        """Close the ledgers, say when each changed record is due, and hand all over."""
+        for key, assembly in self.assemblies.items():
+            self.end_ledger(assembly)
+            record = self.account(key)
+            if record is not None:
+                self._put_ledger(record, ledger.closed(assembly))
+        self._file_accounts()
+        self._file_transfers()
+        for name, one in self.bundles.items():
+            if one is None:
+                self.result.deleted_bundles.append(name)
+            elif one is not self.records.bundles.get(name):
+                self.result.bundles[name] = bundle.schedule(one, self.timers)
+
+    def _put_ledger(self, record: Account, closed: Ledger) -> None:
+        if closed != record.ledger:
+            self.accounts[record.key] = replace(record, ledger=closed)
+
+    def _file_accounts(self) -> None:
+        for number, (key, record) in enumerate(self.accounts.items(), 1):
+            before = self.records.accounts.get(key)
+            if record is None:
+                self.result.deleted_accounts.append(key)
+            elif record is not before:
+                self._send_configuration(before, record)
+                self.result.accounts[key] = self._schedule_account(record, self._stretch(number))
+
+    def _send_configuration(self, before: Account | None, record: Account) -> None:
+        wanted = record.configuration
+        copies = 0 if before is None else before.configuration.pace.copies
+        if wanted.pace.copies > copies:
+            ref = Ref("account", record.key, wanted.pace.copies)
+            self.result.outgoing.append(Outgoing(configuration.message_of(record.key, wanted), ref))
+
+    def _schedule_account(self, record: Account, stretch: float) -> Account:
+        silent_at = None
+        if record.configuration.state is ConfigurationState.EFFECTUAL:
+            silent_at = account.silent_at(record, self.timers.silence)
+        due_at = pace.earliest(
+            configuration.due_at(record.configuration, self.timers, stretch),
+            silent_at,
+            ledger.due_at(record.ledger, record.data, self.timers),
+        )
+        return record if due_at == record.due_at else replace(record, due_at=due_at)
+
+    def _file_transfers(self) -> None:
+        for number, (name, record) in enumerate(self.transfers.items(), 1):
+            if record is None:
+                self.result.deleted_transfers.append(name)
+                continue
+            scheduled = transfer.schedule(record, self.timers, self._stretch(number))
+            if scheduled.finished_at is not None and self._is_leg(scheduled):
+                scheduled = replace(scheduled, due_at=None)
+            if scheduled is not self.records.transfers.get(name):
+                self.result.transfers[name] = scheduled
+
+    def _is_leg(self, record: Transfer) -> bool:
+        """Whether a transfer stands for a leg of a bundle, and is kept as long as that."""
+        one = None if record.bundle_key is None else self.bundle(record.bundle_key)
+        return one is not None and record.key in bundle.transfers_of(one)
+
+    def _stretch(self, number: int) -> float:
+        return 1.0 + self.timers.jitter * (self.random(number) >> 11) / 2.0**53
