@@ -1,0 +1,23 @@
+"""How hard Hypothesis tries."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# The usual run is the same every time.
+settings.register_profile(
+    "usual",
+    derandomize=True,
+    max_examples=50,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "thorough",
+    max_examples=2000,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
