@@ -135,7 +135,7 @@ class Client:
             ("transfer", self.transfers),
             ("bundle", self.bundles),
         ):
-            for key, record in records.items():  # type: ignore[attr-defined]
+            for key, record in records.items():
                 if record.due_at is not None and record.due_at <= self.now:
                     yield Due(kind=kind, key=key)
 

@@ -23,7 +23,7 @@ from .bench import ALICE, DEBTOR, START, TODAY
 def prepared_transfer(transfer: Transfer, **members: Any) -> PreparedTransfer:
     """What was asked for has been prepared."""
     request = transfer.request
-    values = {
+    values: dict[str, Any] = {
         "debtor_id": request.debtor_id,
         "creditor_id": request.creditor_id,
         "transfer_id": 77,
@@ -43,7 +43,7 @@ def prepared_transfer(transfer: Transfer, **members: Any) -> PreparedTransfer:
 
 def rejected_transfer(transfer: Transfer, **members: Any) -> RejectedTransfer:
     """What was asked for is refused."""
-    values = {
+    values: dict[str, Any] = {
         "debtor_id": transfer.request.debtor_id,
         "creditor_id": transfer.request.creditor_id,
         "coordinator_type": transfer.request.coordinator_type,
@@ -59,7 +59,7 @@ def rejected_transfer(transfer: Transfer, **members: Any) -> RejectedTransfer:
 def finalized_transfer(transfer: Transfer, **members: Any) -> FinalizedTransfer:
     """The decision has been followed."""
     decision = transfer.decision
-    values = {
+    values: dict[str, Any] = {
         "debtor_id": transfer.request.debtor_id,
         "creditor_id": transfer.request.creditor_id,
         "transfer_id": 77 if transfer.prepared is None else transfer.prepared.transfer_id,
@@ -120,7 +120,7 @@ def account_update(configured: ConfigureAccount | None = None, **members: Any) -
 
 def rejected_config(configured: ConfigureAccount, **members: Any) -> RejectedConfig:
     """A configuration is refused."""
-    values = {
+    values: dict[str, Any] = {
         "debtor_id": configured.debtor_id,
         "creditor_id": configured.creditor_id,
         "config_ts": configured.ts,
@@ -136,7 +136,12 @@ def rejected_config(configured: ConfigureAccount, **members: Any) -> RejectedCon
 
 def account_purge(creation_date: date = TODAY, **members: Any) -> AccountPurge:
     """Alice's account is gone."""
-    values = {"debtor_id": DEBTOR, "creditor_id": ALICE, "creation_date": creation_date, "ts": START}
+    values: dict[str, Any] = {
+        "debtor_id": DEBTOR,
+        "creditor_id": ALICE,
+        "creation_date": creation_date,
+        "ts": START,
+    }
     return AccountPurge(**(values | members))
 
 
@@ -144,7 +149,7 @@ def account_transfer(
     number: int, amount: int, principal: int, *, previous: int | None = None, **members: Any
 ) -> AccountTransfer:
     """Something has arrived on Alice's account, or has left it."""
-    values = {
+    values: dict[str, Any] = {
         "debtor_id": DEBTOR,
         "creditor_id": ALICE,
         "creation_date": TODAY,

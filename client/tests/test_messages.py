@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from swpt_client import limits
 from swpt_client.messages import (
     SERVER_MESSAGE_TYPES,
     AccountTransfer,
@@ -120,7 +121,7 @@ def test_a_wrong_member_is_named(message, data):
     assert refused.detail.startswith(f"{field}: ")
 
 
-@given(st.integers(values.limits.MIN_INT64, values.limits.MAX_INT64), values.int64s)
+@given(st.integers(limits.MIN_INT64, limits.MAX_INT64), values.int64s)
 def test_both_sides_make_the_same_keys(debtor_id, creditor_id):
     """A message to the server goes where its shard listens."""
     assert binary_key(debtor_id, creditor_id) == server_codec.binary_key(debtor_id, creditor_id)

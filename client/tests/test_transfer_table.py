@@ -43,7 +43,8 @@ LIVE = STATES[1:]
 
 def begin(**changes: Any) -> Begin:
     """The call that begins it."""
-    return Begin(**({"key": "t", "request": REQUEST} | changes))
+    values: dict[str, Any] = {"key": "t", "request": REQUEST}
+    return Begin(**(values | changes))
 
 
 def make(state: str, request: Request = REQUEST) -> Client:
