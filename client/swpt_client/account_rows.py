@@ -187,6 +187,7 @@ def due(desk: Desk, key: AccountKey) -> None:
         desk.accounts[key] = None
         desk.assemblies.pop(key, None)
         return
+    desk.accounts[key] = record
     record = _worry(desk, record)
     record = _put_configuration(desk, record, configuration.due(record.configuration, desk.timers, desk.now))
     _due_ledger(desk, record)

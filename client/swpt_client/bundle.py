@@ -179,13 +179,14 @@ def _dismissing(bundle: Bundle, legs: Sequence[Transfer], now: Moment) -> Advanc
     return Advance(bundle)
 
 
-def schedule(bundle: Bundle, timers: Timers) -> Bundle:
+def schedule(bundle: Bundle, timers: Timers, now: Moment) -> Bundle:
     """Say when the bundle wants to be looked at again."""
     due_at: Moment | None = None
     if bundle.state is BundleState.PREPARING:
         due_at = bundle.decide_by
     elif bundle.state in (BundleState.REPAIRING, BundleState.REVERSING):
-        if not bundle.is_alarming:
+        # Afterwards only the legs that are still on their way bring it further.
+        if not bundle.is_alarming and not pace.is_past(bundle.repair_by, now):
             due_at = pace.earliest(bundle.repair_by, *(one.retry_at for one in bundle.status))
     elif bundle.finished_at is not None and bundle.state is not BundleState.TORN:
         due_at = later_by(bundle.finished_at, timers.keep_finished)

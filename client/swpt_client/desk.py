@@ -181,8 +181,10 @@ class Desk:
         for name, one in self.bundles.items():
             if one is None:
                 self.result.deleted_bundles.append(name)
-            elif one is not self.records.bundles.get(name):
-                self.result.bundles[name] = bundle.schedule(one, self.timers)
+                continue
+            scheduled = bundle.schedule(one, self.timers, self.now)
+            if scheduled is not self.records.bundles.get(name):
+                self.result.bundles[name] = scheduled
 
     def _put_ledger(self, record: Account, closed: Ledger) -> None:
         if closed != record.ledger:
@@ -193,9 +195,11 @@ class Desk:
             before = self.records.accounts.get(key)
             if record is None:
                 self.result.deleted_accounts.append(key)
-            elif record is not before:
-                self._send_configuration(before, record)
-                self.result.accounts[key] = self._schedule_account(record, self._stretch(number))
+                continue
+            self._send_configuration(before, record)
+            scheduled = self._schedule_account(record, self._stretch(number))
+            if scheduled is not before:
+                self.result.accounts[key] = scheduled
 
     def _send_configuration(self, before: Account | None, record: Account) -> None:
         wanted = record.configuration

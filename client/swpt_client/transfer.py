@@ -122,7 +122,7 @@ def prepared(transfer: Transfer | None, message: PreparedTransfer, now: Moment) 
         return settle(known, DISMISSAL, now, "TERMS")
     if transfer.decision is not None:
         return settle(known, transfer.decision, now)
-    waiting = replace(known, state=PREPARED, pace=pace.quiet(now, known.pace))
+    waiting = replace(known, state=PREPARED, pace=pace.quiet(now, known.pace), due_at=None)
     return Step(waiting, news=() if waiting.bundle_key is not None else (TransferPrepared(transfer=waiting),))
 
 

@@ -203,8 +203,7 @@ def due(desk: Desk, key: str) -> None:
     if known is None or not pace.is_past(known.due_at, desk.now):
         return
     step = transfer.due(known, desk.timers, desk.now)
-    if step.record is None:
-        desk.transfers[key] = None
+    desk.transfers[key] = step.record
     _take(desk, known, step)
 
 
@@ -217,6 +216,7 @@ def due_bundle(desk: Desk, key: str) -> None:
         desk.bundles[key] = None
         desk.transfers |= dict.fromkeys(bundle.transfers_of(known))
     else:
+        desk.bundles[key] = known
         desk.touched_bundles[key] = None
 
 

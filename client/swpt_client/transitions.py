@@ -106,6 +106,7 @@ def end(
         reason=reason or transfer.reason,
         finished_at=now,
         pace=pace.quiet(now, transfer.pace),
+        due_at=None,
     )
     news = () if ended.bundle_key is not None else (TransferFinished(transfer=ended),)
     return Step(ended, news=news)

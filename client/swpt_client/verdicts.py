@@ -78,13 +78,15 @@ def dismiss_all(bundle: Bundle, legs: Sequence[Transfer], reason: str) -> Advanc
 
 def finish(bundle: Bundle, state: BundleState, now: Moment) -> Advance:
     """The one outcome, and the news of it."""
-    ended = replace(bundle, state=state, finished_at=now)
+    ended = replace(bundle, state=state, finished_at=now, due_at=None)
     return Advance(ended, news=(BundleFinished(bundle=ended),))
 
 
 def tear(bundle: Bundle, reason: str, now: Moment) -> Advance:
     """A part has moved, and it is a person's turn."""
-    torn = replace(bundle, state=BundleState.TORN, reason=reason, is_alarming=True, finished_at=now)
+    torn = replace(
+        bundle, state=BundleState.TORN, reason=reason, is_alarming=True, finished_at=now, due_at=None
+    )
     return Advance(torn, news=(Surprise(kind="TORN", key=bundle.key), BundleFinished(bundle=torn)))
 
 

@@ -126,8 +126,9 @@ class Client:
         self.feed(*inputs)
 
     def tick(self) -> None:
-        """Look at all that is due."""
+        """Look at all that is due; afterwards nothing is, or a timer would spin."""
         self.feed(*self._due())
+        assert list(self._due()) == []
 
     def _due(self) -> Iterable[Due]:
         for kind, records in (

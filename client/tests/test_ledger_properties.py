@@ -49,7 +49,8 @@ def deliveries(draw, transfers):
 def naive(arriving: list[AccountTransfer], announced: list[AccountTransfer]):
     """What the ledger must be when all has arrived, and every gap was closed: sort, and fill."""
     known = {one.transfer_number for one in announced}
-    lines, principal, last = [], 0, 0
+    lines: list[tuple[EntryKind, int, int | None]] = []
+    principal = last = 0
     for one in sorted(arriving, key=lambda one: one.transfer_number):
         missing = one.principal - one.acquired_amount - principal
         if missing:

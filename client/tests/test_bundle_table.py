@@ -1,0 +1,680 @@
+"""The table of bundles, row by row."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from swpt_client.inputs import (
+    Abandon,
+    Begin,
+    BeginBundle,
+    Commit,
+    Configure,
+    Dismiss,
+    DismissBundle,
+    Park,
+    Refusal,
+    Resume,
+)
+from swpt_client.messages import FinalizeTransfer, PrepareTransfer
+from swpt_client.moments import DAY, HOUR, MINUTE, T0
+from swpt_client.news import BundleFinished, Surprise
+from swpt_client.records import AccountKey, Bundle, Leg, Request, Terms, Transfer
+
+from .bench import ALICE, BOB, DEBTOR, START, SUBNET, Client
+from .server_messages import account_update, finalized_transfer, prepared_transfer, rejected_transfer
+
+CAROL = SUBNET + 3
+ESCROW = SUBNET + 9
+REPAIRABLE = ["TIMEOUT", "NEWER_INTEREST_RATE", "INSUFFICIENT_AVAILABLE_AMOUNT", "RECIPIENT_IS_UNREACHABLE"]
+FATAL = ["SENDER_IS_UNREACHABLE", "TRANSFER_NOTE_IS_TOO_LONG", "SOMETHING NEW"]
+PAUSES = [MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY]
+
+
+def leg(sender: int, recipient: int, amount: int = 9900, **changes: Any) -> Leg:
+    """A leg that locks enough for an hour at the worst rate."""
+    request = Request(
+        debtor_id=DEBTOR,
+        creditor_id=sender,
+        recipient=str(recipient),
+        min_locked_amount=amount + 2,
+        max_locked_amount=amount + 2,
+        coordinator_id=sender,
+    )
+    values: dict[str, Any] = {"request": request, "committed_amount": amount}
+    return Leg(**(values | changes))
+
+
+EXCHANGE = (leg(ALICE, BOB), leg(BOB, CAROL, 500))
+INTO_ESCROW = (
+    leg(ALICE, ESCROW, payback_creditor_id=ESCROW, payback_recipient=str(ALICE)),
+    leg(BOB, ESCROW, 500, payback_creditor_id=ESCROW, payback_recipient=str(BOB)),
+)
+
+
+class Story:
+    """A bundle `b`, and a server that does what it is told."""
+
+    def __init__(self, legs: tuple[Leg, ...] = EXCHANGE, **call: Any) -> None:
+        self.client = Client()
+        values: dict[str, Any] = {"key": "b", "legs": legs, "decide_within": 3600}
+        self.call = BeginBundle(**(values | call))
+        self.client.feed(self.call)
+        self.client.confirm()
+        self.next_id = 100
+
+    @property
+    def bundle(self) -> Bundle:
+        """The record."""
+        return self.client.bundles["b"]
+
+    def leg(self, number: int) -> Transfer:
+        """The transfer that stands for a leg now."""
+        return self.client.transfers[self.bundle.status[number].transfer_key]
+
+    def prepare(self, number: int, **members: Any) -> None:
+        """The server prepares a leg."""
+        self.next_id += 1
+        values: dict[str, Any] = {
+            "transfer_id": self.next_id,
+            "prepared_at": self.client.now,
+            "deadline": self.client.now + 90 * DAY,
+        }
+        self.client.feed(prepared_transfer(self.leg(number), **(values | members)))
+        self.client.confirm()
+
+    def reject(self, number: int, code: str) -> None:
+        """The server refuses a leg."""
+        self.client.feed(rejected_transfer(self.leg(number), status_code=code))
+        self.client.confirm()
+
+    def finalize(self, number: int, code: str = "OK") -> None:
+        """The server follows the decision, or can not."""
+        members = {} if code == "OK" else {"status_code": code, "committed_amount": 0}
+        self.client.feed(finalized_transfer(self.leg(number), **members))
+        self.client.confirm()
+
+    def committed(self, legs: tuple[Leg, ...] = EXCHANGE) -> "Story":
+        """All is prepared, and decided."""
+        for number in range(len(legs)):
+            self.prepare(number)
+        assert self.bundle.state == "committing"
+        self.client.flush()
+        return self
+
+    def wait(self, duration: int) -> None:
+        """Time passes, and the broker takes what there is."""
+        self.client.wait(duration)
+        self.client.confirm()
+
+    def amounts(self) -> list[int]:
+        """Amounts of the decisions that were sent since the last time."""
+        return [one.committed_amount for one in self.client.flush() if isinstance(one, FinalizeTransfer)]
+
+    def states(self) -> list[str]:
+        """Of the legs."""
+        return [self.leg(number).state.value for number in range(len(self.bundle.legs))]
+
+    def finished(self) -> str:
+        """The outcome, told once; other news are not expected."""
+        [news] = [one for one in self.client.hear() if isinstance(one, BundleFinished)]
+        assert news.bundle.state == self.bundle.state
+        return news.bundle.state.value
+
+
+# --- preparing ----------------------------------------------------------------------------------
+
+
+def test_all_legs_ask_for_their_locks():
+    """At once; their own news are not told."""
+    story = Story()
+    assert [type(one) for one in story.client.flush()] == [PrepareTransfer, PrepareTransfer]
+    assert story.bundle.state == "preparing"
+    story.prepare(0)
+    assert story.states() == ["prepared", "initiated"]
+    assert story.client.flush() == story.client.hear() == []
+
+
+def test_all_are_prepared_and_certain():
+    """The decision is stored, and leaves for all."""
+    story = Story()
+    story.client.flush()
+    story.prepare(0)
+    story.prepare(1)
+    assert story.bundle.state == "committing"
+    assert story.states() == ["settled", "settled"]
+    assert sorted(story.amounts()) == [500, 9900]
+    assert story.client.hear() == []
+
+
+@pytest.mark.parametrize("code", [*REPAIRABLE, *FATAL])
+def test_a_leg_without_a_lock_dismisses_all(code):
+    """What is prepared is freed, what is not is cancelled."""
+    story = Story()
+    story.prepare(0)
+    story.client.flush()
+    story.reject(1, code)
+    assert (story.bundle.state, story.bundle.reason) == ("dismissing", code)
+    assert story.amounts() == [0]
+    assert story.states() == ["settled", "finished"]
+    assert story.client.hear() == []
+    story.finalize(0)
+    assert story.finished() == "dismissed"
+
+
+def test_a_rejection_cancels_what_is_not_prepared_yet():
+    """Nothing is left to wait for; what is prepared late meets a tombstone."""
+    story = Story()
+    late = story.leg(1)
+    story.reject(0, "TIMEOUT")
+    assert story.states() == ["finished", "cancelled"]
+    assert story.finished() == "dismissed"
+    story.client.flush()
+    story.client.feed(prepared_transfer(late))
+    assert story.amounts() == [0]
+
+
+def test_terms_that_are_not_acceptable_dismiss_all():
+    """A leg that is dismissed for its terms has no lock."""
+    story = Story()
+    story.prepare(1)
+    story.client.flush()
+    story.prepare(0, locked_amount=1)
+    assert (story.bundle.state, story.bundle.reason) == ("dismissing", "TERMS")
+    assert story.amounts() == [0, 0]
+    story.finalize(0)
+    story.finalize(1)
+    assert story.finished() == "dismissed"
+
+
+def test_decide_by_dismisses_all():
+    """Whoever has not answered until then is not waited for."""
+    story = Story()
+    story.prepare(0)
+    story.wait(HOUR - 1)
+    assert story.bundle.state == "preparing"
+    story.wait(1)
+    assert (story.bundle.state, story.bundle.reason) == ("dismissing", "DECIDE_BY")
+    assert story.states() == ["settled", "cancelled"]
+    story.finalize(0)
+    assert story.finished() == "dismissed"
+
+
+def test_a_leg_that_is_prepared_at_the_last_moment_is_too_late():
+    """The time is over, although its `Due` has not come yet."""
+    story = Story()
+    story.prepare(0)
+    story.client.now += HOUR
+    story.prepare(1)
+    assert story.bundle.reason == "DECIDE_BY"
+
+
+# --- the checks ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"deadline": START + 10 * MINUTE}, ""),
+        ({"deadline": START + 10 * MINUTE - 1}, "DEADLINE"),
+        ({"prepared_at": START - 50 * MINUTE}, ""),
+        ({"prepared_at": START - 3 * HOUR}, "AMOUNT"),
+        ({"demurrage_rate": -100.0}, "AMOUNT"),
+    ],
+)
+def test_what_is_not_certain_dismisses_all(members, reason):
+    """The deadline must leave a margin, and the lock must still cover the amount then."""
+    story = Story()
+    story.prepare(1)
+    story.client.flush()
+    story.prepare(0, **members)
+    assert story.bundle.reason == reason
+    assert story.bundle.state == ("dismissing" if reason else "committing")
+    assert sorted(story.amounts()) == ([0, 0] if reason else [500, 9900])
+
+
+PINNED = Terms(final_interest_rate_ts=START - DAY)
+
+
+@pytest.mark.parametrize(
+    ("rate", "changed_at", "terms", "reason"),
+    [
+        (0.0, T0, PINNED, ""),
+        (5.0, START - DAY, PINNED, ""),
+        (-0.1, T0, PINNED, "AMOUNT"),
+        (5.0, START - DAY + 1, PINNED, "AMOUNT"),
+        (5.0, T0, Terms(), "AMOUNT"),
+    ],
+)
+def test_a_whole_balance_can_be_offered(rate, changed_at, terms, reason):
+    """If the rate is not negative and pinned, what is locked cannot shrink."""
+    exact = leg(ALICE, BOB)
+    request = replace(exact.request, min_locked_amount=9900, max_locked_amount=9900, terms=terms)
+    story = Story((replace(exact, request=request),))
+    client = story.client
+    client.feed(Configure(key=AccountKey(DEBTOR, ALICE)))
+    client.feed(account_update(interest_rate=rate, last_interest_rate_change_ts=changed_at))
+    story.prepare(0)
+    assert story.bundle.reason == reason
+
+
+def test_of_an_unknown_account_nothing_is_certain():
+    """Nobody has told its rate."""
+    exact = leg(ALICE, BOB)
+    request = replace(exact.request, min_locked_amount=9900, max_locked_amount=9900, terms=PINNED)
+    story = Story((replace(exact, request=request),))
+    story.prepare(0)
+    assert story.bundle.reason == "AMOUNT"
+
+
+@pytest.mark.parametrize(
+    ("note", "limit", "reason"),
+    [("", None, ""), ("é", None, "NOTE"), ("é", 1, "NOTE"), ("é", 2, ""), ("x" * 500, 500, "")],
+)
+@pytest.mark.parametrize("whose", [ALICE, ESCROW])
+def test_the_note_must_fit(note, limit, reason, whose):
+    """The limit is that of the currency; if no account of ours tells it, no note is certain."""
+    story = Story((replace(INTO_ESCROW[0], transfer_note=note),))
+    if limit is not None:
+        story.client.feed(Configure(key=AccountKey(DEBTOR, whose)))
+        story.client.feed(account_update(creditor_id=whose, transfer_note_max_bytes=limit))
+    story.prepare(0)
+    assert story.bundle.reason == reason
+
+
+# --- committing ---------------------------------------------------------------------------------
+
+
+def test_all_ok_is_done():
+    """The outcome is told when the last one is there."""
+    story = Story().committed()
+    story.finalize(0)
+    assert story.client.hear() == []
+    story.finalize(1)
+    assert story.finished() == "done"
+    assert [one.is_paid for one in story.bundle.status] == [True, True]
+    assert story.client.flush() == []
+
+
+@pytest.mark.parametrize("codes", [["TIMEOUT", "TIMEOUT"], ["TIMEOUT", "SOMETHING NEW"]])
+def test_all_failed_is_failed(codes):
+    """Nothing has moved; nothing is repaired."""
+    story = Story().committed()
+    story.finalize(0, codes[0])
+    story.finalize(1, codes[1])
+    assert story.finished() == "failed"
+    story.wait(10 * DAY)
+    assert story.client.flush() == []
+
+
+@pytest.mark.parametrize("outcome", ["UNKNOWN", "UNEXPECTED"])
+def test_an_unclear_leg_is_an_alarm(outcome):
+    """It waits for a person; the other legs stand."""
+    story = Story().committed()
+    story.finalize(0)
+    if outcome == "UNKNOWN":
+        for _ in range(366):
+            story.wait(DAY)
+    else:
+        story.client.feed(finalized_transfer(story.leg(1), committed_amount=1))
+    alarms = [one for one in story.client.hear() if one == Surprise(kind="UNKNOWN_LEG", key="b")]
+    assert len(alarms) == 1
+    assert (story.bundle.state, story.bundle.is_alarming) == ("committing", True)
+    assert story.leg(1).outcome == outcome
+    assert story.bundle.due_at is None
+    answer = story.client.call(Abandon(kind="bundle", key="b"))
+    assert (answer.state, answer.reason) == ("torn", "ABANDONED")
+
+
+# --- repairing ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", REPAIRABLE)
+def test_a_failed_leg_is_tried_anew(code):
+    """Under a new request id, after a minute; the others stand."""
+    story = Story().committed()
+    first = story.leg(1)
+    story.finalize(0)
+    story.finalize(1, code)
+    assert story.bundle.state == "repairing"
+    story.wait(MINUTE - 1)
+    assert story.client.flush() == []
+    story.wait(1)
+    [request] = story.client.flush()
+    assert isinstance(request, PrepareTransfer)
+    assert request.coordinator_request_id != first.coordinator_request_id
+    assert story.leg(1).key != first.key
+    story.prepare(1)
+    assert story.amounts() == [500]
+    story.finalize(1)
+    assert story.finished() == "done"
+
+
+@pytest.mark.parametrize("by", ["rejection", "finalization"])
+def test_it_is_tried_again_and_again_with_growing_pauses(by):
+    """Whether it fails before or after it was prepared."""
+    story = Story(repair_for=30 * 86400).committed()
+    story.finalize(0)
+    story.finalize(1, "TIMEOUT")
+    ids = {story.leg(1).coordinator_request_id}
+    for pause in [*PAUSES, DAY]:
+        story.wait(pause - 1)
+        assert story.client.flush() == []
+        story.wait(1)
+        assert len(story.client.flush()) == 1
+        ids.add(story.leg(1).coordinator_request_id)
+        if by == "rejection":
+            story.reject(1, "INSUFFICIENT_AVAILABLE_AMOUNT")
+        else:
+            story.prepare(1)
+            story.finalize(1, "TIMEOUT")
+        story.client.flush()
+    assert len(ids) == 7
+    assert story.bundle.state == "repairing"
+
+
+def test_a_pinned_rate_does_not_stand_in_the_way_for_ever():
+    """It has changed; the repair takes it as it is."""
+    pinned = replace(EXCHANGE[1], request=replace(EXCHANGE[1].request, terms=PINNED))
+    story = Story((EXCHANGE[0], pinned)).committed()
+    story.finalize(0)
+    story.finalize(1, "NEWER_INTEREST_RATE")
+    story.wait(MINUTE)
+    [request] = story.client.flush()
+    assert request.final_interest_rate_ts == Terms().final_interest_rate_ts
+
+
+@pytest.mark.parametrize("code", FATAL)
+@pytest.mark.parametrize("when", ["at once", "at the second attempt"])
+def test_a_fatal_code_ends_the_repair(code, when):
+    """Without an account of ours nothing can be paid back: torn, and an alarm."""
+    story = Story().committed()
+    story.finalize(0)
+    if when == "at once":
+        story.finalize(1, code)
+    else:
+        story.finalize(1, "TIMEOUT")
+        story.wait(MINUTE)
+        story.reject(1, code)
+    assert (story.bundle.state, story.bundle.reason) == ("torn", "NO_PAYBACK")
+    assert story.bundle.is_alarming
+    assert story.client.hear() == [
+        Surprise(kind="TORN", key="b"),
+        BundleFinished(bundle=story.bundle),
+    ]
+    assert story.bundle.due_at is None, "it stays until a person has looked at it"
+
+
+@pytest.mark.parametrize("state", ["pausing", "initiated", "settled"])
+def test_the_repair_has_an_end(state):
+    """`repair_for` is over: what can be cancelled is, what has left is waited for."""
+    story = Story(repair_for=3600).committed()
+    story.finalize(0)
+    story.finalize(1, "TIMEOUT")
+    if state == "pausing":
+        for _ in range(2):
+            story.wait(10 * MINUTE)
+            story.reject(1, "TIMEOUT")
+    else:
+        story.wait(MINUTE)
+        if state == "settled":
+            story.prepare(1)
+    story.wait(HOUR - 1 - (story.client.now - START))
+    assert story.bundle.state == "repairing"
+    story.wait(1)
+    if state == "settled":
+        assert story.bundle.state == "repairing"
+        story.finalize(1)
+        assert story.finished() == "done"
+    else:
+        assert story.bundle.state == "torn"
+        assert story.states()[1] == ("finished" if state == "pausing" else "cancelled")
+
+
+def test_a_fatal_code_cancels_the_other_attempts():
+    """Three legs: one is paid, one waits, one is lost for good."""
+    legs = (*EXCHANGE, leg(CAROL, ALICE, 7))
+    story = Story(legs).committed(legs)
+    story.finalize(0)
+    story.finalize(1, "TIMEOUT")
+    story.finalize(2, "TIMEOUT")
+    story.wait(MINUTE)
+    story.reject(2, "SENDER_IS_UNREACHABLE")
+    assert story.states() == ["finished", "cancelled", "finished"]
+    assert story.bundle.state == "torn"
+
+
+def test_an_unclear_attempt_is_an_alarm():
+    """Nobody knows whether the leg is paid."""
+    story = Story().committed()
+    story.finalize(0)
+    story.finalize(1, "TIMEOUT")
+    story.wait(MINUTE)
+    story.prepare(1)
+    story.client.feed(finalized_transfer(story.leg(1), committed_amount=1))
+    assert Surprise(kind="UNKNOWN_LEG", key="b") in story.client.hear()
+    assert (story.bundle.state, story.bundle.is_alarming) == ("repairing", True)
+    story.wait(30 * DAY)
+    assert story.bundle.state == "repairing"
+
+
+# --- paying back --------------------------------------------------------------------------------
+
+
+def into_reversing() -> Story:
+    """One has paid into escrow, the other one can not."""
+    story = Story(INTO_ESCROW).committed(INTO_ESCROW)
+    story.finalize(0)
+    story.finalize(1, "SENDER_IS_UNREACHABLE")
+    assert story.bundle.state == "reversing"
+    return story
+
+
+def test_what_is_in_escrow_is_paid_back():
+    """By a transfer of our own account, over the whole amount."""
+    story = into_reversing()
+    [request] = story.client.flush()
+    assert isinstance(request, PrepareTransfer)
+    assert (request.creditor_id, request.recipient) == (ESCROW, str(ALICE))
+    assert (request.coordinator_type, request.coordinator_id) == ("direct", ESCROW)
+    assert (request.min_locked_amount, request.max_locked_amount) == (0, 0)
+    story.prepare(0)
+    assert story.amounts() == [9900]
+    assert story.client.hear() == []
+    story.finalize(0)
+    assert story.finished() == "reversed"
+    assert [one.is_paid_back for one in story.bundle.status] == [True, False]
+
+
+def test_paying_back_is_tried_again():
+    """With the same pauses."""
+    story = into_reversing()
+    story.client.flush()
+    for pause in PAUSES[:3]:
+        story.prepare(0)
+        story.finalize(0, "INSUFFICIENT_AVAILABLE_AMOUNT")
+        story.client.flush()
+        story.wait(pause - 1)
+        assert story.client.flush() == []
+        story.wait(1)
+        assert len(story.client.flush()) == 1
+    story.prepare(0)
+    story.finalize(0)
+    assert story.finished() == "reversed"
+
+
+@pytest.mark.parametrize("how", ["fatal", "late"])
+def test_what_can_not_be_paid_back_is_torn(how):
+    """It is a person's turn."""
+    story = into_reversing()
+    if how == "fatal":
+        story.reject(0, "RECIPIENT_SAME_AS_SENDER")
+    else:
+        story.wait(7 * DAY)
+    assert (story.bundle.state, story.bundle.reason) == ("torn", "PAYBACK_FAILED")
+    assert story.finished() == "torn"
+
+
+# --- calls --------------------------------------------------------------------------------------
+
+
+def test_a_known_key_stands_for_the_same_bundle():
+    """In every state; other legs are a conflict."""
+    story = Story()
+    assert story.client.call(story.call) == story.bundle
+    for changes in ({"legs": EXCHANGE[:1]}, {"decide_within": 1}, {"repair_for": 1}):
+        assert story.client.call(replace(story.call, **changes)).code == "KEY_CONFLICT"
+    story.prepare(0)
+    story.prepare(1)
+    story.client.flush()
+    assert story.client.call(story.call) == story.bundle
+    assert story.client.flush() == []
+
+
+def test_a_bundle_can_be_dismissed_before_its_decision():
+    """And only then."""
+    story = Story()
+    story.prepare(0)
+    answer = story.client.call(DismissBundle(key="b"))
+    assert (answer.state, answer.reason) == ("dismissing", "CALL")
+    story.finalize(0)
+    assert story.client.call(DismissBundle(key="b")).state == "dismissed"
+    assert Story().committed().client.call(DismissBundle(key="b")).code == "ALREADY_DECIDED"
+    assert Client().call(DismissBundle(key="b")).code == "NOT_FOUND"
+
+
+def test_only_the_bundle_decides_about_its_legs():
+    """Whoever knows their keys."""
+    story = Story()
+    key = story.leg(0).key
+    assert story.client.call(Dismiss(key=key)).code == "IN_BUNDLE"
+    decision = Story().committed().leg(0).decision
+    assert decision is not None
+    assert story.client.call(Commit(key=key, decision=decision)).code == "IN_BUNDLE"
+    assert story.client.call(Begin(key=key, request=EXCHANGE[0].request)).code == "BAD_FIELD"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"key": ""}, "key"),
+        ({"legs": ()}, "legs"),
+        ({"decide_within": -1}, "decide_within"),
+        ({"repair_for": 2**31}, "repair_for"),
+        ({"legs": (EXCHANGE[0], leg(BOB, CAROL, 0))}, "legs[1].amount"),
+        ({"legs": (replace(EXCHANGE[0], committed_amount=9903),)}, "legs[0].max_locked_amount"),
+        ({"legs": (leg(ALICE, BOB, transfer_note="é" * 251),)}, "legs[0].transfer_note"),
+        ({"legs": (leg(ALICE, BOB, payback_creditor_id=5),)}, "legs[0].payback_creditor_id"),
+        ({"legs": (leg(ALICE, BOB, payback_creditor_id=ESCROW),)}, "legs[0].payback_recipient"),
+        ({"legs": (leg(5, BOB),)}, "legs[0].coordinator_id"),
+    ],
+)
+def test_a_bad_bundle_is_refused_at_the_call(changes, field):
+    """The field is named; nothing is stored or sent."""
+    client = Client()
+    values: dict[str, Any] = {"key": "b", "legs": EXCHANGE, "decide_within": 3600}
+    refusal = client.call(BeginBundle(**(values | changes)))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.field) == ("BAD_FIELD", field)
+    assert client.bundles == {}
+    assert client.transfers == {}
+    assert client.flush() == []
+
+
+# --- time and restores --------------------------------------------------------------------------
+
+
+def test_a_bundle_is_kept_with_its_legs():
+    """400 days after its end all is deleted, attempts that have failed as well."""
+    story = Story().committed()
+    story.finalize(0)
+    story.finalize(1, "TIMEOUT")
+    story.wait(MINUTE)
+    story.prepare(1)
+    story.wait(HOUR)
+    story.finalize(1)
+    story.wait(400 * DAY - 1)
+    assert len(story.client.transfers) == 2
+    story.wait(1)
+    assert story.client.bundles == {}
+    assert story.client.transfers == {}
+
+
+def parked() -> Story:
+    """One leg is prepared, and then the client is restored from a backup."""
+    story = Story()
+    story.prepare(0)
+    client = story.client
+    client.feed(Park(kind="bundle", key="b"))
+    client.feed(*(Park(kind="transfer", key=key) for key in client.transfers))
+    client.flush()
+    return story
+
+
+def test_a_parked_bundle_waits_for_a_person():
+    """Whatever comes; and its legs go first."""
+    story = parked()
+    story.client.feed(prepared_transfer(story.leg(1)))
+    story.wait(DAY)
+    assert story.bundle.state == "parked"
+    assert story.client.flush() == story.client.hear() == []
+    assert story.client.call(Resume(kind="bundle", key="b")).code == "UNSETTLED"
+    assert story.client.call(Abandon(kind="bundle", key="b")).code == "UNSETTLED"
+    assert story.client.call(DismissBundle(key="b")).code == "PARKED"
+
+
+def resume_legs(story: Story) -> None:
+    """By their evidence."""
+    story.client.feed(*(Resume(kind="transfer", key=key) for key in story.client.transfers))
+
+
+def test_a_parked_bundle_goes_on():
+    """From where it was."""
+    story = parked()
+    resume_legs(story)
+    assert story.client.call(Resume(kind="bundle", key="b")).state == "preparing"
+    story.prepare(1)
+    assert story.bundle.state == "committing"
+
+
+def test_a_parked_bundle_that_was_committed_in_a_life_before():
+    """One leg shows that the decision was to commit: so it is for all."""
+    story = parked()
+    message = finalized_transfer(story.leg(0), committed_amount=9900)
+    story.client.feed(message)
+    resume_legs(story)
+    story.client.flush()
+    story.client.feed(Resume(kind="bundle", key="b"))
+    assert story.bundle.state == "committing"
+    story.prepare(1)
+    assert story.amounts() == [500]
+    story.finalize(1)
+    assert story.finished() == "done"
+
+
+def test_a_parked_bundle_is_abandoned():
+    """Nothing moves any more."""
+    story = parked()
+    resume_legs(story)
+    story.client.flush()
+    answer = story.client.call(Abandon(kind="bundle", key="b"))
+    assert answer.state == "dismissing"
+    assert story.amounts() == [0]
+    story.finalize(0)
+    assert story.finished() == "dismissed"
+    assert story.client.call(Abandon(kind="bundle", key="b")).code == "NOT_PARKED"
+
+
+def test_only_what_is_parked_has_a_way_out():
+    """Everything else is refused."""
+    for call in (Resume, Abandon):
+        assert Client().call(call(kind="bundle", key="b")).code == "NOT_FOUND"
+        assert Story().client.call(call(kind="bundle", key="b")).code == "NOT_PARKED"
+
+
+def test_what_has_ended_is_not_parked():
+    """It sends nothing anyway."""
+    story = Story()
+    story.reject(0, "TIMEOUT")
+    assert story.client.call(Park(kind="bundle", key="b")).state == "dismissed"
+    assert story.client.call(Park(kind="bundle", key="no")) is None
