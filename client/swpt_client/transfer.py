@@ -161,21 +161,33 @@ def finalized(transfer: Transfer | None, message: FinalizedTransfer, now: Moment
         return gather(transfer, Evidence(arrived_at=now, message=message))
     if transfer.state in (FINISHED, CANCELLED):
         return Step(transfer, ignored="FinalizedTransfer, late")
-    if not is_same(transfer, message):
+    is_ours = is_same(transfer, message)
+    if transfer.state is PREPARED and is_ours:
+        return _decided_by_others(transfer, message, now)
+    if not is_ours:
+        if message.committed_amount > 0:
+            return _decided_by_others(transfer, message, now)
         counted = replace(transfer, surplus_count=transfer.surplus_count + 1)
         return Step(counted, ignored="FinalizedTransfer, of a surplus")
-    if transfer.state is PREPARED:
-        # Somebody has decided, and only we can: an earlier life of this client.
-        parked = park(transfer, now).record
-        assert parked is not None
-        surprise = Surprise(kind="RESTORED", key=transfer.key, message=message)
-        return Step(gather(parked, Evidence(arrived_at=now, message=message)).record, news=(surprise,))
     assert transfer.decision is not None
     outcome = outcome_of(transfer.decision, message)
     step = end(transfer, outcome, now, total_locked_amount=message.total_locked_amount)
     if outcome == Outcome.UNEXPECTED:
         return replace(step, news=(*step.news, Surprise(kind="OUTCOME", key=transfer.key, message=message)))
     return step
+
+
+def _decided_by_others(transfer: Transfer, message: FinalizedTransfer, now: Moment) -> Step[Transfer]:
+    """An answer to a decision that we do not remember: only an earlier life of this client can have made it.
+
+    What would still pay is parked; of a decision that has left nothing can be taken back.
+    """
+    surprise = Surprise(kind="RESTORED", key=transfer.key, message=message)
+    if transfer.state is SETTLED:
+        return Step(transfer, news=(surprise,))
+    parked = park(transfer, now).record
+    assert parked is not None
+    return Step(gather(parked, Evidence(arrived_at=now, message=message)).record, news=(surprise,))
 
 
 # --- time ---------------------------------------------------------------------------------------

@@ -504,9 +504,30 @@ def test_the_echo_of_a_surplus_is_counted(state):
     """It tells nothing about the transfer itself."""
     client = make(state)
     before = client.transfers["t"]
-    client.feed(finalized_transfer(before, transfer_id=78))
+    client.feed(finalized_transfer(before, transfer_id=78, committed_amount=0))
     assert client.transfers["t"] == replace(before, surplus_count=1)
     assert client.flush() == client.hear() == []
+
+
+@pytest.mark.parametrize(
+    ("state", "then"),
+    [
+        ("initiated", "parked"),
+        ("initiated, to commit", "parked"),
+        ("prepared", "parked"),
+        ("settled, committed", "settled"),
+        ("settled, dismissed", "settled"),
+    ],
+)
+def test_a_commit_that_we_do_not_remember_is_a_surprise(state, then):
+    """Nobody but an earlier life of this client can have made it: it must not be paid twice."""
+    client = make(state)
+    message = finalized_transfer(client.transfers["t"], transfer_id=78, committed_amount=150)
+    client.feed(message)
+    assert client.transfers["t"].state == then
+    assert client.hear() == [Surprise(kind="RESTORED", key="t", message=message)]
+    client.wait(DAY)
+    assert [one for one in client.flush() if isinstance(one, PrepareTransfer)] == []
 
 
 # --- due ----------------------------------------------------------------------------------------

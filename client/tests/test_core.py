@@ -1,0 +1,187 @@
+"""How a store drives the core."""
+
+import pytest
+from msgspec.structs import replace
+from swpt_client import core
+from swpt_client.inputs import (
+    Begin,
+    BeginBundle,
+    CloseTail,
+    Commit,
+    Configure,
+    Dismiss,
+    DismissBundle,
+    Due,
+    Ref,
+    Resume,
+    Sent,
+)
+from swpt_client.moments import DAY, SECOND
+from swpt_client.policy import Timers
+from swpt_client.records import AccountKey, Decision, Leg, RequestKey
+
+from .bench import ALICE, BOB, DEBTOR, POLICY, START, Client
+from .server_messages import account_purge, account_transfer, account_update, prepared_transfer
+from .test_begin import REQUEST
+
+KEY = AccountKey(DEBTOR, ALICE)
+LEG = Leg(request=replace(REQUEST, max_locked_amount=5), committed_amount=5, payback_creditor_id=BOB)
+
+
+@pytest.mark.parametrize(
+    ("one", "accounts", "transfers", "bundles"),
+    [
+        (account_update(), {KEY}, set(), set()),
+        (account_transfer(1, 1, 1), {KEY}, set(), set()),
+        (account_purge(), {KEY}, set(), set()),
+        (Configure(key=KEY), {KEY}, set(), set()),
+        (CloseTail(key=KEY), {KEY}, set(), set()),
+        (Begin(key="t", request=REQUEST), {KEY}, {"t"}, set()),
+        (Commit(key="t", decision=Decision(committed_amount=1)), set(), {"t"}, set()),
+        (Dismiss(key="t"), set(), {"t"}, set()),
+        (BeginBundle(key="b", legs=(LEG,), decide_within=1), {KEY, (DEBTOR, BOB)}, set(), {"b"}),
+        (DismissBundle(key="b"), set(), set(), {"b"}),
+        (Resume(kind="transfer", key="t"), set(), {"t"}, set()),
+        (Resume(kind="bundle", key="b"), set(), set(), {"b"}),
+        (Due(kind="transfer", key="t"), set(), {"t"}, set()),
+        (Due(kind="bundle", key="b"), set(), set(), {"b"}),
+        (Due(kind="account", key=KEY), {KEY}, set(), set()),
+        (Sent(ref=Ref("account", KEY, 1), at=0), {KEY}, set(), set()),
+        (Sent(ref=Ref("transfer", "t", 1), at=0), set(), {"t"}, set()),
+    ],
+)
+def test_what_an_input_needs(one, accounts, transfers, bundles):
+    """The keys of the records that it touches."""
+    needs = core.needs([one])
+    assert (needs.accounts, needs.transfers, needs.bundles) == (accounts, transfers, bundles)
+    assert needs.requests == set()
+
+
+def test_an_answer_needs_its_request():
+    """The store finds the transfer by its index."""
+    client = Client()
+    client.feed(Begin(key="t", request=REQUEST))
+    transfer = client.transfers["t"]
+    needs = core.needs([prepared_transfer(transfer)])
+    assert needs.requests == {RequestKey("direct", ALICE, transfer.coordinator_request_id)}
+
+
+def test_keys_may_come_back_as_lists():
+    """What travels through an outbox as JSON is a list."""
+    client = Client()
+    client.feed(Configure(key=KEY))
+    ref = Ref("account", [DEBTOR, ALICE], 1)  # type: ignore[arg-type]
+    client.feed(Sent(ref=ref, at=START))
+    assert not client.accounts[KEY].configuration.pace.is_waiting
+
+
+def test_only_the_latest_copy_ends_the_waiting():
+    """The report of an older copy, or a second report, changes nothing."""
+    client = Client()
+    client.feed(Begin(key="t", request=REQUEST))
+    client.confirm()
+    client.wait(10 * SECOND)
+    waiting = client.transfers["t"]
+    assert (waiting.pace.copies, waiting.pace.is_waiting) == (2, True)
+    client.feed(Sent(ref=Ref("transfer", "t", 1), at=client.now))
+    assert client.transfers["t"] == waiting
+    client.feed(Sent(ref=Ref("transfer", "t", 2), at=client.now))
+    confirmed = client.transfers["t"]
+    assert (confirmed.pace.is_waiting, confirmed.pace.confirmed_at) == (False, client.now)
+    client.now += SECOND
+    client.feed(Sent(ref=Ref("transfer", "t", 2), at=client.now))
+    assert client.transfers["t"] == confirmed
+
+
+def test_a_report_from_the_future_counts_as_now():
+    """Two machines, two clocks."""
+    client = Client()
+    client.feed(Begin(key="t", request=REQUEST))
+    client.feed(Sent(ref=Ref("transfer", "t", 1), at=START + DAY))
+    assert client.transfers["t"].pace.confirmed_at == START
+
+
+def test_reports_and_ticks_of_records_that_are_gone():
+    """Nothing happens."""
+    client = Client()
+    result = client.feed(
+        Sent(ref=Ref("account", KEY, 1), at=START),
+        Sent(ref=Ref("transfer", "t", 1), at=START),
+        Due(kind="account", key=KEY),
+        Due(kind="transfer", key="t"),
+        Due(kind="bundle", key="b"),
+    )
+    assert result.answers == [None] * 5
+    assert not (result.accounts or result.transfers or result.bundles or result.outgoing)
+
+
+def test_a_tick_that_comes_too_early_is_ignored():
+    """The record is judged as it is under the lock, not as the timer has seen it."""
+    client = Client()
+    client.feed(Begin(key="t", request=REQUEST))
+    client.confirm()
+    client.flush()
+    client.now += 10 * SECOND - 1
+    client.feed(Due(kind="transfer", key="t"))
+    assert client.flush() == []
+    client.now += 1
+    client.feed(Due(kind="transfer", key="t"), Due(kind="transfer", key="t"))
+    assert len(client.flush()) == 1
+
+
+def test_answers_show_the_end_of_the_fold():
+    """All calls of a batch see what has become of their records."""
+    client = Client()
+    decision = Decision(committed_amount=7)
+    result = client.feed(
+        Begin(key="t", request=REQUEST), Commit(key="t", decision=decision), Dismiss(key="no")
+    )
+    first, second, third = result.answers
+    assert first == second == client.transfers["t"]
+    assert client.transfers["t"].decision == decision
+    assert getattr(third, "code", "") == "NOT_FOUND"
+
+
+def test_pauses_are_stretched_at_random():
+    """By at most a quarter, so that a thousand clients do not ask at once."""
+    dues = set()
+    for chance in range(50):
+        client = Client(replace(POLICY, timers=Timers(jitter=0.25)))
+        client.chance = chance
+        client.feed(Begin(key="t", request=REQUEST))
+        client.confirm()
+        due_at = client.transfers["t"].due_at
+        assert due_at is not None
+        assert START + 10 * SECOND <= due_at <= START + 12.5 * SECOND
+        dues.add(due_at)
+    assert len(dues) > 40
+
+
+def test_what_does_not_change_is_not_written():
+    """A known message costs a store nothing."""
+    client = Client()
+    client.feed(Configure(key=KEY))
+    client.feed(account_update(client.flush()[0]), account_transfer(1, 5, 5))
+    again = client.feed(account_update(), account_transfer(1, 5, 5))
+    assert not (again.accounts or again.entries or again.stored or again.unstored or again.news)
+    assert again.ignored == {"AccountUpdate, known": 1, "AccountTransfer, known": 1}
+
+
+def test_stored_transfers_are_asked_for_only_if_they_may_follow():
+    """A long gap does not make every batch read all that is stored."""
+    client = Client()
+    client.feed(Configure(key=KEY))
+    client.feed(account_transfer(1, 5, 5), account_transfer(5, 5, 25))
+    records = core.Records(accounts=client.accounts)
+
+    def asked(*inputs):
+        return core.needs_stored(inputs, records, client.now)
+
+    assert asked(account_transfer(6, 5, 30)) == set()
+    assert asked(account_transfer(1, 5, 5)) == set()
+    assert asked(account_update(), Due(kind="account", key=KEY)) == set()
+    assert asked(account_transfer(2, 5, 10)) == {KEY}
+    assert asked(account_transfer(4, 5, 20, previous=0)) == {KEY}
+    assert asked(CloseTail(key=KEY)) == {KEY}
+    client.now += 14 * DAY
+    assert asked(Due(kind="account", key=KEY)) == {KEY}
