@@ -1,10 +1,10 @@
 """The server's own codec: the only place where the tests of the rules touch the server."""
 
 from swpt_accounts import events
-from swpt_accounts.messages import Malformed
-from swpt_accounts.messages import decode as decode_by_server
-from swpt_accounts.moments import render_timestamp
-from swpt_accounts.routing import binary_key, hex_key
+from swpt_accounts.wire.messages import Malformed
+from swpt_accounts.wire.messages import decode as decode_by_server
+from swpt_accounts.wire.moments import render_timestamp
+from swpt_accounts.wire.routing import binary_key, hex_key
 
 EVENT_TYPES = {
     kind.__name__: kind
