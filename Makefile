@@ -22,7 +22,7 @@ help:  ## List all commands
 .PHONY: install
 install: $(INSTALLED)  ## Prepare .venv, with swpt-accounts in it
 
-$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py scripts/install
+$(INSTALLED): requirements-dev.lock pyproject.toml client/pyproject.toml hatch_build.py scripts/install
 	@scripts/install
 
 .PHONY: demo
@@ -31,6 +31,7 @@ demo: $(INSTALLED)  ## See it work, with nothing installed; KEEP=1 stays up with
 
 .PHONY: test
 test: lint types  ## All that is checked, here and in CI: style, types, the whole suite
+	@cd client && ../$(PYTEST) -n $(PROCESSES)
 	@$(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 ## One check at a time
@@ -40,14 +41,20 @@ lint: $(INSTALLED)  ## Style, formatting, and that imports point down
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/lint-imports --no-logo
+	@cd client && ../$(BIN)/lint-imports --no-logo
 
 .PHONY: types
 types: $(INSTALLED)  ## Types, strictly
 	@$(BIN)/mypy
+	@cd client && ../$(BIN)/mypy
 
 .PHONY: unit
 unit: $(INSTALLED)  ## Tests that need nothing running
 	@$(PYTEST) tests/unit tests/properties
+
+.PHONY: client
+client: $(INSTALLED)  ## Tests of the client SDK
+	@cd client && ../$(PYTEST)
 
 .PHONY: integration
 integration: $(INSTALLED)  ## Tests with PostgreSQL and RabbitMQ
@@ -122,8 +129,9 @@ lock: $(INSTALLED)  ## Take the newest dependencies into the locks
 	@echo "Now: make install test"
 
 .PHONY: wheel
-wheel: $(INSTALLED)  ## Build the wheel into dist/
+wheel: $(INSTALLED)  ## Build the wheels of server and client into dist/
 	@$(BIN)/hatchling build --target wheel
+	@cd client && ../$(BIN)/hatchling build --target wheel --directory ../dist
 
 .PHONY: clean
 clean:  ## Delete all that commands have made, .venv as well

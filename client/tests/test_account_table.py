@@ -2,6 +2,7 @@
 
 import pytest
 from msgspec.structs import replace
+
 from swpt_client.account import balance
 from swpt_client.inputs import Configure
 from swpt_client.limits import SECONDS_PER_YEAR

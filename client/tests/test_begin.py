@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+
 from swpt_client.checks import decision_fault
 from swpt_client.inputs import Begin, Commit, Refusal
 from swpt_client.limits import MAX_INT32, MAX_INT64, MIN_INT64

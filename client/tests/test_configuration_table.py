@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+
 from swpt_client.inputs import Configure
 from swpt_client.messages import AccountUpdate, ConfigureAccount
 from swpt_client.moments import DAY, HOUR, MINUTE

@@ -2,6 +2,7 @@
 
 import pytest
 from msgspec.structs import replace
+
 from swpt_client import core
 from swpt_client.inputs import (
     Begin,

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swpt_client.formulas import amount_to_lock, balance_at, certain_amount, growth, is_about
 from swpt_client.limits import AMOUNT_TOLERANCE, MAX_INT64, SECONDS_PER_YEAR
 from swpt_client.moments import SECOND

@@ -5,6 +5,7 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+
 from swpt_client.inputs import Configure
 from swpt_client.messages import AccountTransfer
 from swpt_client.moments import DAY, HOUR, MINUTE

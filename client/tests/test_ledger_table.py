@@ -1,6 +1,7 @@
 """The table of ledgers, cell by cell."""
 
 import pytest
+
 from swpt_client.inputs import Begin, CloseTail, Configure
 from swpt_client.messages import ConfigureAccount
 from swpt_client.moments import DAY, HOUR, MINUTE

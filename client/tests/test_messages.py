@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swpt_client import limits
 from swpt_client.messages import (
     SERVER_MESSAGE_TYPES,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+
 from swpt_client.inputs import Abandon, Begin, Commit, Dismiss, Park, Refusal, Resume
 from swpt_client.messages import FinalizeTransfer, PreparedTransfer, PrepareTransfer
 from swpt_client.moments import DAY, HOUR, MINUTE, SECOND

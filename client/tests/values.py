@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from hypothesis import strategies as st
+
 from swpt_client import limits
 from swpt_client.messages import (
     AccountPurge,
