@@ -235,6 +235,6 @@ def _due_ledger(desk: Desk, record: Account) -> None:
     since = assembly.behind_since
     if since is None or assembly.has_worried:
         return
-    if ledger.is_behind_for_long(ledger.closed(assembly), desk.timers, desk.now):
+    if ledger.is_behind(ledger.closed(assembly), desk.timers.behind, desk.now):
         assembly.has_worried = True
         desk.result.news.append(Silent(subject="ledger", key=record.key, since=since))

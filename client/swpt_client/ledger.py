@@ -211,11 +211,11 @@ def tail_ends_at(ledger: Ledger, data: AccountData | None, timers: Timers) -> Mo
     return max(by_age, later_by(ledger.behind_since, DAY))
 
 
-def is_behind_for_long(ledger: Ledger | None, timers: Timers, now: Moment) -> bool:
-    """Whether the server has told of transfers that this client does not get to see."""
+def is_behind(ledger: Ledger | None, patience: int, now: Moment) -> bool:
+    """Whether the server has told of transfers that this client does not get to see for so long."""
     if ledger is None or ledger.behind_since is None:
         return False
-    return later_by(ledger.behind_since, timers.behind) <= now
+    return later_by(ledger.behind_since, patience) <= now
 
 
 def due_at(ledger: Ledger | None, data: AccountData | None, timers: Timers) -> Moment | None:

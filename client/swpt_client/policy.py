@@ -44,6 +44,8 @@ class Timers(msgspec.Struct, frozen=True, kw_only=True):
     """How long a ledger waits for a missing transfer."""
     behind: int = MINUTE
     """How long a ledger may be behind what the server has told, until it is news."""
+    distrust: int = MINUTE
+    """The same, until its account takes no new transfers."""
     repair_pauses: tuple[int, ...] = (MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY)
     commit_margin: int = 10 * MINUTE
     """A bundle is committed only if all deadlines are at least so far away."""

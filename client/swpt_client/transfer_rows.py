@@ -59,7 +59,7 @@ def _is_behind(desk: Desk, request: Request) -> bool:
         return False
     assembly = desk.assemblies.get(account.key)
     now_so = account.ledger if assembly is None else ledger.closed(assembly)
-    return ledger.is_behind_for_long(now_so, desk.timers, desk.now)
+    return ledger.is_behind(now_so, desk.timers.distrust, desk.now)
 
 
 def commit(desk: Desk, call: Commit) -> Refusal | None:
