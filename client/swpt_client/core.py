@@ -163,7 +163,8 @@ def _wants_stored(record: Account, message: AccountTransfer | AccountUpdate) -> 
 def fold(inputs: Sequence[Input], records: Records, now: Moment, chance: int, policy: Policy) -> Result:
     """Take the inputs one after the other, and decide."""
     desk = Desk(records, now, chance, policy)
-    refusals: dict[int, Refusal] = {}
+    answers: list[Answer] = [None] * len(inputs)
+    calls: list[int] = []
     for index, one in enumerate(inputs):
         rule = _MESSAGES.get(type(one))
         if rule is not None:
@@ -174,12 +175,14 @@ def fold(inputs: Sequence[Input], records: Records, now: Moment, chance: int, po
         elif isinstance(one, Sent | Due):
             _tick(desk, one)
         else:
-            refusal = _CALLS[type(one)](desk, one)
-            if refusal is not None:
-                refusals[index] = refusal
+            answers[index] = _CALLS[type(one)](desk, one)
+            calls.append(index)
     transfer_rows.advance_bundles(desk)
     desk.file()
-    desk.result.answers = [refusals.get(i) or _answer(desk, one) for i, one in enumerate(inputs)]
+    for index in calls:
+        if answers[index] is None:
+            answers[index] = _answer(desk, inputs[index])
+    desk.result.answers = answers
     return desk.result
 
 
@@ -230,8 +233,6 @@ def _tick(desk: Desk, one: Sent | Due) -> None:
 
 def _answer(desk: Desk, one: Any) -> Answer:
     """The record of a call, as it is at the end."""
-    if type(one) not in _CALLS:
-        return None
     key = one.key
     if not isinstance(key, str):
         return desk.result.accounts.get(key) or desk.account(key)

@@ -12,7 +12,7 @@ from .ledger import Assembly
 from .limits import MAX_INT64
 from .moments import Moment
 from .news import EntriesAppended, News
-from .policy import Policy, Timers
+from .policy import Policy
 from .records import (
     Account,
     AccountKey,
@@ -31,6 +31,8 @@ Answer: TypeAlias = Account | Transfer | Bundle | Refusal | None
 """What a call gets, as it is at the end of the fold; None for all other inputs."""
 
 _RANDOM_BITS = 21
+_64_BITS = 0xFFFFFFFFFFFFFFFF
+_GOLDEN = 0x9E3779B97F4A7C15
 
 
 class Records(msgspec.Struct, frozen=True):
@@ -69,6 +71,14 @@ class Result(msgspec.Struct):
     """How often each row of the tables that ignores something was taken; for metrics."""
 
 
+def _mixed(chance: int) -> int:
+    """64 bits that differ in half of their places, however little the chances of two folds differ."""
+    mixed = (chance + _GOLDEN) & _64_BITS
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _64_BITS
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _64_BITS
+    return mixed ^ (mixed >> 31)
+
+
 class Desk:
     """Where the records lie while a batch is folded; what is changed covers what was read."""
 
@@ -76,20 +86,16 @@ class Desk:
         self.records = records
         self.now = now
         self.policy = policy
+        self.timers = policy.timers
         self.result = Result()
         self.accounts: dict[AccountKey, Account | None] = {}
         self.transfers: dict[str, Transfer | None] = {}
         self.bundles: dict[str, Bundle | None] = {}
         self.assemblies: dict[AccountKey, Assembly] = {}
         self.touched_bundles: dict[str, None] = {}
-        self._chance = chance
+        self._chance = _mixed(chance)
         self._request_count = 0
         self._requests: dict[RequestKey, str] | None = None
-
-    @property
-    def timers(self) -> Timers:
-        """How patient we are."""
-        return self.policy.timers
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -120,19 +126,12 @@ class Desk:
             self.assemblies[key] = ledger.opened(key, record.ledger, self.records.stored.get(key))
         return self.assemblies.get(key)
 
-    def random(self, number: int = 0) -> int:
-        """64 bits that look random, made from the chance of this fold."""
-        mixed = (self._chance + number * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
-        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-        return mixed ^ (mixed >> 31)
-
     def next_request_id(self) -> int:
         """Milliseconds since 1970, and 21 random bits: nothing that a restored backup would repeat.
 
         Those of one fold differ for certain.
         """
-        bits = (self.random() + self._request_count) & ((1 << _RANDOM_BITS) - 1)
+        bits = (self._chance + self._request_count) & ((1 << _RANDOM_BITS) - 1)
         self._request_count += 1
         return ((max(0, self.now) // 1000 << _RANDOM_BITS) | bits) & MAX_INT64
 
@@ -140,9 +139,10 @@ class Desk:
 
     def put_transfer(self, record: Transfer) -> None:
         """Remember a new or changed transfer."""
-        self.transfers[record.key] = record
-        if self._requests is not None:
-            self._requests[record.request_key] = record.key
+        key = record.key
+        if self._requests is not None and key not in self.transfers and key not in self.records.transfers:
+            self._requests[record.request_key] = key
+        self.transfers[key] = record
         if record.bundle_key is not None:
             self.touched_bundles[record.bundle_key] = None
 
@@ -236,4 +236,5 @@ class Desk:
         return one is not None and record.key in bundle.transfers_of(one)
 
     def _stretch(self, number: int) -> float:
-        return 1.0 + self.timers.jitter * (self.random(number) >> 11) / 2.0**53
+        """Between 1 and 1 + jitter; the golden section spreads the records of a fold evenly."""
+        return 1.0 + self.timers.jitter * ((self._chance + number * _GOLDEN) & _64_BITS) / 2.0**64

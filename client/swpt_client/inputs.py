@@ -12,7 +12,7 @@ from .moments import Moment
 from .records import AccountKey, Decision, Leg, Request
 
 
-class _Input(msgspec.Struct, frozen=True, kw_only=True):
+class _Input(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What all inputs share."""
 
 
@@ -114,7 +114,7 @@ class CloseTail(_Input, frozen=True, kw_only=True):
 # --- reports ------------------------------------------------------------------------------------
 
 
-class Ref(msgspec.Struct, frozen=True):
+class Ref(msgspec.Struct, frozen=True, gc=False):
     """Whose copy a message is: it travels with the message through the outbox, and comes back in `Sent`."""
 
     kind: str

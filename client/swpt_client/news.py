@@ -10,7 +10,7 @@ from .moments import Moment
 from .records import Account, AccountKey, Bundle, Entry, LedgerKey, Transfer
 
 
-class _News(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class _News(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """What all news share."""
 
 

@@ -37,7 +37,7 @@ class LedgerKey(NamedTuple):
     creation_date: date
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True):
+class _Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What all records share."""
 
 

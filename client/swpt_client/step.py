@@ -12,14 +12,14 @@ from .records import Account, AccountKey, Bundle, Transfer
 _R = TypeVar("_R", Account, Transfer, Bundle)
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A message for the outbox.  Without `ref` nobody waits for its confirmation."""
 
     message: ClientMessage
     ref: Ref | None = None
 
 
-class Step(msgspec.Struct, Generic[_R], frozen=True):
+class Step(msgspec.Struct, Generic[_R], frozen=True, gc=False):
     """What one row of a table does.  `fold` gathers the steps of a batch."""
 
     record: _R | None = None

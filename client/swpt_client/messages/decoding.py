@@ -9,7 +9,7 @@ import msgspec
 
 from swpt_client.limits import MAX_MESSAGE_BYTES, MAX_NESTING_LEVELS
 
-from .diagnosis import Undecodable, diagnose, find_fault
+from .diagnosis import Undecodable, diagnose, find_fault, find_fault_of_plain
 from .fields import read_timestamp
 from .shapes import SERVER_MESSAGE_TYPES, ServerMessage
 
@@ -30,15 +30,32 @@ def decode(body: bytes, content_type: str | None, type_property: str | None) -> 
         return Undecodable("bad_content_type", f"the content type is not {CONTENT_TYPE}")
     if type_property is not None and type_property not in SERVER_MESSAGE_TYPES:
         return Undecodable("unknown_type", "the type property is not a message type that clients receive")
-    if not _is_ordinary(body):
+    is_plain = _is_plain(body)
+    if not (is_plain or _is_ordinary(body)):
         return diagnose(body, type_property)
     try:
         message: Any = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return diagnose(body, type_property)
-    if (type_property is None or type(message).__name__ == type_property) and find_fault(message) is None:
-        return message  # type: ignore[no-any-return]
-    return diagnose(body, type_property)
+    if type_property is not None and type(message).__name__ != type_property:
+        return diagnose(body, type_property)
+    if (find_fault_of_plain(message) if is_plain else find_fault(message)) is not None:
+        return diagnose(body, type_property)
+    return message  # type: ignore[no-any-return]
+
+
+def _is_plain(body: bytes) -> bool:
+    """Whether all strings are printable ASCII texts, as in nearly all messages.
+
+    Then characters are bytes, and nothing can hide in an escape.
+    """
+    return (
+        body.isascii()
+        and b"\\" not in body
+        and b"\x7f" not in body
+        and b"[" not in body
+        and body.count(b"{") <= MAX_NESTING_LEVELS
+    )
 
 
 def _is_ordinary(body: bytes) -> bool:
@@ -48,8 +65,6 @@ def _is_ordinary(body: bytes) -> bool:
     """
     if body.count(b"[") + body.count(b"{") > MAX_NESTING_LEVELS or b"\\u" in body:
         return False
-    if body.isascii():
-        return True
     try:
         body.decode()
     except UnicodeDecodeError:

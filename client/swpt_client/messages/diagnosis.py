@@ -9,8 +9,8 @@ import msgspec
 
 from swpt_client.limits import MAX_NESTING_LEVELS, OK
 
-from .fields import PREDICATES, Timestamp, read_timestamp
-from .shapes import SERVER_MESSAGE_TYPES, AccountTransfer, RejectedTransfer, ServerMessage
+from .fields import PREDICATES, Timestamp, is_sha256, is_transfer_note_format, read_timestamp
+from .shapes import SERVER_MESSAGE_TYPES, AccountTransfer, AccountUpdate, RejectedTransfer, ServerMessage
 
 
 class Undecodable(msgspec.Struct, frozen=True):
@@ -45,6 +45,23 @@ def find_fault(message: ServerMessage) -> tuple[str, str, str] | None:
     for field, holds, rule in _PREDICATES[type(message)]:
         if not holds(getattr(message, field)):
             return "bad_field", field, rule
+    return _find_contradiction(message)
+
+
+def find_fault_of_plain(message: ServerMessage) -> tuple[str, str, str] | None:
+    """The same, if all texts are printable ASCII, so that msgspec has checked nearly everything."""
+    if isinstance(message, AccountTransfer):
+        note_format = message.transfer_note_format
+        if note_format and not is_transfer_note_format(note_format):
+            return find_fault(message)
+    elif isinstance(message, AccountUpdate):
+        digest = message.debtor_info_sha256
+        if digest and not is_sha256(digest):
+            return find_fault(message)
+    return _find_contradiction(message)
+
+
+def _find_contradiction(message: ServerMessage) -> tuple[str, str, str] | None:
     if isinstance(message, RejectedTransfer):
         if message.status_code == OK:
             return "bad_field", "status_code", "must not be OK"
