@@ -329,16 +329,17 @@ def test_a_configuration_is_repeated_from_its_confirmation():
         assert again == replace(first, seqnum=seqnum, ts=first.ts if seqnum == 0 else client.now)
 
 
-def test_a_configuration_that_is_a_day_old_gets_a_new_order_key():
+@pytest.mark.parametrize(("age", "seqnum"), [(DAY - MINUTE - 1, 0), (DAY - MINUTE, 1), (7 * DAY, 1)])
+def test_a_configuration_that_is_a_day_old_gets_a_new_order_key(age, seqnum):
     """A week later an identical one would be ignored for ever."""
     client = Client()
     client.feed(OPEN)
-    client.now += DAY
+    client.now += age
     client.confirm()
     client.flush()
     client.wait(MINUTE)
     [again] = client.flush()
-    assert (again.ts, again.seqnum) == (client.now, 1)
+    assert (again.ts, again.seqnum) == (client.now if seqnum else START, seqnum)
 
 
 def test_a_configuration_without_effect_is_news_after_a_day_once():
