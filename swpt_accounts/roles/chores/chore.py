@@ -78,7 +78,8 @@ class Deadline(msgspec.Struct, frozen=True):
     """Within how many seconds work has to be done, and how long ago the oldest of it was ordered."""
 
     seconds: Callable[[Settings], float]
-    age_seconds: Callable[[StepContext], float]
+    age_seconds: Callable[[Any, Moment], float]
+    """By the tables at a connection, now."""
 
 
 class Pass(msgspec.Struct, frozen=True):

@@ -97,9 +97,8 @@ def take_step(
     return msgspec.structs.replace(progress, age_seconds=(now - (pass_started_at or now)) / MICROSECONDS)
 
 
-def note_errand(context: StepContext, errand: Errand, started_at: Moment, rows: int) -> None:
-    """Write down how an errand went."""
-    now = context.transaction.clock()
+def note_errand(connection: Any, errand: Errand, started_at: Moment, now: Moment, rows: int) -> None:
+    """Write down how an errand went that is at its end now."""
     note = {
         "name": errand.name,
         "started_at": started_at,
@@ -107,7 +106,7 @@ def note_errand(context: StepContext, errand: Errand, started_at: Moment, rows: 
         "rows": rows,
         "seconds": (now - started_at) / MICROSECONDS,
     }
-    with context.connection, context.connection.cursor() as cursor:
+    with connection, connection.cursor() as cursor:
         cursor.execute(_NOTE_ERRAND, note)
 
 

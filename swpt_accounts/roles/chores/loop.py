@@ -156,7 +156,7 @@ class Chores:
             else:
                 rows += handled
         if isinstance(chore, Errand):
-            note_errand(self._begin_step(), chore, started_at, rows)
+            note_errand(self._connect(), chore, started_at, self._clock(), rows)
         return rows
 
     def _do_more(self, chore: Chore, stop: Event, started_at: Moment) -> tuple[int, bool]:
@@ -174,9 +174,9 @@ class Chores:
         """Give every chore its row in the diary, once."""
         if self._is_enrolled:
             return
-        context = self._begin_step()
+        connection = self._connect()
         for chore in self._chores:
-            enroll(context.connection, chore, chore.period_seconds(self._settings))
+            enroll(connection, chore, chore.period_seconds(self._settings))
             metrics.CHORE_FAILURES.labels(chore.name)
         self._is_enrolled = True
 
@@ -184,7 +184,7 @@ class Chores:
         """Let what operators want be looked at in this turn, whether its time has come or not."""
         if self._hear_at > monotonic():
             return
-        for name in find_requested(self._begin_step().connection) & self._look_at.keys():
+        for name in find_requested(self._connect()) & self._look_at.keys():
             self._look_at[name] = self._note_at[name] = 0.0
         self._hear_at = monotonic() + _LONGEST_LOOK_SECONDS
 
@@ -218,7 +218,7 @@ class Chores:
                 break
         seconds = monotonic() - started
         if (is_done or errand.deadline is not None) and monotonic() >= self._note_at[errand.name]:
-            note_errand(self._begin_step(errand), errand, started_at, self._rows[errand.name])
+            note_errand(self._connect(), errand, started_at, self._clock(), self._rows[errand.name])
             # Errands come too often to write down each of them.
             self._note_at[errand.name] = monotonic() + NOTED_SECONDS
             self._rows[errand.name] = 0
@@ -226,21 +226,26 @@ class Chores:
             return errand.period_seconds(self._settings)
         if errand.deadline is None:
             return 0.0
-        age = errand.deadline.age_seconds(self._begin_step(errand))
+        age = errand.deadline.age_seconds(self._connect(), self._clock())
         is_late = age > _UNHURRIED_SHARE * errand.deadline.seconds(self._settings)
         return self._paces[errand.name].rest_after(seconds, is_late=is_late)
 
-    def _begin_step(self, chore: Chore | None = None) -> StepContext:
-        """Connect if that is not done, read what the database has promised, and put a context together."""
+    def _connect(self) -> Any:
+        """The connection to the database, made if there is none."""
         if self._connection is None:
             self._connection = connections.connect(
                 self._settings.postgres_url, "swpt_accounts chores", key_lookups_only=True
             )
             if self._publishes:
                 self._outbox.sign_in(self._connection)
-        policy = load_policy(self._connection, self._policy)
+        return self._connection
+
+    def _begin_step(self, chore: Chore | None = None) -> StepContext:
+        """Read what the database has promised, in a transaction, and say what a step works with."""
+        connection = self._connect()
+        policy = load_policy(connection, self._policy)
         return StepContext(
-            connection=self._connection,
+            connection=connection,
             transaction=make_context(
                 self._settings,
                 policy,

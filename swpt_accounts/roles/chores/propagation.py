@@ -19,7 +19,7 @@ from swpt_accounts.rules.upkeep import apply_settings
 from swpt_accounts.storage.faults import Fault, fault_of
 from swpt_accounts.transactions.books import Outcome, close_book, open_book
 from swpt_accounts.transactions.gathering import load_currencies
-from swpt_accounts.wire.moments import MICROSECONDS
+from swpt_accounts.wire.moments import MICROSECONDS, Moment
 from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 
 from .chore import StepContext
@@ -127,12 +127,12 @@ def _jobs(context: StepContext) -> Iterator[_Job]:
             after = {"requested_at": jobs[-1].requested_at, "debtor_id": jobs[-1].debtor_id}
 
 
-def oldest_job_seconds(context: StepContext) -> float:
+def oldest_job_seconds(connection: Any, now: Moment) -> float:
     """How long ago the oldest job was ordered; 0 if there is none."""
-    with context.connection, context.connection.cursor() as cursor:
+    with connection, connection.cursor() as cursor:
         cursor.execute(_FIND_OLDEST)
         requested_at = cursor.fetchone()[0]
-    return 0.0 if requested_at is None else (context.transaction.clock() - requested_at) / MICROSECONDS
+    return 0.0 if requested_at is None else (now - requested_at) / MICROSECONDS
 
 
 def _do_job(job: _Job, context: StepContext) -> int:
