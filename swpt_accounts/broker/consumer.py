@@ -18,10 +18,12 @@ import dramatiq
 import msgspec
 from dramatiq.broker import MessageProxy
 
+from swpt_accounts.runtime.pauses import Pauses
+
 from .batch import Batch, BatchMessage, Delivered
 from .delivery import Delivery
 from .errors import BrokerProblem
-from .outage import Outage, Pauses
+from .outage import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Outage
 from .waker import Waker
 
 _GATE_POLL_SECONDS: Final = 0.25
@@ -98,7 +100,7 @@ class BatchConsumer(dramatiq.Consumer):
         self._apart_until = 0.0
         self._not_before = 0.0
         self._retry_at = 0.0
-        self._pauses = Pauses()
+        self._pauses = Pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._outage = Outage(_logger, f"Consumer of {queue_name}")
         self._is_shut = False
         self._is_closed = False

@@ -1,8 +1,9 @@
-"""Pauses between attempts, and one log line for each change of state."""
+"""Whether a link to the broker works: one log line for each change, and pauses between attempts."""
 
-import random
 from logging import Logger
 from time import monotonic
+
+from swpt_accounts.runtime.pauses import Pauses
 
 from .errors import BrokerProblem
 
@@ -10,26 +11,6 @@ FIRST_PAUSE_SECONDS = 0.25
 # The rules allow ten; but the first answer shall come 15 s after an outage at the
 # latest, and an attempt itself can take CONNECT_TIMEOUT_SECONDS.
 LONGEST_PAUSE_SECONDS = 5.0
-
-
-class Pauses:
-    """Pauses that double up to LONGEST_PAUSE_SECONDS, each shortened at random.
-
-    So the processes that one outage has hit do not all come back at once.
-    """
-
-    def __init__(self) -> None:
-        self._next = FIRST_PAUSE_SECONDS
-
-    def draw(self) -> float:
-        """The next pause in seconds."""
-        pause = self._next
-        self._next = min(2 * pause, LONGEST_PAUSE_SECONDS)
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
-
-    def reset(self) -> None:
-        """Start again with a short pause."""
-        self._next = FIRST_PAUSE_SECONDS
 
 
 class Outage:
@@ -41,7 +22,7 @@ class Outage:
     def __init__(self, logger: Logger, what: str) -> None:
         self._logger = logger
         self._what = what
-        self._pauses = Pauses()
+        self._pauses = Pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._told = ""
         self._worked_since: float | None = None
 

@@ -226,7 +226,7 @@ def main() -> NoReturn:
         code = error.exit_code
     except Exception as error:
         # SQLAlchemy wraps what the driver says in words of its own.
-        text = first_line(getattr(error, "orig", None) or error)
+        text = first_line(error)
         # Python would write a traceback as it is, passwords included.
         _complain(text if _is_outage(error) else format_exc())
         code = 1

@@ -3,11 +3,9 @@
 import logging
 import os
 import pwd
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from threading import Event
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
@@ -88,16 +86,9 @@ def _user_name() -> str:
 
 def stop_signal() -> Callable[[], bool]:
     """Make SIGTERM and SIGINT ask us to stop; a second one ends the process at once."""
-    stop = Event()
+    from swpt_accounts.roles.stopping import stop_on_signals
 
-    def on_signal(number: int, frame: Any) -> None:
-        stop.set()
-        for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    return stop.is_set
+    return stop_on_signals(twice_is_enough=True).is_set
 
 
 # -- options and parameters ----------------------------------------------------------------------

@@ -11,6 +11,7 @@ import sqlalchemy.exc
 from swpt_accounts.broker import BrokerProblem, SmpBroker
 from swpt_accounts.broker.errors import NoSuchVirtualHost, WrongPassword
 from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
+from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.readiness import configure_database, refuse_shards
 
@@ -18,6 +19,7 @@ from .composition import make_broker
 
 # A server that is just starting needs seconds, one that is recovering from a crash maybe minutes.
 WAIT_SECONDS: Final = 120.0
+_FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _TELL_AGAIN_SECONDS: Final = 15.0
 
@@ -51,21 +53,21 @@ def configure_broker(settings: Settings, broker: SmpBroker) -> None:
 
 def _retry(what: str, action: Callable[[], None], deadline: float) -> None:
     """Call the action until it works, with growing pauses."""
-    pause = 0.25
+    pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
     told, told_at = "", 0.0
     while True:
         try:
             action()
         except (psycopg2.OperationalError, sqlalchemy.exc.OperationalError, BrokerProblem) as error:
-            text = mask_secrets(first_line(getattr(error, "orig", None) or error))
+            text = mask_secrets(first_line(error))
             is_permanent = isinstance(error, WrongPassword | NoSuchVirtualHost) or _is_permanent(text)
+            pause = pauses.draw()
             if is_permanent or monotonic() + pause > deadline:
                 raise OperatorError(f"cannot configure {what}: {text}") from None
             if text != told or monotonic() - told_at > _TELL_AGAIN_SECONDS:
                 _logger.warning("Waiting for %s, for %.0f s at most: %s", what, deadline - monotonic(), text)
                 told, told_at = text, monotonic()
             sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         else:
             return
 

@@ -6,6 +6,9 @@ from threading import Lock
 from time import monotonic
 from typing import Final
 
+from swpt_accounts.runtime.pauses import Pauses
+
+_FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _logger: Final = getLogger(__name__)
 
@@ -20,15 +23,15 @@ class Gate:
         self._probe = probe
         self._lock = Lock()
         self._is_shut = False
-        self._pause = 1.0
+        self._pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         self._probe_at = 0.0
 
     def shut(self, why: str) -> None:
         """Take no more messages; those that are held go back to the queue."""
         with self._lock:
             self._is_shut = True
-            self._pause = 1.0
-            self._probe_at = monotonic() + self._pause
+            self._pauses.reset()
+            self._probe_at = monotonic() + self._pauses.draw()
         _logger.error("Taking no more messages until the database is back: %s", why)
 
     def is_open(self) -> bool:
@@ -42,6 +45,5 @@ class Gate:
                 self._is_shut = False
                 _logger.warning("The database is back: taking messages again.")
                 return True
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
-            self._probe_at = monotonic() + self._pause
+            self._probe_at = monotonic() + self._pauses.draw()
             return False

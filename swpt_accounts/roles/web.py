@@ -6,7 +6,6 @@ a limit of connections each; what one serves is unknown to the other, and neithe
 
 import errno
 import logging
-import signal
 import socket
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -22,6 +21,7 @@ from swpt_accounts.shards.api import MAX_BODY_BYTES
 from swpt_accounts.shards.app import create_app
 
 from .patience import Door, Patience
+from .stopping import stop_on_signals
 
 STOP_TIMEOUT_SECONDS: Final = 5.0
 
@@ -55,8 +55,8 @@ def run(settings: Settings) -> int:
 
     Raises OperatorError if a port cannot be had.
     """
-    stop = _StopSignal()
-    serve(settings, listen(settings), lambda: stop.is_wanted)
+    stop = stop_on_signals()
+    serve(settings, listen(settings), stop.is_set)
     return 0
 
 
@@ -201,15 +201,3 @@ def _drain(fetch_sockets: dict[int, Any], admin_sockets: dict[int, Any]) -> None
 def _is_busy(dispatcher: Any) -> bool:
     """Whether it is a connection with a request or with an unsent answer; listeners have neither."""
     return bool(getattr(dispatcher, "requests", ()) or getattr(dispatcher, "total_outbufs_len", 0))
-
-
-class _StopSignal:
-    """Remembers that SIGTERM or SIGINT has come."""
-
-    def __init__(self) -> None:
-        self.is_wanted = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._remember)
-
-    def _remember(self, *_: object) -> None:
-        self.is_wanted = True

@@ -20,10 +20,17 @@ class WrongUsage(OperatorError):
     exit_code = 2
 
 
+def cause_of(error: BaseException) -> BaseException:
+    """What the driver of the database has raised, where SQLAlchemy has wrapped it; else the error itself."""
+    wrapped = getattr(error, "orig", None)
+    return wrapped if isinstance(wrapped, BaseException) else error
+
+
 def first_line(error: BaseException) -> str:
-    """The first line that an error says about itself, or its class if it says nothing."""
-    lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__
+    """The first line that an error, or its cause, says about itself; its class if it says nothing."""
+    cause = cause_of(error)
+    lines = str(cause).strip().splitlines()
+    return lines[0].strip() if lines else type(cause).__name__
 
 
 _SECRETS: Final = (

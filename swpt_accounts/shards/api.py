@@ -129,7 +129,7 @@ def _refuse(error: HTTPException) -> Response:
 
 
 def _say_database_is_away(error: SQLAlchemyError) -> Response:
-    cause = first_line(getattr(error, "orig", None) or error)
+    cause = first_line(error)
     _logger.error("The database cannot be asked (%s): answered 503, the caller will ask again.", cause)
     return Response("The database cannot be asked.\n", 503, _NO_STORE, content_type=_PLAIN)
 

@@ -94,7 +94,7 @@ class Exposition:
                 found = gauges.read_gauges(connection, self._now, is_only_shard=self._is_only_shard)
                 return list(found)
         except (psycopg2.Error, SQLAlchemyError) as error:
-            cause = mask_secrets(first_line(getattr(error, "orig", None) or error))
+            cause = mask_secrets(first_line(error))
             _logger.warning("The database cannot be asked for numbers: %s", cause)
             return [gauges.gauge("database_up", 0)]
 

@@ -72,7 +72,7 @@ def _ask_database(context: AdminContext) -> tuple[Check, Check]:
             cursor.execute(_OLDEST_UNTRIED)
             oldest = cursor.fetchone()
     except (psycopg2.Error, SQLAlchemyError) as error:
-        cause = mask_secrets(first_line(getattr(error, "orig", None) or error))
+        cause = mask_secrets(first_line(error))
         return Check(False, cause), Check(False, "the database cannot be asked")
     wanted = migrations.newest_versions()
     is_migrated = versions == wanted

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, TooManyRequests, Unauthorized
 
 from swpt_accounts.broker.errors import BrokerProblem
-from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
+from swpt_accounts.runtime.errors import OperatorError, cause_of, first_line, mask_secrets
 from swpt_accounts.storage.faults import Fault, fault_of
 
 from .access import is_page
@@ -94,7 +94,7 @@ def _say_broker_is_away(error: BrokerProblem) -> Response:
 
 
 def _say_database_fails(error: Exception) -> Response:
-    cause = getattr(error, "orig", None) or error
+    cause = cause_of(error)
     if isinstance(cause, psycopg2.errors.QueryCanceled | psycopg2.errors.LockNotAvailable):
         _logger.warning("%s took too long: answered 503.", request.path)
         return problem(
@@ -104,7 +104,7 @@ def _say_database_fails(error: Exception) -> Response:
         )
     if not isinstance(error, SQLAlchemyError) and fault_of(error) is Fault.MESSAGE:
         return _say_it_is_our_fault(error)
-    _logger.error("The database cannot be asked (%s): answered 503.", mask_secrets(first_line(cause)))
+    _logger.error("The database cannot be asked (%s): answered 503.", mask_secrets(first_line(error)))
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be asked: try again.")
 
 

@@ -11,6 +11,7 @@ import msgspec
 from swpt_accounts.runtime import clock, metrics
 from swpt_accounts.runtime.errors import WrongUsage, first_line
 from swpt_accounts.runtime.lateness import NOTED_SECONDS
+from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.faults import Fault, fault_of, is_refusal
@@ -42,6 +43,7 @@ _ROWS: Final = 200
 
 # How often a pass asks whether its period is over; it may be a fraction of a second in tests.
 _LONGEST_LOOK_SECONDS: Final = 5.0
+_FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 
 # A broker that is slow or away must not fill our memory with heartbeats: what can wait does.
@@ -107,7 +109,7 @@ class Chores:
         self._hear_at = 0.0
         self._connection: Any = None
         self._is_enrolled = False
-        self._pause = 0.5
+        self._pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
 
     def turn(self, stop: Event) -> float:
         """Do what is due; returns how many seconds may pass before the next turn."""
@@ -130,8 +132,9 @@ class Chores:
                 is_ours = fault_of(error) is Fault.MESSAGE or self._is_refused(error)
                 if fault_of(error) is Fault.OUTAGE and not is_ours:
                     # Perhaps only this chore suffers: when we are back, the others have their turn.
-                    self._look_at[chore.name] = monotonic() + 2 * self._pause
-                    return self._back_off(error)
+                    pause = self._back_off(error)
+                    self._look_at[chore.name] = monotonic() + 2 * pause
+                    return pause
                 rest = min(chore.period_seconds(self._settings), _LONGEST_LOOK_SECONDS)
                 if fault_of(error) is Fault.CONFLICT:
                     metrics.RETRIES.labels("conflict").inc()
@@ -140,7 +143,7 @@ class Chores:
                     rest = _LONGEST_LOOK_SECONDS
                     _logger.exception("ALARM: the chore %r fails; the others go on", chore.name)
             self._look_at[chore.name] = monotonic() + rest
-        self._pause = 0.5
+        self._pauses.reset()
         return max(0.0, min([self._hear_at, *self._look_at.values()]) - monotonic())
 
     def do_all(self, chore: Chore, stop: Event) -> int:
@@ -267,9 +270,8 @@ class Chores:
 
     def _back_off(self, error: Exception) -> float:
         self.close()
-        _logger.warning("The database is away (%s): trying again in %.1f s.", first_line(error), self._pause)
-        pause = self._pause
-        self._pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        pause = self._pauses.draw()
+        _logger.warning("The database is away (%s): trying again in %.1f s.", first_line(error), pause)
         return pause
 
 

@@ -23,6 +23,7 @@ from swpt_accounts.rules.policy import Policy
 from swpt_accounts.runtime import metrics
 from swpt_accounts.runtime.errors import first_line
 from swpt_accounts.runtime.logs import about_account
+from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.storage import eager
 from swpt_accounts.storage.faults import Fault, fault_of
 from swpt_accounts.storage.outbox.publishing import Outbox
@@ -34,6 +35,7 @@ from .about import about_delivery, about_item
 # An outage of the database that lasts longer closes the consumer.
 PATIENCE_SECONDS: Final = 60.0
 
+_FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _POLICY_SECONDS: Final = 1.0
 
@@ -92,7 +94,8 @@ class Processor:
 
     def process(self, batch: Batch) -> None:
         """Commit all effects of the batch and settle it; or leave it unsettled, to come again."""
-        pause, give_up_at = 0.1, monotonic() + self._patience_seconds
+        give_up_at = monotonic() + self._patience_seconds
+        pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         begun_at, self._received_at = perf_counter(), batch.received_at
         while not self._is_stopping.is_set():
             try:
@@ -105,14 +108,14 @@ class Processor:
                 if monotonic() > give_up_at:
                     self._gate.shut(first_line(error))
                     return
+                pause = pauses.draw()
                 _logger.warning(
                     "The database is away (%s): holding %d messages, trying again in %.1f s.",
                     first_line(error),
                     len(batch.items),
                     pause,
                 )
-                self._is_stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                self._is_stopping.wait(pause)
             except OurFaultError as error:
                 metrics.RETRIES.labels("our_fault").inc()
                 _logger.critical("ALARM: %s. Giving the batch back to the queue.", error)

@@ -27,6 +27,7 @@ from swpt_accounts.broker.settlement import Publisher, Reason, Settlement
 from swpt_accounts.events import Envelope, decode
 from swpt_accounts.runtime import metrics
 from swpt_accounts.runtime.errors import first_line
+from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.storage import connections
 from swpt_accounts.wire.moments import Moment, seconds
 
@@ -36,6 +37,7 @@ from .rows import Stored, pack_accounts, pack_bodies
 # Confirmed rows are removed together, this long after the first of them was confirmed: one small
 # transaction for many rows.  Nobody waits for it.
 _GATHER_SECONDS: Final = 0.1
+_FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 
 _logger: Final = getLogger(__name__)
@@ -186,7 +188,7 @@ class Outbox:
     # -- the keeper's thread -------------------------------------------------------------------
 
     def _keep(self) -> None:
-        pause = 0.25
+        pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         work: list[Work] = []
         while True:
             with self._changed:
@@ -206,11 +208,12 @@ class Outbox:
                 if self._is_stopping.is_set():
                     _logger.warning("Outbox: %s; another process will clean up.", first_line(error))
                     return
+                pause = pauses.draw()
                 _logger.warning("Outbox: %s; trying again in %.1f s.", first_line(error), pause)
                 self._is_stopping.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:
-                work, pause = [], 0.25
+                work = []
+                pauses.reset()
 
     def _settle_all(self, work: Sequence[Work]) -> None:
         """Settle together; one by one if one of them is broken, so that it delays nothing."""

@@ -1,4 +1,4 @@
-"""Pauses, log lines, and problems as one clear line."""
+"""Log lines, and problems as one clear line."""
 
 import logging
 import socket
@@ -17,20 +17,9 @@ from swpt_accounts.broker.errors import (
     WrongPassword,
     explained,
 )
-from swpt_accounts.broker.outage import Outage, Pauses
+from swpt_accounts.broker.outage import Outage
 from swpt_accounts.broker.topology import queues
 from swpt_accounts.broker.waker import Waker
-
-
-def test_pauses_grow_to_five_seconds_and_vary():
-    """Each pause is at most twice the one before, never above five seconds, and random."""
-    pauses = Pauses()
-    drawn = [pauses.draw() for _ in range(30)]
-    assert 0.1 <= drawn[0] <= 0.25
-    assert all(2.5 <= pause <= 5.0 for pause in drawn[-20:])
-    assert len(set(drawn)) == 30
-    pauses.reset()
-    assert pauses.draw() <= 0.25
 
 
 def test_an_outage_is_told_once_per_reason(caplog):
