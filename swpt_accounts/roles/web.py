@@ -1,6 +1,6 @@
 """The web server process: waitress around the two applications, with a clean stop.
 
-The HTTP interface for other services and the admin listener have a port, an application, threads and
+The HTTP interface between shards and the admin listener have a port, an application, threads and
 a limit of connections each; what one serves is unknown to the other, and neither can crowd it out.
 """
 
@@ -26,7 +26,7 @@ from .stopping import stop_on_signals
 STOP_TIMEOUT_SECONDS: Final = 5.0
 
 # Together less than the 1,024 open files that many systems grant to a process.
-_MOST_FETCH_CONNECTIONS: Final = 800
+_MOST_SHARD_CONNECTIONS: Final = 800
 _MOST_ADMIN_CONNECTIONS: Final = 100
 # Above that the listener itself takes no more: only if nobody is silent, and so nobody can be sent away.
 _MORE_CONNECTIONS: Final = 10
@@ -41,12 +41,12 @@ _logger: Final = logging.getLogger(__name__)
 class Listeners(NamedTuple):
     """Sockets that listen on the two ports."""
 
-    fetch: list[socket.socket]
+    shards: list[socket.socket]
     admin: list[socket.socket]
 
     def close(self) -> None:
         """Give the ports back."""
-        for listener in (*self.fetch, *self.admin):
+        for listener in (*self.shards, *self.admin):
             listener.close()
 
 
@@ -72,17 +72,17 @@ def serve(
     `count_messages` asks the broker how many messages wait in a queue, if that is not RabbitMQ.
     """
     # A limit counts the sockets of its map: with one map for both, a flood at one port would lock the other.
-    fetch_sockets: dict[int, Any] = {}
+    shard_sockets: dict[int, Any] = {}
     admin_sockets: dict[int, Any] = {}
-    fetch = waitress.create_server(
+    shards = waitress.create_server(
         create_app(settings),
-        sockets=listeners.fetch,
+        sockets=listeners.shards,
         threads=settings.webserver_threads,
         # It refuses bodies of just this size; the application does it to the byte.
         max_request_body_size=MAX_BODY_BYTES + 1,
         ident="swpt_accounts",
-        map=fetch_sockets,
-        connection_limit=_MOST_FETCH_CONNECTIONS + _MORE_CONNECTIONS,
+        map=shard_sockets,
+        connection_limit=_MOST_SHARD_CONNECTIONS + _MORE_CONNECTIONS,
         asyncore_use_poll=True,
     )
     admin = waitress.create_server(
@@ -98,21 +98,21 @@ def serve(
         **_proxy(settings),
     )
     doors = (
-        Door("web", fetch_sockets, _MOST_FETCH_CONNECTIONS, patience),
+        Door("web", shard_sockets, _MOST_SHARD_CONNECTIONS, patience),
         Door("admin", admin_sockets, _MOST_ADMIN_CONNECTIONS, patience),
     )
     explain_unreadable(admin_sockets, is_https=settings.admin_https)
     _logger.info("Serving HTTP at %s, port %d.", settings.webserver_bind, settings.webserver_port)
     _logger.info("Serving the admin API at %s, port %d.", settings.admin_bind, settings.admin_port)
     while not is_stop_wanted():
-        _turn(fetch_sockets | admin_sockets, _LOOK_AROUND_SECONDS)
+        _turn(shard_sockets | admin_sockets, _LOOK_AROUND_SECONDS)
         for door in doors:
             door.look()
     _logger.info("Stopping: finishing the requests that run, taking no more.")
-    _drain(fetch_sockets, admin_sockets)
-    for server in (fetch, admin):
+    _drain(shard_sockets, admin_sockets)
+    for server in (shards, admin):
         server.task_dispatcher.shutdown(timeout=1)
-    for sockets in (fetch_sockets, admin_sockets):
+    for sockets in (shard_sockets, admin_sockets):
         wasyncore.close_all(sockets)
 
 
@@ -140,13 +140,13 @@ def listen(settings: Settings) -> Listeners:
 
     Raises PortInUse, or another OperatorError if one of them cannot be had.
     """
-    fetch = _listen("webserver", settings.webserver_bind, settings.webserver_port)
+    shards = _listen("webserver", settings.webserver_bind, settings.webserver_port)
     try:
         admin = _listen("admin", settings.admin_bind, settings.admin_port)
     except OperatorError:
-        Listeners(fetch, []).close()
+        Listeners(shards, []).close()
         raise
-    return Listeners(fetch, admin)
+    return Listeners(shards, admin)
 
 
 def _listen(name: str, host: str, port: int) -> list[socket.socket]:
@@ -188,13 +188,13 @@ def _turn(sockets: dict[int, Any], most_seconds: float) -> None:
     wasyncore.loop(most_seconds, use_poll=True, map=sockets, count=1)
 
 
-def _drain(fetch_sockets: dict[int, Any], admin_sockets: dict[int, Any]) -> None:
+def _drain(shard_sockets: dict[int, Any], admin_sockets: dict[int, Any]) -> None:
     """Go on until every request that has arrived is answered, but not for long."""
-    for dispatcher in (fetch_sockets | admin_sockets).values():
+    for dispatcher in (shard_sockets | admin_sockets).values():
         dispatcher.accepting = False
     rounds = int(STOP_TIMEOUT_SECONDS / 0.1)
-    while rounds and any(_is_busy(dispatcher) for dispatcher in (fetch_sockets | admin_sockets).values()):
-        _turn(fetch_sockets | admin_sockets, 0.1)
+    while rounds and any(_is_busy(dispatcher) for dispatcher in (shard_sockets | admin_sockets).values()):
+        _turn(shard_sockets | admin_sockets, 0.1)
         rounds -= 1
 
 

@@ -1,4 +1,4 @@
-"""The HTTP interface for the other shards of the node (rules.md#http-between-shards).
+"""The HTTP interface between the shards of a node (rules.md#http-between-shards).
 
 Read-only, without authentication, for the internal network.
 """

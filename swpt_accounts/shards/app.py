@@ -1,4 +1,4 @@
-"""The composition root of the web server: settings in, a wired Flask application out."""
+"""The application behind the HTTP interface between shards: settings in, wired Flask out."""
 
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ _GIVE_UP_SOON: Final = {
 
 
 def create_app(settings: Settings) -> Flask:
-    """The application behind the HTTP interface and the `flask db` commands.
+    """The application behind the HTTP interface between shards, and behind the commands of `flask db`.
 
     It does not touch the database before it is asked something.
     """

@@ -25,7 +25,7 @@ _ID: Final = re.compile(r"(?<!%)\b[SVCPFBRKDGO]\d{1,2}\b")
 _RANGE: Final = re.compile(r"\b([SVCPFBRKDGO])(\d{1,2}) to \1(\d{1,2})\b")
 _ANCHOR: Final = re.compile(r"\b(rules\.md|protocol\.rst)#([\w-]+)")
 # As those who search for them write it; the words are apart, so that this file has none of them.
-_ELSEWHERE: Final = re.compile(r"\b(?:accounting|wire|protocol)" + r"\.md\b|\bsections? [0-9]")
+_ELSEWHERE: Final = re.compile(r"(?<![\w-])(?:accounting|wire|protocol)" + r"\.md\b|\bsections? [0-9]")
 
 _EXAMPLE: Final = re.compile(
     r"^\| \[(\w+)\]\(docs/rules\.md#(\w+)\) \|.*\| `(\S+)` `(\S+)` \| `(\S+)` `(\S+)` \|$", re.M

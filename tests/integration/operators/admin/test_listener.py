@@ -40,18 +40,18 @@ def ports(database):
 
 def environ(database, ports, **settings):
     """The environment of a web server."""
-    fetch, admin = map(str, ports)
-    bound = {"WEBSERVER_BIND": "127.0.0.1", "WEBSERVER_PORT": fetch, "ADMIN_PORT": admin}
+    shards, admin = map(str, ports)
+    bound = {"WEBSERVER_BIND": "127.0.0.1", "WEBSERVER_PORT": shards, "ADMIN_PORT": admin}
     return {"POSTGRES_URL": database, **bound, **settings}
 
 
 def test_each_port_serves_its_own(database, ports):
     """Operators find nothing of other services, and other services nothing of operators."""
-    fetch, admin = ports
+    shards, admin = ports
     with running((*SERVER, "web"), environ(database, ports)) as web:
         web.wait_for("Serving the admin API")
-        assert ask(fetch, "/accounts/healthz")[0] == 200
-        assert [ask(fetch, path)[0] for path in ("/livez", "/admin/", "/admin/api/v1/debtors")] == [404] * 3
+        assert ask(shards, "/accounts/healthz")[0] == 200
+        assert [ask(shards, path)[0] for path in ("/livez", "/admin/", "/admin/api/v1/debtors")] == [404] * 3
         assert json.loads(ask(admin, "/livez")[1]) == {"status": "alive"}
         assert ask(admin, "/accounts/healthz")[0] == 401
         code, _ = web.stop()
@@ -99,7 +99,7 @@ def test_what_is_no_request_gets_a_problem_document(database, ports, sent, statu
 @pytest.mark.parametrize(
     ("flooded", "path", "limit"),
     [
-        (0, "/accounts/healthz", web_server._MOST_FETCH_CONNECTIONS),
+        (0, "/accounts/healthz", web_server._MOST_SHARD_CONNECTIONS),
         (1, "/livez", web_server._MOST_ADMIN_CONNECTIONS),
     ],
 )
@@ -222,7 +222,7 @@ def swallow(connection):
 @pytest.mark.parametrize(
     ("flooded", "path", "limit"),
     [
-        (0, "/accounts/healthz", web_server._MOST_FETCH_CONNECTIONS),
+        (0, "/accounts/healthz", web_server._MOST_SHARD_CONNECTIONS),
         (1, "/livez", web_server._MOST_ADMIN_CONNECTIONS),
     ],
     ids=["web", "admin"],
