@@ -6,7 +6,7 @@ Two transports stand behind one interface, SmpBroker: RabbitMQ, and one in this 
 from .amqp.publisher import RabbitmqPublisher
 from .amqp.rabbitmq import RabbitmqSmpBroker
 from .batch import APPLY_BATCH, Batch, BatchMessage, Delivered
-from .consumer import BatchConsumer, BatchLimits
+from .consumer import BatchConsumer, BatchLimits, Intake
 from .delivery import Delivery
 from .errors import BrokerProblem, NotRouted, QueueMissing
 from .memory.broker import MemoryPublisher, MemorySmpBroker
@@ -23,6 +23,7 @@ __all__ = [
     "BrokerProblem",
     "Delivered",
     "Delivery",
+    "Intake",
     "Mailbox",
     "MemoryPublisher",
     "MemorySmpBroker",

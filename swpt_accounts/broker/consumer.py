@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from logging import getLogger
 from time import monotonic
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import dramatiq
 import msgspec
@@ -64,6 +64,27 @@ class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     waiting_bytes: int = 16 << 20
     """When the bodies that wait reach this size, no more are read: TCP holds the rest back."""
+
+
+def always_open() -> bool:
+    """Messages are wanted at any time."""
+    return True
+
+
+class Intake(NamedTuple):
+    """What a broker takes in, and how."""
+
+    decode: Decode
+    """Makes of a delivery what the batch holds of it; it does not raise."""
+
+    prefetch_count: int = 1000
+    """How many messages the broker gives before one of them is acknowledged."""
+
+    limits: BatchLimits = BatchLimits()
+    """How large a batch is, and how much waits."""
+
+    is_open: Callable[[], bool] = always_open
+    """Asked often: whether messages are wanted now."""
 
 
 class BatchConsumer(dramatiq.Consumer):

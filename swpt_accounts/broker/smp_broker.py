@@ -6,7 +6,7 @@ nothing of Dramatiq's own message format is ever put on a queue.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dramatiq
@@ -15,7 +15,7 @@ from dramatiq.errors import QueueNotFound
 
 from swpt_accounts.events import Envelope
 
-from .consumer import BatchConsumer, BatchLimits, Decode, Source
+from .consumer import BatchConsumer, Intake, Source
 from .sending import envelop
 from .settlement import Publisher
 from .waker import Waker
@@ -28,18 +28,9 @@ class SmpBroker(dramatiq.Broker, ABC):
     messages are wanted now (see consumer.BatchConsumer).
     """
 
-    def __init__(
-        self,
-        *,
-        decode: Decode,
-        is_open: Callable[[], bool] = lambda: True,
-        limits: BatchLimits | None = None,
-        middleware: Sequence[Middleware] = (),
-    ) -> None:
+    def __init__(self, intake: Intake, middleware: Sequence[Middleware] = ()) -> None:
         super().__init__(middleware=list(middleware))
-        self._decode = decode
-        self._is_open = is_open
-        self._limits = limits or BatchLimits()
+        self._intake = intake
         self.consumers: list[BatchConsumer] = []
 
     # -- Dramatiq's side ----------------------------------------------------------
@@ -66,10 +57,10 @@ class SmpBroker(dramatiq.Broker, ABC):
         consumer = BatchConsumer(
             queue_name,
             lambda waker: self._open_source(queue_name, waker),
-            self._decode,
-            limits=self._limits,
+            self._intake.decode,
+            limits=self._intake.limits,
             timeout=timeout / 1000,
-            is_open=self._is_open,
+            is_open=self._intake.is_open,
         )
         self.consumers = [one for one in self.consumers if not one.is_closed]
         self.consumers.append(consumer)

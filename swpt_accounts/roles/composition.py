@@ -1,9 +1,16 @@
 """The composition root of the programs that talk to the broker: settings in, everything wired."""
 
-from logging import getLogger
-from typing import Any, Final
+from typing import Final
 
-from swpt_accounts.broker import BatchLimits, MemorySmpBroker, MemoryTransport, RabbitmqSmpBroker, SmpBroker
+from swpt_accounts.broker import (
+    BatchLimits,
+    Intake,
+    MemorySmpBroker,
+    MemoryTransport,
+    RabbitmqSmpBroker,
+    SmpBroker,
+)
+from swpt_accounts.broker.consumer import always_open
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
@@ -13,8 +20,6 @@ from .gate import Gate
 
 # How long the rest may take at the end, when the batch at hand is done.
 STOP_TIMEOUT_SECONDS: Final = 10.0
-
-_logger: Final = getLogger(__name__)
 
 
 def make_outbox(settings: Settings, broker: SmpBroker) -> Outbox:
@@ -30,16 +35,16 @@ def make_broker(
     settings: Settings, gate: Gate | None = None, transport: MemoryTransport | None = None
 ) -> SmpBroker:
     """The broker on RabbitMQ, not connected; or on a transport in this process, if one is given."""
-    options: dict[str, Any] = {
-        "decode": make_admission(settings.realm(), settings.internal_user),
-        "prefetch_count": settings.protocol_broker_prefetch_count,
-        "limits": BatchLimits(
+    intake = Intake(
+        decode=make_admission(settings.realm(), settings.internal_user),
+        prefetch_count=settings.protocol_broker_prefetch_count,
+        limits=BatchLimits(
             # More than the broker gives us at once never waits together.
             batch_messages=min(settings.worker_batch_max_messages, settings.protocol_broker_prefetch_count),
             batch_bytes=settings.worker_batch_max_bytes,
         ),
-        "is_open": gate.is_open if gate is not None else lambda: True,
-    }
+        is_open=gate.is_open if gate is not None else always_open,
+    )
     if transport is not None:
-        return MemorySmpBroker(transport, **options)
-    return RabbitmqSmpBroker(settings.protocol_broker_url, **options)
+        return MemorySmpBroker(transport, intake)
+    return RabbitmqSmpBroker(settings.protocol_broker_url, intake)

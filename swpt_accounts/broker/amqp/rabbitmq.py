@@ -1,13 +1,13 @@
 """The SMP broker on RabbitMQ."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Lock
 
 import pika
 import pika.exceptions
 from dramatiq import Middleware
 
-from swpt_accounts.broker.consumer import BatchLimits, Decode, Source
+from swpt_accounts.broker.consumer import Intake, Source
 from swpt_accounts.broker.errors import NotRouted, explained
 from swpt_accounts.broker.smp_broker import SmpBroker
 from swpt_accounts.broker.waker import Waker
@@ -22,19 +22,9 @@ from .subscription import Subscription
 class RabbitmqSmpBroker(SmpBroker):
     """See smp_broker.SmpBroker.  Connects when it is used, not when it is made."""
 
-    def __init__(
-        self,
-        amqp_url: str,
-        *,
-        decode: Decode,
-        prefetch_count: int = 1000,
-        is_open: Callable[[], bool] = lambda: True,
-        limits: BatchLimits | None = None,
-        middleware: Sequence[Middleware] = (),
-    ) -> None:
-        super().__init__(decode=decode, is_open=is_open, limits=limits, middleware=middleware)
+    def __init__(self, amqp_url: str, intake: Intake, middleware: Sequence[Middleware] = ()) -> None:
+        super().__init__(intake, middleware)
         self._amqp_url = amqp_url
-        self._prefetch_count = prefetch_count
         self._lock = Lock()
         self._connection: pika.BlockingConnection | None = None
         self._channel: pika.adapters.blocking_connection.BlockingChannel | None = None
@@ -57,7 +47,7 @@ class RabbitmqSmpBroker(SmpBroker):
         return administration.count_messages(self._amqp_url, queue)
 
     def _open_source(self, queue_name: str, waker: Waker) -> Source:
-        return Subscription(self._amqp_url, queue_name, self._prefetch_count, waker)
+        return Subscription(self._amqp_url, queue_name, self._intake.prefetch_count, waker)
 
     def _send(self, envelope: Envelope) -> None:
         """Publish by pika: sending is rare here, and its confirms come one by one."""

@@ -1,6 +1,6 @@
 """The SMP broker on the transport in this process: nothing needs to be installed or running."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
@@ -9,7 +9,7 @@ from dramatiq import Middleware
 
 from swpt_accounts.broker.amqp.envelopes import EnvelopeEncoder
 from swpt_accounts.broker.confirms import Job
-from swpt_accounts.broker.consumer import BatchLimits, Decode, Source
+from swpt_accounts.broker.consumer import Intake, Source
 from swpt_accounts.broker.errors import NotRouted
 from swpt_accounts.broker.settlement import OnSettled, Publisher, Settlement
 from swpt_accounts.broker.smp_broker import SmpBroker
@@ -25,18 +25,10 @@ class MemorySmpBroker(SmpBroker):
     """See smp_broker.SmpBroker.  Brokers that share a `transport` share its queues."""
 
     def __init__(
-        self,
-        transport: MemoryTransport | None = None,
-        *,
-        decode: Decode,
-        prefetch_count: int = 1000,
-        is_open: Callable[[], bool] = lambda: True,
-        limits: BatchLimits | None = None,
-        middleware: Sequence[Middleware] = (),
+        self, transport: MemoryTransport, intake: Intake, middleware: Sequence[Middleware] = ()
     ) -> None:
-        super().__init__(decode=decode, is_open=is_open, limits=limits, middleware=middleware)
-        self.transport = transport or MemoryTransport()
-        self._prefetch_count = prefetch_count
+        super().__init__(intake, middleware)
+        self.transport = transport
 
     def declare_topology(self, queue: str, routing_key: str) -> list[str]:
         """The topology of the wire, in memory."""
@@ -57,7 +49,7 @@ class MemorySmpBroker(SmpBroker):
         return self.transport.count_messages(queue)
 
     def _open_source(self, queue_name: str, waker: Waker) -> Source:
-        return self.transport.subscribe(queue_name, self._prefetch_count, waker)
+        return self.transport.subscribe(queue_name, self._intake.prefetch_count, waker)
 
     def _send(self, envelope: Envelope) -> None:
         if publish_envelope(self.transport, EnvelopeEncoder(), envelope) is not None:

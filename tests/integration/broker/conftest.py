@@ -15,7 +15,7 @@ import pika
 import pytest
 from dramatiq import Worker
 
-from swpt_accounts.broker import Batch, Delivery, RabbitmqPublisher, RabbitmqSmpBroker, Settlement
+from swpt_accounts.broker import Batch, Delivery, Intake, RabbitmqPublisher, RabbitmqSmpBroker, Settlement
 from swpt_accounts.events import Envelope
 
 QUEUE = "swpt_accounts"
@@ -38,7 +38,7 @@ class Server:
     """A worker that collects what it is given."""
 
     def __init__(self, amqp_url: str, **options: Any) -> None:
-        self.broker = RabbitmqSmpBroker(amqp_url, decode=body_of, **options)
+        self.broker = RabbitmqSmpBroker(amqp_url, Intake(body_of, **options))
         self.batches: list[Batch] = []
         self.on_batch: Callable[[Batch], None] = Batch.settle
         for actor in (self.apply_batch, self.configure_account):

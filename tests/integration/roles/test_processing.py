@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from swpt_accounts.broker import Batch, MemorySmpBroker, MemoryTransport
+from swpt_accounts.broker import Batch, Intake, MemorySmpBroker, MemoryTransport
 from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.roles.gate import Gate
 from swpt_accounts.roles.worker.processing import Processor
@@ -56,7 +56,7 @@ class Line:
         settings = load({"POSTGRES_URL": postgres_url})
         transport = MemoryTransport()
         transport.declare_topology("swpt_accounts", "#")
-        publisher = MemorySmpBroker(transport, decode=lambda delivery: None).make_publisher()
+        publisher = MemorySmpBroker(transport, Intake(lambda delivery: None)).make_publisher()
         self.outbox = Outbox(postgres_url, publisher, RetryDelays(1.0, 300.0), clock.utcnow)
         self.gate = Gate(lambda: True)
         self.processor = Processor(

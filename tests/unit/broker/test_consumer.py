@@ -10,7 +10,15 @@ import pytest
 from dramatiq import Worker
 from dramatiq.errors import QueueNotFound
 
-from swpt_accounts.broker import Batch, BatchLimits, BatchMessage, Delivery, MemorySmpBroker, MemoryTransport
+from swpt_accounts.broker import (
+    Batch,
+    BatchLimits,
+    BatchMessage,
+    Delivery,
+    Intake,
+    MemorySmpBroker,
+    MemoryTransport,
+)
 from swpt_accounts.broker.errors import BrokerProblem
 
 QUEUE = "swpt_accounts"
@@ -49,7 +57,7 @@ class Server:
     """A worker whose actor can be told what to do with a batch."""
 
     def __init__(self, transport: MemoryTransport, **options) -> None:
-        self.broker = MemorySmpBroker(transport, decode=options.pop("decode", body_of), **options)
+        self.broker = MemorySmpBroker(transport, Intake(**{"decode": body_of} | options))
         self.batches: list[Batch] = []
         self.on_batch: Callable[[Batch], None] = Batch.settle
         self._arrived = threading.Condition()
@@ -319,7 +327,7 @@ def test_an_outage_is_one_line_in_the_log(transport, caplog):
 
 def test_next_returns_nothing_after_its_timeout(transport):
     """Dramatiq's worker gets None, so that it can look whether it has to stop."""
-    broker = MemorySmpBroker(transport, decode=body_of)
+    broker = MemorySmpBroker(transport, Intake(body_of))
     broker.declare_queue(QUEUE)
     consumer = broker.consume(QUEUE, timeout=20)
     start = monotonic()
@@ -332,7 +340,7 @@ def test_next_returns_nothing_after_its_timeout(transport):
 
 def test_a_finished_batch_lets_the_next_one_go_at_once(transport):
     """`ack` from another thread wakes the consumer long before its timeout."""
-    broker = MemorySmpBroker(transport, decode=body_of, limits=BatchLimits(batch_messages=1))
+    broker = MemorySmpBroker(transport, Intake(body_of, limits=BatchLimits(batch_messages=1)))
     broker.declare_queue(QUEUE)
     consumer = broker.consume(QUEUE, timeout=30_000)
     send(transport, b"a", b"b")
@@ -353,7 +361,7 @@ def test_a_finished_batch_lets_the_next_one_go_at_once(transport):
 
 def test_a_batch_has_a_short_text(transport):
     """Dramatiq writes whole messages to its log; a batch takes one short line there."""
-    broker = MemorySmpBroker(transport, decode=body_of)
+    broker = MemorySmpBroker(transport, Intake(body_of))
     broker.declare_queue(QUEUE)
     consumer = broker.consume(QUEUE, timeout=1000)
     send(transport, *[b"secret"] * 100)
@@ -365,7 +373,7 @@ def test_a_batch_has_a_short_text(transport):
 def test_reading_stops_when_enough_waits(transport):
     """The bodies that wait are limited; the rest stays with the broker."""
     limits = BatchLimits(batch_messages=1, waiting_bytes=1000)
-    broker = MemorySmpBroker(transport, decode=body_of, limits=limits, prefetch_count=10)
+    broker = MemorySmpBroker(transport, Intake(body_of, limits=limits, prefetch_count=10))
     broker.declare_queue(QUEUE)
     consumer = broker.consume(QUEUE, timeout=10)
     send(transport, *[b"x" * 400] * 30)
@@ -380,7 +388,7 @@ def test_reading_stops_when_enough_waits(transport):
 
 def test_only_declared_queues_are_consumed(transport):
     """A queue that no actor has named is refused."""
-    broker = MemorySmpBroker(transport, decode=body_of)
+    broker = MemorySmpBroker(transport, Intake(body_of))
     with pytest.raises(QueueNotFound):
         broker.consume("other")
 

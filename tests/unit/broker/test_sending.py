@@ -7,7 +7,7 @@ from typing import Any
 import dramatiq
 import pytest
 
-from swpt_accounts.broker import MemorySmpBroker, MemoryTransport, NotRouted
+from swpt_accounts.broker import Intake, MemorySmpBroker, MemoryTransport, NotRouted
 from swpt_accounts.wire import messages
 from swpt_accounts.wire.routing import binary_key
 
@@ -41,7 +41,7 @@ def actor(transport: MemoryTransport, name: str) -> dramatiq.Actor[..., None]:
     def nothing(*arguments, **members) -> None:
         """Do nothing: only sending is tested."""
 
-    broker = MemorySmpBroker(transport, decode=lambda delivery: delivery)
+    broker = MemorySmpBroker(transport, Intake(lambda delivery: delivery))
     return dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=name)(nothing)
 
 
