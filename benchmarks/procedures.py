@@ -24,8 +24,7 @@ from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections, eager
 from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
-from swpt_accounts.storage.partitions import make_partitions
-from swpt_accounts.storage.server_record import keep_promises
+from swpt_accounts.storage.readiness import make_ready
 from swpt_accounts.transactions.account_memory import AccountMemory
 from swpt_accounts.transactions.context import TransactionContext, make_context, make_policy
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
@@ -88,8 +87,7 @@ class Workbench:
     def __init__(self, postgres_url: str) -> None:
         settings = load({"POSTGRES_URL": postgres_url})
         with connections.session(postgres_url, "benchmark") as connection:
-            keep_promises(connection, settings)
-            make_partitions(connection, clock.utcnow())
+            make_ready(connection, settings, clock.utcnow())
         delays = RetryDelays(settings.outbox_retry_min_delay, settings.outbox_retry_max_delay)
         self._outbox = Outbox(postgres_url, AnswersAtOnce(), delays, clock.utcnow)
         self._outbox.start()

@@ -3,6 +3,7 @@
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.wire.moments import Moment
 
 from . import connections, migrations
 from .connections import Connection
@@ -28,8 +29,7 @@ def prepare_database(settings: Settings) -> None:
             "the database lacks the tables of this version: run `swpt-accounts configure` first"
         )
     with connections.session(settings.postgres_url, "swpt_accounts start") as connection:
-        keep_promises(connection, settings)
-        _make_room(connection)
+        make_ready(connection, settings, clock.utcnow())
 
 
 def configure_database(settings: Settings) -> None:
@@ -38,13 +38,15 @@ def configure_database(settings: Settings) -> None:
     connections.connect(settings.postgres_url, "swpt_accounts configure").close()
     migrations.upgrade(settings.postgres_url)
     with connections.session(settings.postgres_url, "swpt_accounts configure") as connection:
-        keep_promises(connection, settings)
-        _make_room(connection)
+        make_ready(connection, settings, clock.utcnow())
 
 
-def _make_room(connection: Connection) -> None:
-    """Make the partitions of the journal.  What is for later may fail, with an alarm; what is for now not."""
-    now = clock.utcnow()
+def make_ready(connection: Connection, settings: Settings, now: Moment) -> None:
+    """Record promises, make the partitions of the journal.  Raises OperatorError.
+
+    Partitions for later may fail, with an alarm; what is for now not.
+    """
+    keep_promises(connection, settings)
     make_partitions(connection, now)
     if not has_room(connection, now):
         raise OperatorError(

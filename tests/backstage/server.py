@@ -17,8 +17,7 @@ from swpt_accounts.roles.worker.wiring import make_worker_broker
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections
-from swpt_accounts.storage.partitions import make_partitions
-from swpt_accounts.storage.server_record import keep_promises
+from swpt_accounts.storage.readiness import make_ready
 from tests.backstage.commands import SERVER, Command, running
 
 from .waiting import wait_until
@@ -48,8 +47,7 @@ class Server:
         }
         self.settings = load(self.environ)
         with connections.session(postgres_url, "a test") as connection:
-            keep_promises(connection, self.settings)
-            make_partitions(connection, clock.utcnow())
+            make_ready(connection, self.settings, clock.utcnow())
         make_broker(self.settings).declare_topology(QUEUE, "#")
 
     @contextmanager

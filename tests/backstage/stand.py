@@ -16,8 +16,7 @@ from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections, eager
 from swpt_accounts.storage.faults import Fault, fault_of
 from swpt_accounts.storage.outbox.rows import unpack
-from swpt_accounts.storage.partitions import make_partitions
-from swpt_accounts.storage.server_record import keep_promises
+from swpt_accounts.storage.readiness import make_ready
 from swpt_accounts.transactions.account_locks import lock_accounts
 from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
@@ -41,8 +40,7 @@ class Stand:
         self.postgres_url = postgres_url
         self.connection = eager.connect(postgres_url, "a test's worker")
         with connections.session(postgres_url, "a test") as connection:
-            keep_promises(connection, load({"POSTGRES_URL": postgres_url}))
-            make_partitions(connection, clock())
+            make_ready(connection, load({"POSTGRES_URL": postgres_url}), clock())
         values: dict[str, Any] = {
             "policy": policy,
             "infos": DebtorInfos(),
