@@ -17,6 +17,7 @@ from swpt_accounts.operators.inspection.agents import Agent, Walk, WalkedRow
 from swpt_accounts.runtime.errors import OperatorError
 
 from .orders import Order
+from .outbox_rows import act_on_rows, check_note, detail_of
 from .transactions import transact
 
 ENOUGH_EVENTS: Final = 10_000
@@ -30,13 +31,6 @@ SELECT outbox_id FROM outbox
 WHERE outbox_id = ANY(%(ids)s) AND last_failure = 'returned' AND publisher_key IS NULL
 ORDER BY outbox_id FOR UPDATE SKIP LOCKED
 """
-
-_PARK: Final = "UPDATE outbox SET next_attempt_at = NULL WHERE outbox_id = ANY(%(ids)s)"
-_RELEASE: Final = "UPDATE outbox SET next_attempt_at = %(now)s WHERE outbox_id = ANY(%(ids)s)"
-_DISCARD: Final = "DELETE FROM outbox WHERE outbox_id = ANY(%(ids)s)"
-_STATEMENTS: Final = {"park": _PARK, "release": _RELEASE, "discard": _DISCARD}
-
-ACTIONS: Final = tuple(_STATEMENTS)
 
 
 class Handled(msgspec.Struct, frozen=True):
@@ -60,20 +54,18 @@ def handle_events(
 
     Raises OperatorError if there is nothing to do, or no note for what cannot be taken back.
     """
-    if action == "discard" and not note.strip():
-        raise OperatorError("discarded events are lost: say in a note why")
+    check_note(action, note)
 
     def handle(cursor: Any) -> Handled:
         rows, next_after = _find(cursor, agent, action, after)
         if not rows:
             raise OperatorError(_why_nothing(agent, action, next_after))
         ids = [row.outbox_id for row in rows]
-        cursor.execute(_STATEMENTS[action], {"ids": ids, "now": order.clock()})
+        act_on_rows(cursor, ids, action, order.clock())
         types: Counter[str] = Counter()
         for row in rows:
             types.update(row.types)
-        told = ", ".join(f"{number} {name}" for name, number in sorted(types.items()))
-        detail = f"{told}; rows {ids[0]} to {ids[-1]}" + (f": {note}" if note else "")
+        detail = detail_of(types, f"; rows {ids[0]} to {ids[-1]}", note)
         order.write_down(cursor, f"outbox {action}", f"agent {agent.subnet} at {agent.exchange}", detail)
         return Handled(types.total(), dict(types), next_after)
 

@@ -4,10 +4,11 @@ Most of them are tried again by themselves.  A row that the relay could not read
 and waits for an operator: perhaps a newer version can read it, perhaps nobody ever will.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.wire.moments import Moment
 
 from .orders import Order
 from .transactions import transact
@@ -18,9 +19,30 @@ WHERE outbox_id = ANY(%(ids)s) AND last_failure = 'unreadable' AND publisher_key
 ORDER BY outbox_id FOR UPDATE
 """
 
+_PARK: Final = "UPDATE outbox SET next_attempt_at = NULL WHERE outbox_id = ANY(%(ids)s)"
 _RELEASE: Final = "UPDATE outbox SET next_attempt_at = %(now)s WHERE outbox_id = ANY(%(ids)s)"
 _DISCARD: Final = "DELETE FROM outbox WHERE outbox_id = ANY(%(ids)s)"
-_STATEMENTS: Final = {"release": _RELEASE, "discard": _DISCARD}
+_STATEMENTS: Final = {"park": _PARK, "release": _RELEASE, "discard": _DISCARD}
+
+ACTIONS: Final = tuple(_STATEMENTS)
+"""What operators can do with rows: not try them any more, try them now, delete them."""
+
+
+def check_note(action: str, note: str) -> None:
+    """Raises OperatorError if there is no note for what cannot be taken back."""
+    if action == "discard" and not note.strip():
+        raise OperatorError("discarded events are lost: say in a note why")
+
+
+def act_on_rows(cursor: Any, ids: Sequence[int], action: str, now: Moment) -> None:
+    """Do one of ACTIONS with rows that are locked."""
+    cursor.execute(_STATEMENTS[action], {"ids": list(ids), "now": now})
+
+
+def detail_of(type_counts: Mapping[str, int], circumstances: str, note: str) -> str:
+    """What the audit says about events that an order was about."""
+    counted = ", ".join(f"{number} {name}" for name, number in sorted(type_counts.items()))
+    return f"{counted}{circumstances}" + (f": {note}" if note else "")
 
 
 def settle_unreadable(connection: Any, ids: Sequence[int], action: str, note: str, *, order: Order) -> None:
@@ -29,8 +51,7 @@ def settle_unreadable(connection: Any, ids: Sequence[int], action: str, note: st
     All of them or none; each leaves an audit row.  Raises OperatorError if one is no such row, or if
     there is no note for what cannot be taken back.
     """
-    if action == "discard" and not note.strip():
-        raise OperatorError("discarded events are lost: say in a note why")
+    check_note(action, note)
     wanted = sorted(set(ids))
 
     def settle(cursor: Any) -> None:
@@ -38,10 +59,9 @@ def settle_unreadable(connection: Any, ids: Sequence[int], action: str, note: st
         found = cursor.fetchall()
         if missing := set(wanted) - {outbox_id for outbox_id, _, _ in found}:
             raise OperatorError("\n".join(_why_not(one) for one in sorted(missing)))
-        cursor.execute(_STATEMENTS[action], {"ids": wanted, "now": order.clock()})
+        act_on_rows(cursor, wanted, action, order.clock())
         for outbox_id, type_counts, size in found:
-            told = ", ".join(f"{number} {name}" for name, number in sorted(type_counts.items()))
-            detail = f"{told}, unreadable, {size} bytes" + (f": {note}" if note else "")
+            detail = detail_of(type_counts, f", unreadable, {size} bytes", note)
             order.write_down(cursor, f"outbox {action}", f"row {outbox_id}", detail)
 
     transact(connection, settle)

@@ -21,7 +21,7 @@ from swpt_accounts.operators.admin.fields import Text, WrittenInteger
 from swpt_accounts.operators.admin.pages import MOST_ITEMS, PageQuery, answer_page
 from swpt_accounts.operators.inspection.agents import list_agents
 from swpt_accounts.operators.inspection.outbox import outbox_state
-from swpt_accounts.operators.operations.agents import ACTIONS
+from swpt_accounts.operators.operations.outbox_rows import ACTIONS
 from swpt_accounts.runtime.errors import first_line, mask_secrets
 from swpt_accounts.wire.numbers import MAX_INT64
 
