@@ -1,6 +1,8 @@
 """The server's side of the broker: topology, batches in, envelopes out (rules.md#the-broker).
 
 Two transports stand behind one interface, SmpBroker: RabbitMQ, and one in this process.
+
+May import: `runtime`, `events`, `wire`.
 """
 
 from .amqp.publisher import RabbitmqPublisher

@@ -3,6 +3,9 @@
 The server is wired like its programs, with a PostgreSQL from a wheel and a transport in memory.
 The client knows only the protocol: it sends JSON, keeps its own book from the answers, and at the
 end compares the two.
+
+May import: `embedded`, `roles`, `actors`, `operators`, `shards`, `procedures`, `transactions`, `storage`,
+`broker`, `rules`, `runtime`, `events`, `wire`.
 """
 
 from .program import run

@@ -3,6 +3,9 @@
 A public room: clients that run the server in their own process use it (`EmbeddedServer`, its
 `transport`, and `Receipt`), and the demonstration does.  It stands on the roles, and only
 `demo` and `commands` stand above it.
+
+May import: `roles`, `actors`, `operators`, `shards`, `procedures`, `transactions`, `storage`, `broker`,
+`rules`, `runtime`, `events`, `wire`.
 """
 
 from swpt_accounts.broker.delivery import Delivery

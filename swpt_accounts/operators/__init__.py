@@ -1,1 +1,4 @@
-"""What operators see and order: functions, and the listener with API and console."""
+"""What operators see and order: functions, and the listener with API and console.
+
+May import: `procedures`, `transactions`, `storage`, `broker`, `rules`, `runtime`, `events`, `wire`.
+"""

@@ -1,1 +1,4 @@
-"""The rules of accounting, pure: values in, values out; no I/O, no clock, no environment."""
+"""The rules of accounting, pure: values in, values out; no I/O, no clock, no environment.
+
+May import: `events`, `wire`.
+"""

@@ -1,1 +1,4 @@
-"""What a process knows of its surroundings: settings, clock, log, numbers that are counted."""
+"""What a process knows of its surroundings: settings, clock, log, numbers that are counted.
+
+May import: `events`, `wire`.
+"""

@@ -1,1 +1,4 @@
-"""How the server speaks with PostgreSQL: connections, statements, tables, and the outbox."""
+"""How the server speaks with PostgreSQL: connections, statements, tables, and the outbox.
+
+May import: `broker`, `rules`, `runtime`, `events`, `wire`.
+"""

@@ -1,1 +1,4 @@
-"""The transport within the process."""
+"""The transport within the process.
+
+May import: `broker`, `events`, `wire`.
+"""

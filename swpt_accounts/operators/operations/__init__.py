@@ -2,4 +2,6 @@
 
 What cannot be done is an OperatorError that says why.  What changes something leaves a row in the
 table `audit`, in the same transaction.
+
+May import: `operators`, `transactions`, `storage`, `broker`, `rules`, `runtime`, `wire`.
 """

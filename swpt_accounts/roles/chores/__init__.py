@@ -1,4 +1,7 @@
-"""The periodic work of the server: one process of it is enough, several share the load."""
+"""The periodic work of the server: one process of it is enough, several share the load.
+
+May import: `roles`, `operators`, `transactions`, `storage`, `broker`, `rules`, `runtime`, `wire`.
+"""
 
 from .once import run_once
 from .process import run

@@ -1,4 +1,8 @@
-"""The worker: takes batches from the broker and applies them."""
+"""The worker: takes batches from the broker and applies them.
+
+May import: `roles`, `actors`, `procedures`, `transactions`, `storage`, `broker`, `rules`, `runtime`,
+`wire`.
+"""
 
 from .process import run, start
 

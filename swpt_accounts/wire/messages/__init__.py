@@ -1,6 +1,8 @@
 """Incoming messages as frozen values, and their strict decoding.
 
 See protocol.rst#messages-to-the-server and rules.md#checks-of-a-message.
+
+May import: `wire`.
 """
 
 from .decoding import CONTENT_TYPE, decode

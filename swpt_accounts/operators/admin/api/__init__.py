@@ -1,4 +1,7 @@
-"""The admin API: a blueprint for each noun, put together with its OpenAPI document."""
+"""The admin API: a blueprint for each noun, put together with its OpenAPI document.
+
+May import: `operators`, `broker`, `rules`, `runtime`, `wire`.
+"""
 
 from http import HTTPStatus
 from typing import Any, Final

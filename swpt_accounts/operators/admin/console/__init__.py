@@ -1,4 +1,7 @@
-"""The console under /admin/: pages for people, made on the server; each module is one page."""
+"""The console under /admin/: pages for people, made on the server; each module is one page.
+
+May import: `operators`, `broker`, `rules`, `runtime`, `wire`.
+"""
 
 from flask import Flask
 
