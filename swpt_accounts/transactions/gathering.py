@@ -80,8 +80,8 @@ def gather(
     requests = set(map(request_key, prepares))
     others = _recipients_outside(prepares, touched)
     accounts = take_accounts()
-    assert accounts.keys() <= touched, "what is changed is locked, and nothing else is read"
     missing = touched - accounts.keys()
+    assert len(accounts) + len(missing) == len(touched), "nothing is read but what is locked"
     take_repeated = _ask_for_repeated(cursor, requests)
     if missing:
         # Nobody purges an account that has prepared transfers; so those of a missing one have ended.

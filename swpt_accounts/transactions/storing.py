@@ -114,12 +114,17 @@ def _update_accounts(pen: _Pen, changed: Sequence[tuple[Account, Account]], info
     """Write the changed accounts, most of them only in the columns that transfers change."""
     balances, others = [], []
     for old, new in changed:
-        assert _goes_forward(old, new), f"counters never go back: {account_key(new)}"
         before, after = _astuple(old), _astuple(new)
         if before[:_FIRST_BALANCE] == after[:_FIRST_BALANCE]:
             balances.append(after[:2] + after[_FIRST_BALANCE:])
         else:
+            assert new.last_interest_rate_change_ts >= old.last_interest_rate_change_ts, account_key(new)
+            assert new.created_at == old.created_at, account_key(new)
             others.append(_row(pen, new, infos))
+        # What was announced of the old state stays true, and no number is given again (V8).
+        assert new.last_change_ts >= old.last_change_ts, account_key(new)
+        assert new.last_transfer_number >= old.last_transfer_number, account_key(new)
+        assert new.last_transfer_id >= old.last_transfer_id, account_key(new)
     for statement, names, rows in (
         (sql.UPDATE_BALANCES, _BALANCE_COLUMNS, balances),
         (sql.UPDATE_ACCOUNTS, _COLUMNS, others),
@@ -127,17 +132,6 @@ def _update_accounts(pen: _Pen, changed: Sequence[tuple[Account, Account]], info
         if rows:
             bug = AssertionError("locked accounts do not vanish")
             pen.write(statement, arrays(names, rows), len(rows), bug)
-
-
-def _goes_forward(old: Account, new: Account) -> bool:
-    """Whether what was announced of the old state stays true: no number is given again (V8)."""
-    return (
-        new.created_at == old.created_at
-        and new.last_change_ts >= old.last_change_ts
-        and new.last_transfer_number >= old.last_transfer_number
-        and new.last_transfer_id >= old.last_transfer_id
-        and new.last_interest_rate_change_ts >= old.last_interest_rate_change_ts
-    )
 
 
 def _remove_transfers(pen: _Pen, keys: Sequence[TransferKey]) -> None:
