@@ -10,7 +10,7 @@ import msgspec
 
 from swpt_accounts.wire import codes, numbers
 from swpt_accounts.wire.messages import ConfigureAccount
-from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, T0, Moment
+from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, T0, Moment, is_astray, is_over
 from swpt_accounts.wire.numbers import is_later_number, next_number
 
 from .balances import accumulated_interest, bound_interest, contain, due_interest, whole_balance
@@ -236,20 +236,24 @@ def settings_changes(
     target = min(numbers.MAX_INTEREST_RATE, max(numbers.MIN_INTEREST_RATE, target))  # R4
     if target == account.interest_rate:  # R5
         return changes
-    if now - account.last_interest_rate_change_ts < policy.rate_change_min_interval:  # R6
+    if not is_over(account.last_interest_rate_change_ts, policy.rate_change_min_interval, now):  # R6
         return changes
     changes["previous_interest_rate"] = account.interest_rate  # R7
     changes["interest_rate"] = target
-    changes["last_interest_rate_change_ts"] = now
+    # It never decreases, and every change has a later one, also after the clock was set back (V8).
+    changes["last_interest_rate_change_ts"] = max(now, account.last_interest_rate_change_ts + 1)
     return changes
 
 
-def update_due_at(account: Account, policy: Policy) -> Moment:
-    """When the pending AccountUpdate has to be sent (rules.md#balance-changes)."""
-    return max(
-        account.update_pending_since + policy.account_update_delay,
-        account.last_delayed_update_ts + policy.account_update_min_interval,
-    )
+def update_due_at(account: Account, policy: Policy, now: Moment) -> Moment:
+    """When the pending AccountUpdate has to be sent (rules.md#balance-changes).
+
+    Moments that lie ahead of the clock `now` hold it up no longer.
+    """
+    delay, min_interval = policy.account_update_delay, policy.account_update_min_interval
+    since, last = account.update_pending_since, account.last_delayed_update_ts
+    due_at = now if is_astray(since, delay, now) else since + delay
+    return due_at if is_astray(last, min_interval, now) else max(due_at, last + min_interval)
 
 
 def announced(account: Account, policy: Policy, now: Moment) -> Account:

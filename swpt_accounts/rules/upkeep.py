@@ -10,7 +10,7 @@ import math
 import msgspec
 
 from swpt_accounts.wire import codes, numbers
-from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, T0, Moment
+from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, T0, Moment, is_astray, is_over
 
 from . import accounts, announcements
 from .accounts import Account, replace
@@ -26,6 +26,7 @@ DELETE_NOTE = "Zeroing out before account deletion"
 def tend(book: Book, key: AccountKey, periods: Periods) -> bool:
     """Do for an account whatever is due, in this order; says whether anything was."""
     done = [
+        begin_wait_anew(book, key, periods),
         purge(book, key, periods),
         delete(book, key, periods),
         apply_settings(book, key),
@@ -33,6 +34,24 @@ def tend(book: Book, key: AccountKey, periods: Periods) -> bool:
         heartbeat(book, key, periods),
     ]
     return any(done)
+
+
+def begin_wait_anew(book: Book, key: AccountKey, periods: Periods) -> bool:
+    """Let the quiet times of an account that is to leave begin now, if they begin ahead of the clock.
+
+    They protect its owner, so they are not cut short; and nobody else is told of these moments.
+    """
+    account = book.accounts.get(key)
+    if account is None or not (account.is_deleted or account.is_scheduled_for_deletion):
+        return False
+    now, changes = book.now, {}
+    if is_astray(account.last_config_applied_at, periods.deletion_quiet_time, now):
+        changes["last_config_applied_at"] = now
+    if is_astray(account.last_deletion_ts, periods.deletion_retry_interval, now):
+        changes["last_deletion_ts"] = now
+    if changes:
+        book.store(replace(account, **changes))
+    return bool(changes)
 
 
 # -- announcements -----------------------------------------------------------------------------
@@ -55,7 +74,7 @@ def due_later(book: Book, key: AccountKey) -> Moment | None:
     account = book.accounts.get(key)
     if account is None or account.is_deleted or account.update_pending_since == T0:
         return None
-    return accounts.update_due_at(account, book.policy)
+    return accounts.update_due_at(account, book.policy, book.now)
 
 
 def heartbeat(book: Book, key: AccountKey, periods: Periods) -> bool:
@@ -67,7 +86,7 @@ def heartbeat(book: Book, key: AccountKey, periods: Periods) -> bool:
     account = book.accounts.get(key)
     if account is None or account.is_deleted:
         return False
-    if account.last_update_ts >= book.now - periods.heartbeat_interval:
+    if not is_over(account.last_update_ts, periods.heartbeat_interval + 1, book.now):
         return False
     if account.announced_settings != book.policy.settings_version:
         account = accounts.begin_change(account, book.now)
@@ -89,8 +108,10 @@ def remind(book: Book, key: TransferKey, periods: Periods) -> bool:
     transfer = book.prepared.get(key)
     if transfer is None:
         return False
-    before = book.now - periods.reminder_interval
-    if transfer.prepared_at >= before or transfer.last_reminder_ts >= before:
+    wait = periods.reminder_interval + 1
+    if not (
+        is_over(transfer.prepared_at, wait, book.now) and is_over(transfer.last_reminder_ts, wait, book.now)
+    ):
         return False
     # First the event: if it can not be made, nobody has been reminded.
     event = announcements.prepared_transfer(transfer, book.now)
@@ -124,7 +145,7 @@ def capitalize(book: Book, key: AccountKey, periods: Periods) -> bool:
     account = book.accounts.get(key)
     if account is None or account.is_root or account.is_deleted:  # K1
         return False
-    if account.last_capitalization_ts > book.now - periods.capitalization_min_interval:  # K2
+    if not is_over(account.last_capitalization_ts, periods.capitalization_min_interval, book.now):  # K2
         return False
     amount = math.floor(accounts.interest_at(account, book.now))
     if amount == 0:  # K3
@@ -169,7 +190,7 @@ def is_deletable(account: Account, now: Moment, periods: Periods) -> bool:
     """All conditions of a deletion but D5, which needs a look at other accounts' transfers."""
     if account.is_deleted or not account.is_scheduled_for_deletion:  # D1
         return False
-    if now - account.created_at < periods.deletion_min_age:  # D2
+    if not is_over(account.created_at, periods.deletion_min_age, now):  # D2
         return False
     if now - account.last_config_applied_at < periods.deletion_quiet_time:  # D3
         return False
@@ -204,7 +225,11 @@ def is_purgeable(account: Account, now: Moment, periods: Periods) -> bool:
     """All conditions of a purge but G4, which needs a look at other accounts' transfers."""
     if not account.is_deleted:  # G1
         return False
-    if account.last_change_ts >= now - periods.purge_delay:  # G2
+    left_at = account.last_change_ts
+    if is_astray(left_at, periods.purge_delay, now):
+        # It never decreases, so it says nothing about a deletion after the clock was set back.
+        left_at = account.last_deletion_ts
+    if left_at >= now - periods.purge_delay:  # G2
         return False
     created_day = account.created_at // MICROSECONDS_PER_DAY
     return created_day < (now - periods.purge_min_age) // MICROSECONDS_PER_DAY  # G3

@@ -12,7 +12,6 @@ from swpt_accounts.events import Event, envelop
 from swpt_accounts.rules.accounts import Account, update_due_at
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.facts import AccountKey, TransferKey, account_key
-from swpt_accounts.rules.policy import Policy
 from swpt_accounts.storage.arrays import arrays
 from swpt_accounts.storage.faults import BatchConflictError
 from swpt_accounts.storage.outbox.rows import Stored, pack_accounts, pack_bodies
@@ -76,7 +75,7 @@ def store(cursor: Any, book: Book, infos: DebtorInfos, publisher_key: int) -> St
     _create_accounts(pen, created, infos, book.policy.realm.owns)
     _update_accounts(pen, changed, infos)
     _store_transfers(pen, book)
-    _store_updates_due(pen, created, changed, book.policy)
+    _store_updates_due(pen, created, changed, book)
     _store_credits(pen, book)
     if book.entries:
         pen.write(sql.INSERT_ENTRIES, arrays(columns.JOURNAL_COLUMNS, map(_astuple, book.entries)))
@@ -163,12 +162,13 @@ def _purge_accounts(pen: _Pen, keys: Sequence[AccountKey]) -> None:
 
 
 def _store_updates_due(
-    pen: _Pen, created: Sequence[Account], changed: Sequence[tuple[Account, Account]], policy: Policy
+    pen: _Pen, created: Sequence[Account], changed: Sequence[tuple[Account, Account]], book: Book
 ) -> None:
     """Schedule the AccountUpdate of every account on which nothing was pending before."""
     due = [account for account in created if account.update_pending_since != T0]
     due += [new for old, new in changed if new.update_pending_since not in (T0, old.update_pending_since)]
-    rows = sorted((*account_key(a), update_due_at(a, policy)) for a in due)
+    policy, now = book.policy, book.now
+    rows = sorted((*account_key(a), update_due_at(a, policy, now)) for a in due)
     if rows:
         pen.write(sql.INSERT_UPDATES_DUE, arrays([*columns.ACCOUNT_KEY, "due_at"], rows))
 

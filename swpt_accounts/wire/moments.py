@@ -101,6 +101,33 @@ def elapsed_seconds(start: Moment, end: Moment) -> float:
     return (end - start) / 1000000.0 if end > start else 0.0
 
 
+def most_ahead(duration: int) -> int:
+    """How far ahead of our clock a moment may be that a wait of `duration` microseconds begins with.
+
+    The clocks of machines differ a little.  What is further ahead was written while a clock was wrong.
+    """
+    return min(duration // 24, 3600 * MICROSECONDS)
+
+
+def is_astray(written: Moment, duration: int, now: Moment) -> bool:
+    """Whether a moment that begins a wait lies so far ahead of the clock that it can not be believed."""
+    return written > now + most_ahead(duration)
+
+
+def is_over(since: Moment, duration: int, now: Moment) -> bool:
+    """Whether a wait of `duration` microseconds is over that began at a moment that was written down.
+
+    A moment that can not be believed keeps nobody waiting: else a clock that stood a century ahead for a
+    second would stop the work for a century.
+    """
+    return now - since >= duration or is_astray(since, duration, now)
+
+
+def latest_due(duration: int, now: Moment) -> Moment:
+    """No wait of at most `duration` microseconds that has begun by now ends later than this."""
+    return now + duration + most_ahead(duration)
+
+
 def later_by(moment: Moment, duration: int) -> Moment:
     """`moment` plus a duration in microseconds, cut to T_FAR beyond the year 9999."""
     result = moment + duration

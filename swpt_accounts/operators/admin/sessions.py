@@ -11,7 +11,7 @@ from flask.sessions import NullSession, SecureCookieSession, SecureCookieSession
 from sqlalchemy.exc import SQLAlchemyError
 
 from swpt_accounts.operators.inspection.tokens import ApiToken
-from swpt_accounts.wire.moments import Moment, seconds
+from swpt_accounts.wire.moments import Moment, is_over, seconds
 
 from .context import AdminContext
 from .keys import ensure_key
@@ -114,9 +114,14 @@ def _why_over(
     state = token.state(now)
     if state != "valid":
         return f"its token is {state}"
-    if created_at <= now - seconds(context.settings.admin_session_length):
+    length, idle = (
+        seconds(context.settings.admin_session_length),
+        seconds(context.settings.admin_session_idle),
+    )
+    # Begun while the clock was wrong, it would last as long as the clock was ahead.
+    if is_over(created_at, length, now):
         return "it was long enough"
-    if seen_at <= now - seconds(context.settings.admin_session_idle):
+    if is_over(seen_at, idle, now):
         return "idle for too long"
     return None
 

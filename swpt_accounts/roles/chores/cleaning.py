@@ -5,7 +5,7 @@ from typing import Any, Final
 from swpt_accounts.storage.partitions import make_partitions
 from swpt_accounts.transactions import columns
 from swpt_accounts.transactions.refusals import forget_refusals
-from swpt_accounts.wire.moments import seconds
+from swpt_accounts.wire.moments import most_ahead, seconds
 from swpt_accounts.wire.numbers import MIN_INT64
 
 from .chore import Position, Progress, StepContext
@@ -41,9 +41,22 @@ DELETE FROM dead_letter WHERE dead_letter_id IN (
 
 _REMOVE_SESSIONS: Final = """
 DELETE FROM admin_session WHERE seen_at < %(seen_before)s OR created_at < %(born_before)s
+    OR seen_at > %(seen_ahead)s OR created_at > %(born_ahead)s
 """
 
-_REMOVE_ATTEMPTS: Final = "DELETE FROM delivery_attempt WHERE last_attempt_at < %s"
+_REMOVE_ATTEMPTS: Final = "DELETE FROM delivery_attempt WHERE last_attempt_at < %s OR last_attempt_at > %s"
+
+# What was settled, or refused, while the clock was ahead is kept as if it had just happened.
+_DATE_BACK_LETTERS: Final = """
+UPDATE dead_letter SET settled_at = %(now)s
+WHERE state IN ('returned', 'discarded') AND settled_at > %(ahead)s
+"""
+
+_DATE_BACK_REFUSALS: Final = """
+UPDATE refusal SET refused_at = %(now)s WHERE (refused_at, refusal_id) IN (
+    SELECT refused_at, refusal_id FROM refusal WHERE refused_at > %(ahead)s
+    ORDER BY refused_at, refusal_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+"""
 
 
 def clean_registry(cursor: Any, position: Position, context: StepContext) -> Progress:
@@ -69,23 +82,29 @@ def clean_registry(cursor: Any, position: Position, context: StepContext) -> Pro
 
 def remove_dead_letters(context: StepContext) -> int:
     """Remove settled dead letters after DEAD_LETTER_RETENTION, and attempts that nobody needs."""
-    now = context.until
-    before = now - seconds(context.settings.dead_letter_retention)
+    now, retention = context.until, seconds(context.settings.dead_letter_retention)
+    before, ahead = now - retention, context.transaction.clock() + most_ahead(_DAY)
     with context.connection, context.connection.cursor() as cursor:
-        cursor.execute(_REMOVE_ATTEMPTS, [now - _ATTEMPTS_KEPT])
+        cursor.execute(_REMOVE_ATTEMPTS, [now - _ATTEMPTS_KEPT, ahead])
+        cursor.execute(_DATE_BACK_LETTERS, {"now": now, "ahead": ahead})
         cursor.execute(_REMOVE_DEAD_LETTERS, [before, _REMOVE])
         return int(cursor.rowcount)
 
 
 def remove_refusals(context: StepContext) -> int:
     """Forget refusals that are old or too many, and sessions of the console that have ended by time."""
-    now, settings = context.until, context.settings
+    now, settings, present = context.until, context.settings, context.transaction.clock()
+    idle, length = seconds(settings.admin_session_idle), seconds(settings.admin_session_length)
     ends = {
-        "seen_before": now - seconds(settings.admin_session_idle),
-        "born_before": now - seconds(settings.admin_session_length),
+        "seen_before": now - idle,
+        "born_before": now - length,
+        "seen_ahead": present + most_ahead(idle),
+        "born_ahead": present + most_ahead(length),
     }
+    astray = {"now": now, "ahead": present + most_ahead(_DAY), "limit": _REMOVE_MANY}
     with context.connection, context.connection.cursor() as cursor:
         cursor.execute(_REMOVE_SESSIONS, ends)
+        cursor.execute(_DATE_BACK_REFUSALS, astray)
         before = now - seconds(settings.refusal_retention)
         return forget_refusals(
             cursor, before, until=now, most_kept=settings.refusal_max_rows, limit=_REMOVE_MANY

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 from psycopg2.extras import Json
 
-from swpt_accounts.wire.moments import MICROSECONDS, Moment
+from swpt_accounts.wire.moments import MICROSECONDS, Moment, seconds
 
 from .chore import Errand, Pass, Progress, StepContext
 
@@ -28,13 +28,13 @@ WHERE name = %(name)s
 """
 
 _GO_ON: Final = """
-UPDATE chore SET position = %(position)s, pass_rows = pass_rows + %(rows)s,
-    pass_seconds = pass_seconds + %(seconds)s
+UPDATE chore SET position = %(position)s, pass_started_at = least(pass_started_at, %(now)s),
+    pass_rows = pass_rows + %(rows)s, pass_seconds = pass_seconds + %(seconds)s
 WHERE name = %(name)s
 """
 
 _FINISH: Final = """
-UPDATE chore SET last_started_at = pass_started_at, last_finished_at = %(now)s,
+UPDATE chore SET last_started_at = least(pass_started_at, %(now)s), last_finished_at = %(now)s,
     last_rows = pass_rows + %(rows)s, last_seconds = pass_seconds + %(seconds)s,
     pass_started_at = NULL, position = NULL, pass_rows = 0, pass_seconds = 0
 WHERE name = %(name)s
@@ -43,9 +43,12 @@ WHERE name = %(name)s
 _NOTE_ERRAND: Final = """
 UPDATE chore SET last_started_at = %(started_at)s, last_finished_at = %(now)s, last_rows = %(rows)s,
     last_seconds = %(seconds)s,
-    requested_at = CASE WHEN requested_at > %(started_at)s THEN requested_at END
+    requested_at = CASE WHEN requested_at > %(started_at)s AND requested_at <= %(ahead)s THEN requested_at END
 WHERE name = %(name)s
 """
+
+# A request from further ahead was made while the clock was wrong, and is as old as it is new.
+_CLOCKS_DIFFER: Final = seconds(60)
 
 _FIND_REQUESTED: Final = "SELECT name FROM chore WHERE requested_at IS NOT NULL"
 
@@ -103,6 +106,7 @@ def note_errand(connection: Any, errand: Errand, started_at: Moment, now: Moment
         "name": errand.name,
         "started_at": started_at,
         "now": now,
+        "ahead": now + _CLOCKS_DIFFER,
         "rows": rows,
         "seconds": (now - started_at) / MICROSECONDS,
     }

@@ -11,6 +11,7 @@ from typing import Any, Final
 from swpt_accounts.storage.outbox.publishing import Scout
 from swpt_accounts.storage.outbox.rows import Stored, unpack
 from swpt_accounts.storage.outbox.waiting import choose
+from swpt_accounts.wire.moments import Moment, latest_due, seconds
 
 from .chore import StepContext
 
@@ -36,6 +37,9 @@ WHERE publisher_key IS NULL AND next_attempt_at <= %(until)s
 ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 
+# No pause is so long: their next attempt was settled while the clock was wrong.
+_ASTRAY: Final = _DUE.replace("next_attempt_at <= %(until)s", "next_attempt_at > %(latest)s")
+
 _SIGN: Final = "UPDATE outbox SET publisher_key = %(own)s WHERE outbox_id = ANY(%(ids)s)"
 
 # Without a moment for the next attempt there is none (rule O6).
@@ -59,8 +63,7 @@ def relay_outbox(context: StepContext) -> int:
     own = context.transaction.publisher_key
     with context.connection, context.connection.cursor() as cursor:
         rows: list[tuple[Any, Scout | None]] = [(row, None) for row in _take_over(cursor, own)]
-        cursor.execute(_DUE, {"until": context.until, "limit": _STEP})
-        due = cursor.fetchall()
+        due = _find_due(cursor, context)
         to_try = choose(cursor, due, context.outbox, context.transaction.clock())
         rows += [(row[:3], scout) for row, scout in to_try]
         cursor.execute(_SIGN, {"own": own, "ids": [row[0] for row, _ in to_try]})
@@ -82,6 +85,18 @@ def _publish(context: StepContext, rows: list[tuple[Any, Scout | None]]) -> None
     if unreadable:
         with context.connection, context.connection.cursor() as cursor:
             cursor.execute(_SET_ASIDE, [unreadable])
+
+
+def _find_due(cursor: Any, context: StepContext) -> list[Any]:
+    """The rows whose time has come, and those whose time lies ahead of all that a right clock settles."""
+    settings, until = context.settings, context.until
+    longest = seconds(max(settings.outbox_retry_min_delay, settings.outbox_retry_max_delay))
+    latest: Moment = max(until, latest_due(longest, context.transaction.clock()))
+    rows: list[Any] = []
+    for statement in (_DUE, _ASTRAY):
+        cursor.execute(statement, {"until": until, "latest": latest, "limit": _STEP})
+        rows += cursor.fetchall()
+    return rows
 
 
 def _take_over(cursor: Any, own: int) -> list[Any]:

@@ -8,27 +8,35 @@ from swpt_accounts.rules.facts import TransferKey
 from swpt_accounts.rules.upkeep import remind
 from swpt_accounts.transactions import columns
 from swpt_accounts.transactions.books import close_book, open_book
+from swpt_accounts.wire.moments import most_ahead
 
 from .chore import Position, Progress, StepContext
 from .isolation import attempt
 
-_READ_FIRST: Final = """
-SELECT debtor_id, creditor_id, transfer_id, prepared_at < %(before)s AND last_reminder_ts < %(before)s
-FROM prepared_transfer ORDER BY debtor_id, creditor_id, transfer_id LIMIT %(limit)s
+# What is ahead of the clock was written while that was wrong; the rule decides.
+_SEEMS_DUE: Final = """
+(prepared_at < %(before)s OR prepared_at > %(ahead)s)
+AND (last_reminder_ts < %(before)s OR last_reminder_ts > %(ahead)s)
 """
 
-_READ_NEXT: Final = """
-SELECT debtor_id, creditor_id, transfer_id, prepared_at < %(before)s AND last_reminder_ts < %(before)s
+_READ_FIRST: Final = f"""
+SELECT debtor_id, creditor_id, transfer_id, {_SEEMS_DUE}
+FROM prepared_transfer ORDER BY debtor_id, creditor_id, transfer_id LIMIT %(limit)s
+"""  # noqa: S608 - constants only
+
+_READ_NEXT: Final = f"""
+SELECT debtor_id, creditor_id, transfer_id, {_SEEMS_DUE}
 FROM prepared_transfer
 WHERE (debtor_id, creditor_id, transfer_id) > (%(debtor_id)s, %(creditor_id)s, %(transfer_id)s)
 ORDER BY debtor_id, creditor_id, transfer_id LIMIT %(limit)s
-"""
+"""  # noqa: S608 - constants only
 
 
 def send_reminders(cursor: Any, position: Position, context: StepContext) -> Progress:
     """Remind of the prepared transfers behind `position`."""
     transaction = context.transaction
-    parameters = {"before": transaction.clock() - context.periods.reminder_interval, "limit": context.rows}
+    now, interval = transaction.clock(), context.periods.reminder_interval
+    parameters = {"before": now - interval, "ahead": now + most_ahead(interval), "limit": context.rows}
     if position is not None:
         parameters.update(zip(columns.TRANSFER_KEY, position, strict=True))
     cursor.execute(_READ_FIRST if position is None else _READ_NEXT, parameters)

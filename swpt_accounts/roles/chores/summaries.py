@@ -40,7 +40,7 @@ ON CONFLICT (debtor_id) DO UPDATE SET summarized_at = excluded.summarized_at, ac
 """  # noqa: S608 - constants only
 
 # Currencies of which the last account was purged.
-_REMOVE: Final = f"DELETE FROM debtor_summary WHERE {_IN_RANGE} AND summarized_at < %(now)s"  # noqa: S608
+_REMOVE: Final = f"DELETE FROM debtor_summary WHERE {_IN_RANGE} AND summarized_at <> %(now)s"  # noqa: S608
 
 
 def summarize_debtors(cursor: Any, position: Position, context: StepContext) -> Progress:

@@ -8,20 +8,25 @@ from swpt_accounts.rules.upkeep import announce_pending, due_later
 from swpt_accounts.storage.arrays import arrays
 from swpt_accounts.transactions import columns
 from swpt_accounts.transactions.books import close_book, open_book
-from swpt_accounts.wire.moments import Moment, seconds
+from swpt_accounts.wire.moments import Moment, latest_due, seconds
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
 from .chore import StepContext
 from .isolation import attempt
 
 _STEP: Final = 500
-_PAUSE: Final = seconds(300)
+_PAUSE: Final = seconds(60)
 
 # One process at a time, because two would pick the same accounts and wait for each other.
 _TAKE_TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtext('swpt_accounts announce_updates'))"
 
+# What is due later than anything can be was written while the clock was wrong.
 _FIND_DUE: Final = """
-SELECT debtor_id, creditor_id FROM account_update_due WHERE due_at <= %s ORDER BY due_at LIMIT %s
+(SELECT debtor_id, creditor_id FROM account_update_due WHERE due_at <= %(until)s
+ ORDER BY due_at LIMIT %(limit)s)
+UNION ALL
+(SELECT debtor_id, creditor_id FROM account_update_due WHERE due_at > %(latest)s
+ ORDER BY due_at LIMIT %(limit)s)
 """
 
 _FORGET: Final = """
@@ -43,7 +48,10 @@ def announce_updates(context: StepContext) -> int:
         cursor.execute(_TAKE_TURN)
         if not cursor.fetchone()[0]:
             return 0
-        cursor.execute(_FIND_DUE, [context.until, _STEP])
+        policy = transaction.policy
+        longest = max(policy.account_update_delay, policy.account_update_min_interval, _PAUSE)
+        latest = max(latest_due(longest, transaction.clock()), context.until)
+        cursor.execute(_FIND_DUE, {"until": context.until, "latest": latest, "limit": _STEP})
         keys = sorted(cursor.fetchall())
         if not keys:
             return 0

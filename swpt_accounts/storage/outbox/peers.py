@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from swpt_accounts.broker.settlement import Reason
 from swpt_accounts.events import TO_COORDINATORS, TO_CREDITORS, TO_DEBTORS, Envelope
 from swpt_accounts.wire.codes import CT_AGENT, CT_DIRECT, CT_ISSUING
-from swpt_accounts.wire.moments import Moment
+from swpt_accounts.wire.moments import Moment, is_astray
 
 MOST_TOGETHER: Final = 200
 """How many events a row of waiting ones holds at most."""
@@ -71,19 +71,19 @@ class Silence:
     """Until when the ways of a process are not tried again, since the broker knows no queue for them."""
 
     def __init__(self) -> None:
-        self._until: dict[Peer, Moment] = {}
+        self._silent: dict[Peer, tuple[Moment, Moment]] = {}
 
     def until(self, way: Peer, now: Moment) -> Moment | None:
-        """When this way is tried next; None if now."""
-        until = self._until.get(way)
-        return until if until is not None and until > now else None
+        """When this way is tried next; None if now, as after a silence that began ahead of the clock."""
+        began_at, until = self._silent.get(way, (now, now))
+        return until if until > now and not is_astray(began_at, until - began_at, now) else None
 
-    def begin(self, way: Peer, until: Moment) -> None:
+    def begin(self, way: Peer, now: Moment, until: Moment) -> None:
         """Somebody tries the way now, and nobody else before this moment."""
-        if len(self._until) >= _MOST_WAYS:
-            self._until.clear()
-        self._until[way] = until
+        if len(self._silent) >= _MOST_WAYS:
+            self._silent.clear()
+        self._silent[way] = now, until
 
     def end(self, way: Peer) -> None:
         """A queue is there."""
-        self._until.pop(way, None)
+        self._silent.pop(way, None)

@@ -74,7 +74,7 @@ def choose(cursor: Any, rows: Sequence[Any], outbox: Outbox, now: Moment) -> lis
         chosen = waiting.pop(random.randrange(len(waiting)))  # noqa: S311 - fairness, not secrecy
         attempts = 1 + max(one.row.attempts for one in (chosen, *waiting))
         until = now + outbox.draw_delay(attempts, "returned")
-        outbox.silence.begin(way, until)
+        outbox.silence.begin(way, now, until)
         to_try.append((chosen.row, Scout(way, _wait(cursor, waiting, until, tried=1))))
     return to_try
 

@@ -163,7 +163,7 @@ def test_a_pending_update_is_due(row: Row):
         update_pending_since=moment(row["first change"]),
         last_delayed_update_ts=moment(last) if last else 0,
     )
-    assert accounts.update_due_at(pending, POLICY) == moment(row["due"])
+    assert accounts.update_due_at(pending, POLICY, pending.update_pending_since) == moment(row["due"])
 
 
 def test_the_notes_of_payments():

@@ -396,7 +396,7 @@ def test_debtor_info_does_not_wait_for_the_rate():
 def test_when_a_pending_update_is_due(pending_since, last_delayed, due):
     """One second after the first change, and a minute after the last delayed one (behaviour 96)."""
     owner = account(update_pending_since=pending_since, last_delayed_update_ts=last_delayed)
-    assert update_due_at(owner, POLICY) == due
+    assert update_due_at(owner, POLICY, NOW) == due
 
 
 def test_only_the_first_change_starts_the_waiting():
@@ -424,12 +424,12 @@ def test_the_story_of_ten_o_clock():
     owner = announced(account(), POLICY, ten)
     sent = []
     for change in changes:
-        if owner.update_pending_since != T0 and update_due_at(owner, POLICY) <= change:
-            due = update_due_at(owner, POLICY)
+        if owner.update_pending_since != T0 and update_due_at(owner, POLICY, change) <= change:
+            due = update_due_at(owner, POLICY, change)
             owner = replace(announced(owner, POLICY, due), last_delayed_update_ts=due)
             sent.append(due)
         owner = moved(owner, 1, change, True, change)
-    sent.append(update_due_at(owner, POLICY))
+    sent.append(update_due_at(owner, POLICY, fifteen))
     assert sent == [ten + 6 * SECOND, ten + 66 * SECOND, fifteen + SECOND]
 
 

@@ -159,7 +159,8 @@ def test_a_pending_update_changes_nothing_but_its_own_marks():
         (NOW, T0, NOW + SECOND),
         (NOW, NOW - MINUTE, NOW + SECOND),
         (NOW, NOW - 10 * SECOND, NOW + 50 * SECOND),
-        (NOW, NOW + HOUR, NOW + HOUR + MINUTE),
+        (NOW, NOW + MINUTE // 24, NOW + MINUTE // 24 + MINUTE),
+        (NOW, NOW + HOUR, NOW + SECOND),
     ],
 )
 def test_a_pending_update_is_due_after_delay_and_interval(since, last, due):

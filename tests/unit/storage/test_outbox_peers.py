@@ -63,9 +63,19 @@ def test_silence_ends_by_time_or_by_a_queue():
     """A way is not tried before its moment; when a queue is there, at once."""
     silence, way = Silence(), Peer(TO_CREDITORS, "", "00.00.01")
     assert silence.until(way, 5) is None
-    silence.begin(way, 10)
+    silence.begin(way, 5, 10)
     assert silence.until(way, 9) == 10
     assert silence.until(way, 10) is None
-    silence.begin(way, 20)
+    silence.begin(way, 11, 20)
     silence.end(way)
     assert silence.until(way, 11) is None
+
+
+def test_a_silence_from_ahead_of_the_clock_is_none():
+    """It would last until the clock comes there."""
+    silence, way = Silence(), Peer(TO_CREDITORS, "", "00.00.01")
+    silence.begin(way, 1000, 1010)
+    assert silence.until(way, 1001) == 1010
+    assert silence.until(way, 10) is None
+    silence.begin(way, 10, 20)
+    assert silence.until(way, 11) == 20

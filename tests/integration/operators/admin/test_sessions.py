@@ -97,6 +97,15 @@ def end_with_expired_token(desk):
     desk.stand.execute("UPDATE api_token SET expires_at = %s", desk.now)
 
 
+def end_by_clock(desk):
+    # Begun while the clock stood ahead, it would last until then.
+    desk.stand.execute("UPDATE admin_session SET created_at = created_at + %s", 100 * DAY)
+
+
+def end_by_clock_while_idle(desk):
+    desk.stand.execute("UPDATE admin_session SET seen_at = seen_at + %s", 100 * DAY)
+
+
 def end_by_forgetting(desk):
     desk.stand.execute("DELETE FROM admin_session")
 
@@ -106,6 +115,8 @@ def end_by_forgetting(desk):
     [
         (end_by_time, "The session of 'the viewer' from 127.0.0.1 is over (idle for too long)"),
         (end_by_length, "The session of 'the viewer' from 127.0.0.1 is over (it was long enough)"),
+        (end_by_clock, "The session of 'the viewer' from 127.0.0.1 is over (it was long enough)"),
+        (end_by_clock_while_idle, "The session of 'the viewer' from 127.0.0.1 is over (idle for too long)"),
         (end_with_expired_token, "The session of 'the viewer' from 127.0.0.1 is over (its token is expired)"),
         (end_with_token, "The session of somebody from 127.0.0.1 is over (logged out, revoked or forgotten)"),
         (
