@@ -1,0 +1,5 @@
+"""A store in the application's own database: PostgreSQL, and SQLite for small things."""
+
+from .store import SqlStore
+
+__all__ = ["SqlStore"]

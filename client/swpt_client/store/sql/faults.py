@@ -1,0 +1,40 @@
+"""Whose fault an exception of the database is: a conflict's, the surroundings', or somebody's program."""
+
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+_CONFLICTS: Final = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock, lock not available."""
+_SURROUNDINGS: Final = ("08", "25", "28", "3D", "53", "54", "55", "57", "58", "XX")
+"""Classes of SQLSTATE: connection, transaction state, authorization, resources, operator, system."""
+_LITE_CONFLICTS: Final = ("database is locked", "database table is locked", "database is busy")
+
+
+def _state_of(error: DBAPIError) -> str:
+    original = error.orig
+    return getattr(original, "pgcode", None) or getattr(original, "sqlstate", None) or ""
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether another transaction stood in the way, so that the same may succeed if it is tried again."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if _state_of(error) in _CONFLICTS:
+        return True
+    return isinstance(error, OperationalError) and str(error.orig) in _LITE_CONFLICTS
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database cannot be reached, or cannot work."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError):
+        return False
+    if error.connection_invalidated:
+        return True
+    state = _state_of(error)
+    if state:
+        return state.startswith(_SURROUNDINGS)
+    return isinstance(error, OperationalError | InterfaceError)

@@ -1,0 +1,196 @@
+"""Statements on many rows at once, as each of the two databases likes them.
+
+PostgreSQL takes one array for each column.  SQLite takes the rows one after the other, and keys
+as one JSON text.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final, Protocol, TypeAlias
+
+from sqlalchemy import BigInteger, Connection, Date, Integer, Table, Text, text
+
+Row: TypeAlias = Sequence[Any]
+"""The values of all columns of a table, in its order."""
+
+_TYPES: Final = {BigInteger: "bigint", Integer: "integer", Text: "text", Date: "date"}
+
+
+class Statements(Protocol):
+    """Statements on many rows at once."""
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+        """Insert rows where they are in nobody's way; says how many."""
+
+    def update(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+        """Replace rows, found by the primary key; says how many."""
+
+    def delete(self, connection: Connection, table: Table, keys: Sequence[Row]) -> None:
+        """Delete rows whose first columns are these."""
+
+    def select(
+        self,
+        connection: Connection,
+        table: Table,
+        wanted: str,
+        columns: str,
+        keys: Sequence[Row],
+        *,
+        lock: bool,
+    ) -> Iterable[Any]:
+        """Read `wanted` of rows with such keys in `columns`, in the order of the keys; locks if asked."""
+
+
+def _type_of(table: Table, column: str) -> str:
+    return next(name for kind, name in _TYPES.items() if isinstance(table.c[column].type, kind))
+
+
+def _names(columns: str) -> list[str]:
+    return columns.split(", ")
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+
+@lru_cache
+def _rows_of_arrays(table: Table, columns: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"CAST(:{name} AS {_type_of(table, name)}[])" for name in columns)
+    return f"unnest({arrays}) AS v({', '.join(columns)})"
+
+
+@lru_cache
+def _pg_insert(table: Table) -> Any:
+    columns = tuple(table.c.keys())
+    names = ", ".join(columns)
+    return text(
+        f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {_rows_of_arrays(table, columns)}"  # noqa: S608 - names of ours
+        " ON CONFLICT DO NOTHING"
+    )
+
+
+@lru_cache
+def _pg_update(table: Table) -> Any:
+    columns = tuple(table.c.keys())
+    keys = tuple(table.primary_key.c.keys())
+    values = ", ".join(f"{name} = v.{name}" for name in columns if name not in keys)
+    found = " AND ".join(f"{table.name}.{name} = v.{name}" for name in keys)
+    rows = _rows_of_arrays(table, columns)
+    return text(f"UPDATE {table.name} SET {values} FROM {rows} WHERE {found}")  # noqa: S608 - names of ours
+
+
+@lru_cache
+def _pg_keyed(table: Table, head: str, columns: str, lock: bool) -> Any:
+    names = tuple(_names(columns))
+    found = " AND ".join(f"t.{name} = v.{name}" for name in names)
+    rows = _rows_of_arrays(table, names)
+    if head == "DELETE":
+        return text(f"DELETE FROM {table.name} t USING {rows} WHERE {found}")  # noqa: S608 - names of ours
+    order = ", ".join(f"t.{name}" for name in names)
+    tail = " FOR NO KEY UPDATE OF t" if lock else ""
+    return text(f"SELECT {head} FROM {table.name} t JOIN {rows} ON {found} ORDER BY {order}{tail}")  # noqa: S608
+
+
+def _arrays(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, list[Any]]:
+    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+
+
+class PostgresStatements:
+    """See Statements."""
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+        """One statement for all."""
+        return connection.execute(_pg_insert(table), _arrays(table.c.keys(), rows)).rowcount
+
+    def update(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+        """One statement for all."""
+        return connection.execute(_pg_update(table), _arrays(table.c.keys(), rows)).rowcount
+
+    def delete(self, connection: Connection, table: Table, keys: Sequence[Row]) -> None:
+        """One statement for all."""
+        columns = table.c.keys()[: len(keys[0])]
+        connection.execute(_pg_keyed(table, "DELETE", ", ".join(columns), False), _arrays(columns, keys))
+
+    def select(
+        self,
+        connection: Connection,
+        table: Table,
+        wanted: str,
+        columns: str,
+        keys: Sequence[Row],
+        *,
+        lock: bool,
+    ) -> Iterable[Any]:
+        """One statement for all; the rows are locked in the order in which they come."""
+        return connection.execute(_pg_keyed(table, wanted, columns, lock), _arrays(_names(columns), keys))
+
+
+# --- SQLite ---------------------------------------------------------------------------------------
+
+
+@lru_cache
+def _lite_insert(table: Table) -> Any:
+    names = table.c.keys()
+    values = ", ".join(f":{name}" for name in names)
+    return text(f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values}) ON CONFLICT DO NOTHING")  # noqa: S608
+
+
+@lru_cache
+def _lite_update(table: Table) -> Any:
+    keys, names = table.primary_key.c.keys(), table.c.keys()
+    values = ", ".join(f"{name} = :{name}" for name in names if name not in keys)
+    found = " AND ".join(f"{name} = :{name}" for name in keys)
+    return text(f"UPDATE {table.name} SET {values} WHERE {found}")  # noqa: S608 - names of ours
+
+
+@lru_cache
+def _lite_keyed(table: Table, head: str, columns: str) -> Any:
+    names = _names(columns)
+    values = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(names)))
+    found = f"({columns}) IN (SELECT {values} FROM json_each(:keys))"  # noqa: S608 - names of ours
+    if head == "DELETE":
+        return text(f"DELETE FROM {table.name} WHERE {found}")  # noqa: S608 - names of ours
+    return text(f"SELECT {head} FROM {table.name} t WHERE {found} ORDER BY {columns}")  # noqa: S608
+
+
+def _storable(value: Any) -> Any:
+    return value if value is None or type(value) in (int, str, bytes) else value.isoformat()
+
+
+class SqliteStatements:
+    """See Statements.  Whoever is in a transaction is alone in the database: nothing need be locked."""
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+        """Row by row, within one call."""
+        return connection.execute(_lite_insert(table), self._named(table, rows)).rowcount
+
+    def update(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+        """Row by row, within one call."""
+        return connection.execute(_lite_update(table), self._named(table, rows)).rowcount
+
+    def delete(self, connection: Connection, table: Table, keys: Sequence[Row]) -> None:
+        """One statement for all."""
+        columns = ", ".join(table.c.keys()[: len(keys[0])])
+        connection.execute(_lite_keyed(table, "DELETE", columns), {"keys": self._json(keys)})
+
+    def select(
+        self,
+        connection: Connection,
+        table: Table,
+        wanted: str,
+        columns: str,
+        keys: Sequence[Row],
+        *,
+        lock: bool,
+    ) -> Iterable[Any]:
+        """One statement for all."""
+        return connection.execute(_lite_keyed(table, wanted, columns), {"keys": self._json(keys)})
+
+    @staticmethod
+    def _named(table: Table, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        names = table.c.keys()
+        return [dict(zip(names, map(_storable, row), strict=True)) for row in rows]
+
+    @staticmethod
+    def _json(keys: Sequence[Row]) -> str:
+        return json.dumps([[_storable(value) for value in key] for key in keys])
