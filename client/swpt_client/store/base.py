@@ -1,6 +1,6 @@
 """What a store can do: transactions in which records are locked, read and written; outbox; dead letters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Any, Protocol
@@ -39,6 +39,8 @@ class LetterState(StrEnum):
     """What has been done about a dead letter."""
 
     OPEN = "open"
+    WAITING = "waiting"
+    """To be handed over again, by a running agent."""
     RETURNED = "returned"
     DISCARDED = "discarded"
 
@@ -131,8 +133,14 @@ class Store(Protocol):
     def join(self, session: Any) -> Transaction:
         """The transaction of a session of the application; it commits."""
 
+    def after_commit(self, session: Any, work: Callable[[], None]) -> None:
+        """Do something when the transaction of a session has been committed, and nothing if it is not."""
+
     def is_passing(self, error: BaseException) -> bool:
         """Whether an exception is nobody's fault: a conflict, or a store that is away."""
+
+    def is_unfit(self, error: BaseException) -> bool:
+        """Whether an exception of our own statements says that a table or a grant is missing."""
 
     # --- the outbox -----------------------------------------------------------------------------
 
@@ -183,7 +191,7 @@ class Store(Protocol):
     # --- upkeep ---------------------------------------------------------------------------------
 
     def close_letter(self, number: int, state: LetterState, now: Moment, session: Any = None) -> bool:
-        """Say what has been done about an open dead letter; False if it is not open."""
+        """Say what has been done about a dead letter; False if it is neither open nor waiting."""
 
     def forget_outbox(self) -> int:
         """After a restore: drop the outbox messages of transfers; says how many."""

@@ -3,7 +3,7 @@
 One transaction at a time.  A transaction works on copies of the tables, which share their values.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any, Final
@@ -64,6 +64,8 @@ class MemoryTransaction:
     def __init__(self, store: "MemoryStore") -> None:
         self._store = store
         self._journal = _Journal()
+        self.after: list[Callable[[], None]] = []
+        """What is to be done after the commit."""
 
     @property
     def session(self) -> "MemoryTransaction":
@@ -79,6 +81,10 @@ class MemoryTransaction:
         except BaseException:
             self._journal.roll_back(mark)
             raise
+
+    def put(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+        """Change something so that it can be undone."""
+        self._journal.put(table, key, value)
 
     def roll_back(self) -> None:
         """Undo everything."""
@@ -216,6 +222,12 @@ class MemoryStore:
             except BaseException:
                 transaction.roll_back()
                 raise
+        for work in transaction.after:
+            work()
+
+    def after_commit(self, session: MemoryTransaction, work: Callable[[], None]) -> None:
+        """Do something after the commit."""
+        session.after.append(work)
 
     def join(self, session: MemoryTransaction) -> MemoryTransaction:
         """A transaction of this store is its own session."""
@@ -224,6 +236,10 @@ class MemoryStore:
     def is_passing(self, error: BaseException) -> bool:
         """Whether it is a conflict, or the store is away."""
         return isinstance(error, StoreAway | Overtaken)
+
+    def is_unfit(self, error: BaseException) -> bool:
+        """It is always fit."""
+        return False
 
     def _check(self) -> None:
         if self.is_away:
@@ -353,13 +369,20 @@ class MemoryStore:
 
     # --- upkeep ---------------------------------------------------------------------------------
 
-    def close_letter(self, number: int, state: LetterState, now: Moment, session: Any = None) -> bool:
-        """Say what has been done about an open dead letter; False if it is not open."""
+    def close_letter(
+        self, number: int, state: LetterState, now: Moment, session: MemoryTransaction | None = None
+    ) -> bool:
+        """Say what has been done about a dead letter; False if it is neither open nor waiting."""
         with self._lock:
             letter = self.dead_letters.get(number)
-            if letter is None or letter.state is not LetterState.OPEN:
+            if letter is None or letter.state not in (LetterState.OPEN, LetterState.WAITING):
                 return False
-            self.dead_letters[number] = msgspec.structs.replace(letter, state=state, closed_at=now)
+            closed_at = None if state is LetterState.WAITING else now
+            closed = msgspec.structs.replace(letter, state=state, closed_at=closed_at)
+            if session is not None:
+                session.put(self.dead_letters, number, closed)
+            else:
+                self.dead_letters[number] = closed
             return True
 
     def clean(self, retention: Retention, now: Moment) -> int:

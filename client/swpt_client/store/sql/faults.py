@@ -38,3 +38,10 @@ def is_away(error: BaseException) -> bool:
     if state:
         return state.startswith(_SURROUNDINGS)
     return isinstance(error, OperationalError | InterfaceError)
+
+
+def is_unfit(error: BaseException) -> bool:
+    """Whether a statement of ours finds no table, or may not use it."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return _state_of(error).startswith("42") or str(error.orig).startswith("no such ")

@@ -1,7 +1,7 @@
 """The store on an SQLAlchemy engine."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from . import faults, migrations, schema
 from .statements import PostgresStatements, SqliteStatements, Statements
 from .transaction import SqlTransaction
 
+_AFTER: Final = "swpt_client.after_commit"
 _CLEANED_AT_ONCE: Final = 5000
 _OPEN: Final = {
     "transfer": ("initiated", "prepared", "settled"),
@@ -71,9 +72,22 @@ class SqlStore:
         """The transaction of a session of the application."""
         return SqlTransaction(session, self._statements)
 
+    def after_commit(self, session: Session, work: Callable[[], None]) -> None:
+        """Do something when the transaction of a session has been committed."""
+        waiting: list[Callable[[], None]] | None = session.info.get(_AFTER)
+        if waiting is None:
+            waiting = session.info[_AFTER] = []
+            event.listen(session, "after_commit", _committed)
+            event.listen(session, "after_rollback", _rolled_back)
+        waiting.append(work)
+
     def is_passing(self, error: BaseException) -> bool:
         """Whether it is a conflict, or the database is away."""
         return isinstance(error, StoreAway | Overtaken) or faults.is_conflict(error) or faults.is_away(error)
+
+    def is_unfit(self, error: BaseException) -> bool:
+        """Whether a table, a column or a grant is missing."""
+        return faults.is_unfit(error)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -280,13 +294,13 @@ class SqlStore:
     def close_letter(
         self, number: int, state: LetterState, now: Moment, session: Session | None = None
     ) -> bool:
-        """Say what has been done about an open dead letter; False if it is not open."""
+        """Say what has been done about a dead letter; False if it is neither open nor waiting."""
         table = schema.dead_letter
         with self._connection(session) as connection:
             done = connection.execute(
                 update(table)
-                .where(table.c.id == number, table.c.state == LetterState.OPEN)
-                .values(state=str(state), closed_at=now)
+                .where(table.c.id == number, table.c.state.in_((LetterState.OPEN, LetterState.WAITING)))
+                .values(state=str(state), closed_at=None if state is LetterState.WAITING else now)
             )
         return done.rowcount == 1
 
@@ -294,7 +308,7 @@ class SqlStore:
         """Delete some thousand rows of what is kept too long; says how many."""
         letter, entry = schema.dead_letter, schema.ledger_entry
         kept = now - retention.closed_letters
-        old = select(letter.c.id).where(letter.c.state != LetterState.OPEN, letter.c.closed_at < kept)
+        old = select(letter.c.id).where(letter.c.closed_at < kept)
         with self._connection() as connection:
             ids = old.limit(_CLEANED_AT_ONCE)
             count = connection.execute(delete(letter).where(letter.c.id.in_(ids))).rowcount
@@ -311,6 +325,21 @@ class SqlStore:
 
 def _is_of_transfer(ref: Ref | None) -> bool:
     return ref is not None and ref.kind == "transfer"
+
+
+def _committed(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
+    waiting = session.info[_AFTER]
+    done, waiting[:] = list(waiting), []
+    for work in done:
+        work()
+
+
+def _rolled_back(session: Session) -> None:
+    # A savepoint that is undone leaves what was done before it: better told once too often.
+    if not session.in_nested_transaction():
+        session.info[_AFTER].clear()
 
 
 def _begin_immediately(engine: Engine) -> None:

@@ -1,0 +1,234 @@
+"""The thread-safe face of the client."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from logging import getLogger
+from threading import Event
+from time import monotonic
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from sqlalchemy import Engine
+
+from swpt_client.bindings import bindings_of
+from swpt_client.core import Result
+from swpt_client.errors import NotFound
+from swpt_client.handlers import Handler, Handlers
+from swpt_client.inputs import Refusal
+from swpt_client.metrics import Metrics, NoMetrics
+from swpt_client.moments import Moment, of_datetime
+from swpt_client.office import Office
+from swpt_client.persons import Persons, Restored
+from swpt_client.policy import Policy, Timers, UnknownAccounts
+from swpt_client.records import Bundle, Transfer
+from swpt_client.store.base import Retention, Store, StoreAway
+from swpt_client.store.sql import SqlStore
+from swpt_client.transport.base import Transport
+from swpt_client.waiting import Waiters, is_resting
+
+from .account_calls import AccountCalls
+from .inbox import Inbox
+from .payment_calls import PaymentCalls
+from .pump import Pump
+from .worker import Worker
+
+_H = TypeVar("_H", bound=Handler)
+_logger = getLogger(__name__)
+_LOOK_SECONDS: Final = 1.0
+"""So often `wait` looks for what another process has changed."""
+
+
+def utcnow() -> datetime:
+    """The clock of the machine."""
+    return datetime.now(UTC)
+
+
+class Agent(AccountCalls, PaymentCalls):
+    """The client's half of the protocol for the accounts of one application.
+
+    `store` is an SQLAlchemy engine of the application's database, or a store.  `subnet` is any
+    creditor id of ours: all that share its upper 24 bits are ours.  `debtor_ids` are the currencies
+    that we issue.  `other_types` are coordinator types of our own, besides `direct`, `agent` and
+    `issuing`.  Times are in seconds unless their type says otherwise.
+
+    Calls may come from any thread.  A call stores what is wanted and returns; messages leave after
+    its transaction is committed, and are repeated until they are answered.  With `session=` a call
+    joins the transaction of the caller: nothing happens if that is rolled back.  Calls raise a
+    subclass of `errors.Refused` if the answer is no, and then nothing is stored or sent;
+    `errors.StoreAway` if the database is away.
+
+    It is started by `start()` or `with`, and never ends by itself, whatever is away.
+    """
+
+    def __init__(
+        self,
+        store: Engine | Store,
+        transport: Transport,
+        *,
+        subnet: int | None = None,
+        debtor_ids: Sequence[int] = (),
+        other_types: Sequence[str] = (),
+        unknown_accounts: UnknownAccounts = UnknownAccounts.REPORT,
+        clock: Callable[[], datetime] = utcnow,
+        timers: Timers | None = None,
+        retention: Retention | None = None,
+        metrics: Metrics | None = None,
+        poll_seconds: float = 1.0,
+        claim_seconds: float = 30.0,
+        crash_at: Callable[[str], None] = lambda _step: None,
+    ) -> None:
+        """`crash_at` is called at named steps of the worker: tests die there."""
+        self.policy = Policy(
+            subnet=subnet,
+            debtor_ids=frozenset(debtor_ids),
+            other_types=frozenset(other_types),
+            unknown_accounts=unknown_accounts,
+            timers=timers or Timers(),
+        )
+        self._store: Store = SqlStore(store) if isinstance(store, Engine) else store
+        self._transport = transport
+        retention, metrics = retention or Retention(), metrics or NoMetrics()
+
+        def now() -> Moment:
+            return of_datetime(clock())
+
+        self._handlers = Handlers(self._store, metrics, retention)
+        self._office = Office(self._store, self.policy, now, self._handlers, metrics, self._committed)
+        self.persons = Persons(self._office)
+        """What people do: after a restore, and with dead letters."""
+        self._waiters = Waiters()
+        self._inbox = Inbox()
+        pump = Pump(self._store, transport, now, metrics, claim_seconds=claim_seconds)
+        self._worker = Worker(
+            self._office,
+            transport,
+            self._inbox,
+            pump,
+            self._committed,
+            retention=retention,
+            poll_seconds=poll_seconds,
+            crash_at=crash_at,
+        )
+        self._is_running = False
+
+    def _committed(self, result: Result) -> None:
+        self._handlers.report(result.news)
+        self._waiters.tell(result)
+        if result.outgoing:
+            self._inbox.wake()
+
+    # --- start and stop ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Make or upgrade the tables, and begin to send and receive; an agent is started once.
+
+        Whatever is away is tried again, without end.
+        """
+        assert not self._is_running, "an agent is started once"
+        self._is_running = True
+        is_prepared = self._prepare()
+        self._transport.start(self._inbox, bindings_of(self.policy))
+        self._worker.start(is_prepared=is_prepared)
+
+    def _prepare(self) -> bool:
+        try:
+            self._store.prepare()
+        except StoreAway as error:
+            _logger.warning("The store is away (%s); it is tried again", error)
+            return False
+        return True
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Finish what is under way, within `timeout` seconds; what is not finished goes on at the next start.
+
+        Twice is harmless.
+        """
+        if not self._is_running:
+            return
+        self._is_running = False
+        deadline = monotonic() + timeout
+        if not self._worker.stop(timeout):
+            _logger.warning("The agent does not stop within %.1f s", timeout)
+        self._transport.stop(max(1.0, deadline - monotonic()))
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    @contextmanager
+    def begin(self) -> Iterator[Any]:
+        """A transaction of the application, in which calls can be: it gives a session (SQLAlchemy's).
+
+        It is committed at the end, and undone by an exception.  Raises StoreAway, and Overtaken if
+        other transactions were quicker: then the whole may be tried again.
+        """
+        self._office.check_place()
+        with self._store.begin() as transaction:
+            yield transaction.session
+
+    # --- news, and waiting ------------------------------------------------------------------------
+
+    def on(self, *kinds: type) -> Callable[[_H], _H]:
+        """Hear news, before the agent is started: `@agent.on(TransferFinished)`, `def handler(session, news)`.
+
+        The handler works within the transaction in which the news became true: what it does with
+        `session`, calls of the agent included, is committed with it.  It must be quick.  If it
+        raises, its work is undone, the news are kept as a dead letter, and everything else goes on.
+        """
+
+        def add(handler: _H) -> _H:
+            for kind in kinds:
+                self._handlers.add(kind, handler)
+            return handler
+
+        return add
+
+    def wait(self, key: str, timeout: float) -> Transfer | Bundle:
+        """Wait at most `timeout` seconds until a transfer or a bundle has ended, or it is somebody's turn.
+
+        Gives the record as it is then: one that is still under way says so by its state.  If a
+        transfer and a bundle have the same key, the transfer is meant.  Raises NotFound.
+        """
+        changed = Event()
+        deadline = monotonic() + timeout
+        with self._waiters.watch(key, changed.set):
+            known: Transfer | Bundle | None = None
+            while True:
+                known = self._look(key, known)
+                left = deadline - monotonic()
+                if is_resting(known) or left <= 0.0:
+                    return known
+                changed.wait(min(left, _LOOK_SECONDS))
+                changed.clear()
+
+    def _look(self, key: str, known: Transfer | Bundle | None) -> Transfer | Bundle:
+        """The record; as it was, while the store is away."""
+        self._office.check_place()
+        try:
+            found = self._store.transfer(key) or self._store.bundle(key)
+        except StoreAway as error:
+            if known is None:
+                raise StoreAway(str(error), key) from error
+            return known
+        if found is None:
+            raise NotFound(Refusal(code="NOT_FOUND", key=key))
+        return found
+
+    # --- after a restore --------------------------------------------------------------------------
+
+    def after_restore(self) -> Restored:
+        """The application's database was restored from a backup.  See `Persons.after_restore`."""
+        assert not self._is_running, "what was under way is parked before anything is sent"
+        self._store.prepare()
+        return self.persons.after_restore()

@@ -1,0 +1,70 @@
+"""What the transport has told, until the worker takes it."""
+
+from collections import deque
+from collections.abc import Sequence
+from threading import Condition
+
+import msgspec
+
+from swpt_client.transport.base import Delivery
+
+
+class Told(msgspec.Struct):
+    """What the worker takes at once."""
+
+    deliveries: list[Delivery]
+    settled: list[tuple[int, str | None]]
+    """Numbers of publications, and why they must be kept; None if they are confirmed."""
+
+
+class Inbox:
+    """See transport.base.Inbox.  What it holds is bounded: deliveries by what the transport fetches in
+    advance, and settled publications by what the agent has in flight."""
+
+    def __init__(self) -> None:
+        self._condition = Condition()
+        self._deliveries: deque[Delivery] = deque()
+        self._settled: deque[tuple[int, str | None]] = deque()
+        self._is_woken = False
+
+    def deliver(self, deliveries: Sequence[Delivery]) -> None:
+        """Messages have arrived."""
+        with self._condition:
+            self._deliveries += deliveries
+            self._condition.notify()
+
+    def settle(self, numbers: Sequence[int], reason: str | None) -> None:
+        """Publications are settled."""
+        with self._condition:
+            self._settled += [(number, reason) for number in numbers]
+            self._condition.notify()
+
+    def connect(self) -> None:
+        """Publications are taken."""
+        self.wake()
+
+    def lose(self, channel: int) -> None:
+        """What a channel has brought will come again: it need not be processed twice."""
+        with self._condition:
+            self._deliveries = deque(one for one in self._deliveries if one.channel != channel)
+            self._is_woken = True
+            self._condition.notify()
+
+    def wake(self) -> None:
+        """Let the worker look around."""
+        with self._condition:
+            self._is_woken = True
+            self._condition.notify()
+
+    def take(self, most: int, timeout: float) -> Told:
+        """The oldest deliveries, and all that is settled; waits at most `timeout` seconds for anything."""
+        with self._condition:
+            self._condition.wait_for(self._has_something, timeout)
+            self._is_woken = False
+            count = min(most, len(self._deliveries))
+            told = Told([self._deliveries.popleft() for _ in range(count)], list(self._settled))
+            self._settled.clear()
+            return told
+
+    def _has_something(self) -> bool:
+        return bool(self._deliveries or self._settled or self._is_woken)

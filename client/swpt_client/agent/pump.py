@@ -1,0 +1,145 @@
+"""Takes messages from the outbox to the transport, and learns what has become of them.
+
+Memory is bounded: only so many messages are in flight.  While they are, their rows are claimed,
+so that a second process does not send them as well (which would do no harm).
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from logging import getLogger
+from typing import Final
+
+import msgspec
+
+from swpt_client.inputs import Sent
+from swpt_client.metrics import Metrics
+from swpt_client.moments import SECOND, Moment
+from swpt_client.store.base import OutboxRow, Store
+from swpt_client.store.packing import Parcel
+from swpt_client.transport.base import Publication, Transport
+
+_logger = getLogger(__name__)
+_MOST_IN_FLIGHT: Final = 2000
+
+
+class Flight(msgspec.Struct):
+    """The messages of one row that are under way."""
+
+    row: OutboxRow
+    is_confirmed: list[bool]
+    unsettled: int
+    reasons: set[str] = msgspec.field(default_factory=set)
+
+
+class Landing(msgspec.Struct, frozen=True):
+    """All messages of a row are settled: what is confirmed, and what is left for another try."""
+
+    row_id: int
+    confirmed: list[Parcel]
+    left: list[Parcel]
+
+    def reports(self, at: Moment) -> list[Sent]:
+        """What the core wants to know."""
+        return [Sent(ref=one.ref, at=at) for one in self.confirmed if one.ref is not None]
+
+
+class Pump:
+    """Belongs to the worker's thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        transport: Transport,
+        clock: Callable[[], Moment],
+        metrics: Metrics,
+        *,
+        claim_seconds: float,
+    ) -> None:
+        self._store = store
+        self._transport = transport
+        self._clock = clock
+        self._metrics = metrics
+        self._claim = round(claim_seconds * SECOND)
+        self._owner = secrets.token_hex(8)
+        self._flights: dict[int, Flight] = {}
+        self._places: dict[int, tuple[int, int]] = {}
+        """Of publications in flight: row, and place in it."""
+        self._number = 0
+        self._renew_at: Moment = 0
+        self._told: set[str] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are not settled."""
+        return len(self._places)
+
+    def launch(self) -> bool:
+        """Send what waits, as far as there is room; says whether there may be more."""
+        room = _MOST_IN_FLIGHT - self.in_flight
+        if room <= 0 or not self._transport.is_connected:
+            return False
+        now = self._clock()
+        rows = self._store.claim(self._owner, now, now + self._claim, room)
+        if not rows:
+            return False
+        self._renew_at = now + self._claim // 3
+        publications = []
+        for row in rows:
+            if row.id in self._flights:
+                continue
+            self._flights[row.id] = Flight(row, [False] * len(row.parcels), len(row.parcels))
+            for place, parcel in enumerate(row.parcels):
+                self._number += 1
+                self._places[self._number] = row.id, place
+                publications.append(Publication(self._number, parcel.envelope))
+                self._metrics.count("messages_sent_total", type=parcel.envelope.type)
+        self._transport.publish(publications)
+        self._metrics.set("in_flight_messages", self.in_flight)
+        return True
+
+    def land(self, settled: Sequence[tuple[int, str | None]]) -> list[Landing]:
+        """Rows whose messages are all settled."""
+        landings = []
+        for number, reason in settled:
+            row_id, place = self._places.pop(number)
+            flight = self._flights[row_id]
+            flight.unsettled -= 1
+            if reason is None:
+                flight.is_confirmed[place] = True
+            else:
+                flight.reasons.add(reason)
+                self._metrics.count("messages_unsent_total", reason=reason)
+            if flight.unsettled == 0:
+                del self._flights[row_id]
+                self._tell(flight.reasons)
+                landings.append(_landing_of(flight))
+        if settled:
+            self._metrics.set("in_flight_messages", self.in_flight)
+        return landings
+
+    def _tell(self, reasons: set[str]) -> None:
+        """Say once that the broker does not take what we send."""
+        for reason in reasons - {"unanswered"} - self._told:
+            _logger.warning("The broker does not take messages to the server (%s); they wait", reason)
+        self._told = reasons - {"unanswered"}
+
+    def keep(self) -> None:
+        """Claim for longer what is under way; give up the claims if nothing is."""
+        now = self._clock()
+        # A clock that steps back must not stop it.
+        if self._flights and not 0 <= self._renew_at - now <= self._claim:
+            self._store.renew(self._owner, now + self._claim)
+            self._renew_at = now + self._claim // 3
+
+    def release(self) -> None:
+        """Claim nothing any more."""
+        self._store.release(self._owner)
+
+
+def _landing_of(flight: Flight) -> Landing:
+    parcels = list(zip(flight.row.parcels, flight.is_confirmed, strict=True))
+    return Landing(
+        flight.row.id,
+        [parcel for parcel, is_confirmed in parcels if is_confirmed],
+        [parcel for parcel, is_confirmed in parcels if not is_confirmed],
+    )

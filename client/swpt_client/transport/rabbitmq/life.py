@@ -1,0 +1,242 @@
+"""One connection from its beginning to its end; the transport begins the next one.
+
+Everything here happens in the thread of the transport, except `call` and `publish`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from logging import getLogger
+from threading import Lock
+from time import monotonic
+from typing import Any, Final
+
+import pika
+from pika.adapters.select_connection import IOLoop
+from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.spec import BasicProperties
+
+from swpt_client.bindings import Binding
+from swpt_client.messages import CONTENT_TYPE
+from swpt_client.transport.base import Delivery, Inbox, Publication
+
+from .unconfirmed import Unconfirmed
+
+_logger = getLogger(__name__)
+_PERSISTENT: Final = 2
+_PRECONDITION_FAILED: Final = 406
+_APP_ID: Final = "swpt_client"
+
+
+class Topology:
+    """The client's queues, and where their messages come from."""
+
+    def __init__(self, queue: str, bindings: Sequence[Binding], prefetch_count: int) -> None:
+        self.queue = queue
+        self.bindings = bindings
+        self.prefetch_count = prefetch_count
+        self.is_foreign = False
+        """Somebody has declared the queues in another way: they are used as they are."""
+
+    def queues(self) -> list[tuple[str, dict[str, Any]]]:
+        """Names and arguments; the second queue takes what the broker itself gives up."""
+        dead = f"{self.queue}.XQ"
+        return [
+            (dead, {"x-queue-type": "quorum"}),
+            (
+                self.queue,
+                {
+                    "x-queue-type": "quorum",
+                    "x-dead-letter-exchange": "",
+                    "x-dead-letter-routing-key": dead,
+                },
+            ),
+        ]
+
+
+class Life:
+    """One connection with one channel.  `run` returns when it has ended."""
+
+    def __init__(self, parameters: pika.URLParameters, topology: Topology, inbox: Inbox, number: int) -> None:
+        self._topology = topology
+        self._inbox = inbox
+        self._number = number
+        self._unconfirmed = Unconfirmed(inbox)
+        self._lock = Lock()
+        self._has_ended = False
+        self._handed: deque[Publication] = deque()
+        self._loop = IOLoop()
+        self._channel: Any = None
+        self._steps: list[Callable[[Callable[[Any], None]], None]] = []
+        self.ready_at: float | None = None
+        """Since when messages travel, on the monotonic clock."""
+        self.is_ready = False
+        self.problem = ""
+        self._connection = pika.SelectConnection(
+            parameters,
+            on_open_callback=self._opened,
+            on_open_error_callback=self._failed,
+            on_close_callback=self._closed,
+            custom_ioloop=self._loop,
+        )
+
+    def run(self) -> None:
+        """Live."""
+        try:
+            self._loop.start()
+        finally:
+            self.is_ready = False
+            with self._lock:
+                self._has_ended = True
+                self._loop.close()
+            self._publish_handed()
+            self._unconfirmed.lose()
+            self._inbox.lose(self._number)
+
+    def call(self, work: Callable[[], None]) -> None:
+        """Do something in the thread of the connection; nothing, if that has ended."""
+        with self._lock:
+            if not self._has_ended:
+                self._loop.add_callback_threadsafe(work)
+
+    def publish(self, publications: Sequence[Publication]) -> bool:
+        """Take messages; each will be settled by the broker's answer, or by the end.
+
+        False if it is too late.
+        """
+        with self._lock:
+            if self._has_ended:
+                return False
+            self._handed += publications
+            self._loop.add_callback_threadsafe(self._publish_handed)
+            return True
+
+    # --- what is done in the thread of the connection ----------------------------------------------
+
+    def _publish_handed(self) -> None:
+        while self._handed:
+            one = self._handed.popleft()
+            if not self.is_ready or not self._channel.is_open:
+                self._inbox.settle([one.number], "unanswered")
+                continue
+            envelope = one.envelope
+            tag = self._unconfirmed.add(one.number)
+            properties = BasicProperties(
+                content_type=CONTENT_TYPE,
+                type=envelope.type,
+                delivery_mode=_PERSISTENT,
+                app_id=_APP_ID,
+                headers=envelope.headers,
+                message_id=str(tag),
+            )
+            self._channel.basic_publish(
+                envelope.exchange, envelope.routing_key, envelope.body, properties, mandatory=True
+            )
+
+    def ack(self, tag: int) -> None:
+        """All up to the tag is stored."""
+        if self.is_ready and self._channel.is_open:
+            self._channel.basic_ack(tag, multiple=True)
+
+    def end(self) -> None:
+        """Say good-bye."""
+        self.is_ready = False
+        if self._connection.is_open:
+            self._connection.close()
+        elif not self._connection.is_closing:
+            self._loop.stop()
+
+    # --- how it begins -----------------------------------------------------------------------------
+
+    def _opened(self, connection: Any) -> None:
+        connection.channel(on_open_callback=self._begin)
+
+    def _begin(self, channel: Any) -> None:
+        self._channel = channel
+        channel.add_on_close_callback(self._channel_closed)
+        channel.add_on_return_callback(self._returned)
+        topology = self._topology
+        self._steps = [
+            lambda go_on: channel.confirm_delivery(self._answered, callback=go_on),
+            *(self._declaration(name, arguments) for name, arguments in topology.queues()),
+            *(self._binding(one) for one in topology.bindings),
+            lambda go_on: channel.basic_qos(prefetch_count=topology.prefetch_count, callback=go_on),
+            lambda go_on: channel.basic_consume(topology.queue, self._delivered, callback=go_on),
+        ]
+        self._go_on(None)
+
+    def _declaration(self, name: str, arguments: dict[str, Any]) -> Callable[[Callable[[Any], None]], None]:
+        passive = self._topology.is_foreign
+        return lambda go_on: self._channel.queue_declare(
+            name, passive=passive, durable=True, arguments=None if passive else arguments, callback=go_on
+        )
+
+    def _binding(self, one: Binding) -> Callable[[Callable[[Any], None]], None]:
+        return lambda go_on: self._channel.queue_bind(
+            self._topology.queue, one.exchange, one.routing_key, dict(one.arguments) or None, callback=go_on
+        )
+
+    def _go_on(self, _reply: Any) -> None:
+        if self._steps:
+            self._steps.pop(0)(self._go_on)
+            return
+        self.is_ready = True
+        self.ready_at = monotonic()
+        _logger.info("Connected to the broker, queue %s", self._topology.queue)
+        self._inbox.connect()
+
+    # --- what the broker says ----------------------------------------------------------------------
+
+    def _delivered(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        delivery = Delivery(
+            body=body,
+            content_type=properties.content_type,
+            type=properties.type,
+            exchange=method.exchange,
+            routing_key=method.routing_key,
+            channel=self._number,
+            tag=method.delivery_tag,
+            is_repeated=method.redelivered,
+        )
+        self._inbox.deliver([delivery])
+
+    def _answered(self, frame: Any) -> None:
+        method = frame.method
+        is_ack = isinstance(method, pika.spec.Basic.Ack)
+        self._unconfirmed.answer(method.delivery_tag, is_multiple=method.multiple, is_ack=is_ack)
+
+    def _returned(self, _channel: Any, _method: Any, properties: Any, _body: bytes) -> None:
+        self._unconfirmed.return_(int(properties.message_id))
+
+    # --- how it ends ---------------------------------------------------------------------------------
+
+    def _channel_closed(self, _channel: Any, reason: Exception) -> None:
+        self.is_ready = False
+        if isinstance(reason, ChannelClosedByBroker):
+            self.problem = f"{reason.reply_code} {reason.reply_text}"
+            if reason.reply_code == _PRECONDITION_FAILED and not self._topology.is_foreign:
+                self._topology.is_foreign = True
+        if self._connection.is_open:
+            self._connection.close()
+
+    def _failed(self, _connection: Any, error: Any) -> None:
+        self.problem = describe(error)
+        self._loop.stop()
+
+    def _closed(self, _connection: Any, reason: Any) -> None:
+        self.is_ready = False
+        self.problem = self.problem or describe(reason)
+        self._loop.stop()
+
+
+def describe(error: Any) -> str:
+    """An exception of pika in one line; some have no words of their own."""
+    if isinstance(error, AMQPError) and getattr(error, "args", None):
+        inner = error.args[0]
+        if isinstance(inner, BaseException):
+            return describe(inner)
+    inner = getattr(error, "exceptions", None) or getattr(error, "exception", None)
+    if isinstance(inner, (list, tuple)) and inner:
+        inner = inner[-1]
+    if isinstance(inner, BaseException):
+        return describe(inner)
+    return str(error) or type(error).__name__
