@@ -100,10 +100,9 @@ class Office:
         return result
 
     def check_place(self, session: Any = None) -> None:
-        """Assert that this thread is in no handler, or has its session: else it would wait for its own locks."""
-        assert session is not None or not self.handlers.is_within, (
-            "within a handler, calls and questions need its session"
-        )
+        """Assert that this thread is in no handler, or has its session: it would wait for its own locks."""
+        is_safe = session is not None or not self.handlers.is_within
+        assert is_safe, "within a handler, calls and questions need its session"
 
     def transact(self, work: Callable[[Transaction], _T]) -> _T:
         """Do something in a transaction, and again after conflicts.  Raises StoreAway, or Overtaken."""

@@ -180,7 +180,7 @@ class Agent(AccountCalls, PaymentCalls):
     # --- news, and waiting ------------------------------------------------------------------------
 
     def on(self, *kinds: type) -> Callable[[_H], _H]:
-        """Hear news, before the agent is started: `@agent.on(TransferFinished)`, `def handler(session, news)`.
+        """Hear news: `@agent.on(TransferFinished)` over `def handler(session, news)`, before the start.
 
         The handler works within the transaction in which the news became true: what it does with
         `session`, calls of the agent included, is committed with it.  It must be quick.  If it
@@ -195,7 +195,7 @@ class Agent(AccountCalls, PaymentCalls):
         return add
 
     def wait(self, key: str, timeout: float) -> Transfer | Bundle:
-        """Wait at most `timeout` seconds until a transfer or a bundle has ended, or it is somebody's turn.
+        """Wait at most `timeout` seconds until a transfer or a bundle has ended, or is somebody's turn.
 
         Gives the record as it is then: one that is still under way says so by its state.  If a
         transfer and a bundle have the same key, the transfer is meant.  Raises NotFound.

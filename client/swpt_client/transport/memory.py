@@ -30,6 +30,9 @@ class Source(Protocol):
     def ack(self, tag: int) -> None:
         """Forget all deliveries up to the tag."""
 
+    def wake(self) -> None:
+        """Let a `receive` that waits return."""
+
     def close(self) -> None:
         """Put back what is not acknowledged, and end."""
 
@@ -54,9 +57,6 @@ class Hub(Protocol):
 
     def subscribe(self, queue: str, prefetch_count: int) -> Source:
         """Consume a queue."""
-
-    def wake(self, source: Source) -> None:
-        """Let a `receive` that waits return."""
 
 
 class MemoryTransport:
@@ -133,7 +133,7 @@ class MemoryTransport:
     def _wake(self) -> None:
         with self._lock:
             if self._source is not None:
-                self._hub.wake(self._source)
+                self._source.wake()
 
     def _run(self) -> None:
         while not self._is_stopping:
