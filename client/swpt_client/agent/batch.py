@@ -11,7 +11,7 @@ from swpt_client.limits import MAX_MESSAGE_BYTES
 from swpt_client.messages import Undecodable, decode
 from swpt_client.moments import Moment
 from swpt_client.office import Office
-from swpt_client.store.base import DeadLetter, LetterKind, LetterState, OutboxRow, Retention, Transaction
+from swpt_client.store.base import DeadLetter, LeftRow, LetterKind, LetterState, Retention, Transaction
 from swpt_client.store.drive import step
 from swpt_client.store.packing import read_news
 from swpt_client.transport.base import Delivery
@@ -30,7 +30,7 @@ class Batch(msgspec.Struct):
     """As many as inputs: where each came from."""
     letters: list[DeadLetter]
     done_rows: list[int]
-    left_rows: list[OutboxRow]
+    left_rows: list[LeftRow]
     returned: list[DeadLetter]
 
 
@@ -42,7 +42,7 @@ def sort(items: Sequence[Item], now: Moment) -> Batch:
             _sort_delivery(batch, item, now)
         elif isinstance(item, Landing):
             if item.left:
-                batch.left_rows.append(OutboxRow(item.row_id, item.left))
+                batch.left_rows.append(LeftRow(item.row_id, item.left, now + item.pause))
             else:
                 batch.done_rows.append(item.row_id)
             for report in item.reports(now):

@@ -16,10 +16,11 @@ from swpt_client.metrics import Metrics
 from swpt_client.moments import SECOND, Moment
 from swpt_client.store.base import OutboxRow, Store
 from swpt_client.store.packing import Parcel
-from swpt_client.transport.base import Publication, Transport
+from swpt_client.transport.base import UNANSWERED, Publication, Transport
 
 _logger = getLogger(__name__)
 _MOST_IN_FLIGHT: Final = 2000
+_REFUSED_PAUSE: Final = 10 * SECOND
 
 
 class Flight(msgspec.Struct):
@@ -37,6 +38,8 @@ class Landing(msgspec.Struct, frozen=True):
     row_id: int
     confirmed: list[Parcel]
     left: list[Parcel]
+    pause: int
+    """Microseconds until what is left is tried again."""
 
     def reports(self, at: Moment) -> list[Sent]:
         """What the core wants to know."""
@@ -119,9 +122,9 @@ class Pump:
 
     def _tell(self, reasons: set[str]) -> None:
         """Say once that the broker does not take what we send."""
-        for reason in reasons - {"unanswered"} - self._told:
+        for reason in reasons - {UNANSWERED} - self._told:
             _logger.warning("The broker does not take messages to the server (%s); they wait", reason)
-        self._told = reasons - {"unanswered"}
+        self._told = reasons - {UNANSWERED}
 
     def keep(self) -> None:
         """Claim for longer what is under way; give up the claims if nothing is."""
@@ -142,4 +145,6 @@ def _landing_of(flight: Flight) -> Landing:
         flight.row.id,
         [parcel for parcel, is_confirmed in parcels if is_confirmed],
         [parcel for parcel, is_confirmed in parcels if not is_confirmed],
+        # What a broker does not take is not offered to it all the time; one that was away gets it at once.
+        0 if flight.reasons <= {UNANSWERED} else _REFUSED_PAUSE,
     )

@@ -69,6 +69,14 @@ class OutboxRow(msgspec.Struct, frozen=True):
     parcels: list[Parcel]
 
 
+class LeftRow(msgspec.Struct, frozen=True):
+    """What is left of a row: somebody may claim it again from a moment on."""
+
+    id: int
+    parcels: list[Parcel]
+    retry_at: Moment
+
+
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
     """How long is kept what nothing depends on any more; microseconds, None: for ever.
 
@@ -113,7 +121,7 @@ class Transaction(Protocol):
     def add_letters(self, letters: Sequence[DeadLetter], retention: Retention) -> None:
         """Keep what nobody could do anything with."""
 
-    def settle(self, done: Sequence[int], left: Sequence[OutboxRow]) -> None:
+    def settle(self, done: Sequence[int], left: Sequence[LeftRow]) -> None:
         """Delete rows of the outbox whose messages are confirmed; of others, keep what is left."""
 
 

@@ -25,37 +25,11 @@ from swpt_client.records import (
     TransferState,
 )
 
-from .base import DeadLetter, Due, LetterState, OutboxRow, Overtaken, Retention, StoreAway
-from .packing import parcels_of
+from .base import DeadLetter, Due, LeftRow, LetterState, OutboxRow, Overtaken, Retention, StoreAway
+from .journal import Journal
+from .packing import is_of_transfer, parcels_of
 
 _ENDED: Final = (TransferState.FINISHED, TransferState.CANCELLED, TransferState.PARKED)
-
-
-class _Journal:
-    """How to undo what has been done, the latest first."""
-
-    def __init__(self) -> None:
-        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
-
-    def __len__(self) -> int:
-        return len(self._undo)
-
-    def put(self, table: dict[Any, Any], key: Any, value: Any) -> None:
-        """Set, or delete with None."""
-        self._undo.append((table, key, table.get(key)))
-        if value is None:
-            table.pop(key, None)
-        else:
-            table[key] = value
-
-    def roll_back(self, to: int) -> None:
-        """Undo what was done after a moment."""
-        while len(self._undo) > to:
-            table, key, value = self._undo.pop()
-            if value is None:
-                table.pop(key, None)
-            else:
-                table[key] = value
 
 
 class MemoryTransaction:
@@ -63,7 +37,7 @@ class MemoryTransaction:
 
     def __init__(self, store: "MemoryStore") -> None:
         self._store = store
-        self._journal = _Journal()
+        self._journal = Journal()
         self.after: list[Callable[[], None]] = []
         """What is to be done after the commit."""
 
@@ -167,12 +141,14 @@ class MemoryTransaction:
                 store.dead_letters, number, msgspec.structs.replace(letter, id=number, body=body)
             )
 
-    def settle(self, done: Sequence[int], left: Sequence[OutboxRow]) -> None:
+    def settle(self, done: Sequence[int], left: Sequence[LeftRow]) -> None:
         """Delete what is confirmed, and keep what is left for another try."""
         for number in done:
             self._journal.put(self._store.outbox, number, None)
         for row in left:
-            self._journal.put(self._store.outbox, row.id, row)
+            if row.id in self._store.outbox:
+                self._journal.put(self._store.outbox, row.id, OutboxRow(row.id, row.parcels))
+                self._journal.put(self._store.claims, row.id, ("", row.retry_at))
 
 
 def _stored_key(one: StoredTransfer) -> tuple[LedgerKey, int]:
@@ -189,7 +165,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = RLock()
         self._number = 0
-        self._claims: dict[int, tuple[str, Moment]] = {}
+        self.claims: dict[int, tuple[str, Moment]] = {}
         self.is_away = False
         """Set it in tests: the store cannot be reached."""
         self.account_records: dict[AccountKey, Account] = {}
@@ -255,8 +231,8 @@ class MemoryStore:
             for number, row in sorted(self.outbox.items()):
                 if most <= 0:
                     break
-                if self._claims.get(number, ("", 0))[1] <= now:
-                    self._claims[number] = owner, until
+                if self.claims.get(number, ("", 0))[1] <= now:
+                    self.claims[number] = owner, until
                     chosen.append(row)
                     most -= len(row.parcels)
             return chosen
@@ -264,16 +240,16 @@ class MemoryStore:
     def renew(self, owner: str, until: Moment) -> None:
         """Claim for longer what is claimed."""
         with self._lock:
-            self._claims = {
+            self.claims = {
                 number: (one, until if one == owner else at)
-                for number, (one, at) in self._claims.items()
+                for number, (one, at) in self.claims.items()
                 if number in self.outbox
             }
 
     def release(self, owner: str) -> None:
         """Claim nothing any more."""
         with self._lock:
-            self._claims = {number: claim for number, claim in self._claims.items() if claim[0] != owner}
+            self.claims = {number: claim for number, claim in self.claims.items() if claim[0] != owner}
 
     def count_outbox(self) -> int:
         """How many messages wait for their confirmation."""
@@ -281,8 +257,14 @@ class MemoryStore:
             return sum(len(row.parcels) for row in self.outbox.values())
 
     def forget_outbox(self) -> int:
-        """There is no backup of a memory."""
-        return 0
+        """Drop the messages of transfers that wait for their confirmation; says how many."""
+        dropped = 0
+        with self.begin() as transaction:
+            for row in list(self.outbox.values()):
+                left = [one for one in row.parcels if not is_of_transfer(one.ref)]
+                dropped += len(row.parcels) - len(left)
+                transaction.put(self.outbox, row.id, OutboxRow(row.id, left) if left else None)
+        return dropped
 
     # --- reading --------------------------------------------------------------------------------
 

@@ -68,3 +68,8 @@ def pack(parcels: Sequence[Parcel]) -> bytes:
 def unpack(packed: bytes) -> list[Parcel]:
     """What `pack` has packed."""
     return _unpack(zlib.decompress(packed))
+
+
+def is_of_transfer(ref: Ref | None) -> bool:
+    """Whether a message is a copy for a transfer, and not for an account or for nobody."""
+    return ref is not None and ref.kind == "transfer"

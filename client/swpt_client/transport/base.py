@@ -1,12 +1,15 @@
 """What a transport does: it brings deliveries, and takes publications until they are settled."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from swpt_client.bindings import Binding
 from swpt_client.messages import Envelope
+
+UNANSWERED: Final = "unanswered"
+"""The connection is gone, and nobody knows whether the broker has the message."""
 
 
 class Delivery(msgspec.Struct, frozen=True):

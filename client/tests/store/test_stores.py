@@ -20,7 +20,7 @@ from swpt_client.inputs import (
 )
 from swpt_client.moments import DAY, MINUTE, SECOND
 from swpt_client.records import BundleState, Leg, TransferState
-from swpt_client.store.base import DeadLetter, LetterKind, LetterState, OutboxRow, Overtaken, Retention
+from swpt_client.store.base import DeadLetter, LeftRow, LetterKind, LetterState, Overtaken, Retention
 from swpt_client.store.drive import step
 from swpt_client.store.memory import MemoryStore
 from swpt_client.store.sql import SqlStore
@@ -160,7 +160,7 @@ def test_what_is_claimed_is_bounded_and_what_is_left_is_kept(store):
     rows = teller.claim(most=7)
     assert [len(row.parcels) for row in rows] == [5, 5]
     with store.begin() as transaction:
-        transaction.settle([rows[0].id], [OutboxRow(rows[1].id, rows[1].parcels[3:])])
+        transaction.settle([rows[0].id], [LeftRow(rows[1].id, rows[1].parcels[3:], 0)])
     assert store.count_outbox() == 2 + 5 + 5
     store.release("teller")
     assert teller.claim(1)[0].parcels == rows[1].parcels[3:]

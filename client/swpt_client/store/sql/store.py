@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Engine, delete, event, func, or_, select, tup
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from swpt_client.inputs import Ref
 from swpt_client.moments import Moment
 from swpt_client.records import Account, AccountKey, Bundle, Entry, Transfer
 from swpt_client.store import packing
 from swpt_client.store.base import (
     DeadLetter,
     Due,
+    LeftRow,
     LetterKind,
     LetterState,
     OutboxRow,
@@ -165,12 +165,12 @@ class SqlStore:
             ).all()
             for number, messages in rows:
                 parcels = packing.unpack(messages)
-                left = [one for one in parcels if not _is_of_transfer(one.ref)]
+                left = [one for one in parcels if not packing.is_of_transfer(one.ref)]
                 dropped += len(parcels) - len(left)
                 if not left:
                     transaction.settle([number], [])
                 elif len(left) < len(parcels):
-                    transaction.settle([], [OutboxRow(number, left)])
+                    transaction.settle([], [LeftRow(number, left, 0)])
         return dropped
 
     # --- reading --------------------------------------------------------------------------------
@@ -321,10 +321,6 @@ class SqlStore:
                     self._statements.delete(connection, entry, [tuple(key) for key in keys])
                     count += len(keys)
         return count
-
-
-def _is_of_transfer(ref: Ref | None) -> bool:
-    return ref is not None and ref.kind == "transfer"
 
 
 def _committed(session: Session) -> None:

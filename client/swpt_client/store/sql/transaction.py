@@ -21,7 +21,7 @@ from swpt_client.records import (
     Transfer,
 )
 from swpt_client.store import packing
-from swpt_client.store.base import DeadLetter, LetterState, OutboxRow, Overtaken, Retention
+from swpt_client.store.base import DeadLetter, LeftRow, LetterState, Overtaken, Retention
 
 from . import schema
 from .statements import Row, Statements
@@ -165,13 +165,15 @@ class SqlTransaction:
         values = {"message_count": len(parcels), "messages": packing.pack(parcels)}
         self._connection.execute(schema.outbox.insert().values(values))
 
-    def settle(self, done: Sequence[int], left: Sequence[OutboxRow]) -> None:
+    def settle(self, done: Sequence[int], left: Sequence[LeftRow]) -> None:
         """Delete what is confirmed, and keep what is left for another try."""
         table = schema.outbox
         if done:
             self._connection.execute(delete(table).where(table.c.id.in_(list(done))))
         for row in left:
             values = {
+                "owner": "",
+                "claimed_until": row.retry_at,
                 "messages": packing.pack(row.parcels),
                 "message_count": len(row.parcels),
             }

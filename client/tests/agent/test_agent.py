@@ -1,0 +1,475 @@
+"""The agent: what is stored leaves, what arrives is stored and acknowledged, and nobody waits for ever."""
+
+from time import monotonic
+
+import pytest
+from sqlalchemy import text
+from swpt_client.agent import Agent
+from swpt_client.bindings import Binding
+from swpt_client.errors import (
+    AlreadyDecided,
+    BadField,
+    InBundle,
+    KeyConflict,
+    NotFound,
+    Refused,
+    StoreAway,
+)
+from swpt_client.moments import MINUTE, to_datetime
+from swpt_client.news import EntriesAppended, TransferFinished, TransferPrepared
+from swpt_client.records import Leg, Request, TransferState
+from swpt_client.store.base import LetterState
+from swpt_client.store.memory import MemoryStore
+
+from tests.bench import ALICE, BOB, DEBTOR, START
+from tests.server_messages import (
+    account_transfer,
+    account_update,
+    finalized_transfer,
+    prepared_transfer,
+    rejected_transfer,
+)
+
+from .wire import Wire
+
+IN_ANOTHER_SUBNET = ALICE + (1 << 40)
+
+
+def test_money_moves(office):
+    """A payment asks, commits what is prepared, and ends with the server's answer."""
+    with office.agent as agent:
+        transfer = office.pay("rent", note="June")
+        assert transfer.state is TransferState.INITIATED
+        asked = office.wire.wait_for("PrepareTransfer")
+        assert (asked["recipient"], asked["min_locked_amount"], asked["max_locked_amount"]) == ("2", 0, 0)
+        office.wire.deliver(prepared_transfer(transfer))
+        committed = office.wire.wait_for("FinalizeTransfer")
+        assert (committed["committed_amount"], committed["transfer_note"]) == (100, "June")
+        office.wire.deliver(finalized_transfer(transfer, committed_amount=100))
+        assert agent.wait("rent", 10).outcome == "OK"
+        assert office.store.count_outbox() == 0
+
+
+def test_messages_go_where_the_server_looks_for_them(office):
+    """To its exchange, with type and headers; and the queue is bound to what is ours."""
+    with office.agent as agent:
+        agent.open_account(DEBTOR, ALICE)
+        office.wire.wait_for("ConfigureAccount")
+        envelope = office.wire.published[0].envelope
+        assert (envelope.exchange, envelope.type) == ("accounts_in", "ConfigureAccount")
+        assert office.wire.bindings == (
+            Binding("to_creditors", "00.00.01.#"),
+            Binding("to_debtors", "ff.ff.ff.ff.ff.ff.ff.ff"),
+        )
+
+
+def test_an_account_shows_what_the_server_has_told(office):
+    """Its public identifier, its ledger, its balance, and whether it is as we want it."""
+    with office.agent as agent:
+        assert agent.account(DEBTOR, ALICE) is None
+        account = agent.open_account(DEBTOR, ALICE)
+        assert (account.account_id, account.principal, account.is_effectual) == ("", 0, False)
+        configured = office.store.account(account.key).configuration
+        office.wire.deliver(
+            account_update(
+                last_config_ts=configured.last_ts,
+                last_config_seqnum=configured.last_seqnum,
+                principal=100,
+                interest_rate=10.0,
+            )
+        )
+        tag = office.wire.deliver(account_transfer(1, 100, 100))
+        office.wire.wait_for_ack(tag)
+        account = agent.account(DEBTOR, ALICE)
+        assert (account.account_id, account.principal, account.is_effectual) == (str(ALICE), 100, True)
+        assert account.last_heartbeat == to_datetime(START)
+        year = to_datetime(START + 31_557_600_000_000)
+        assert account.balance_at(year) == pytest.approx(110.0)
+        with pytest.raises(ValueError, match="offset"):
+            account.balance_at(year.replace(tzinfo=None))
+        assert [one.acquired_amount for one in agent.entries(DEBTOR, ALICE)] == [100]
+        assert agent.open_account(DEBTOR, ALICE).record == account.record
+        assert agent.close_account(DEBTOR, ALICE).record.configuration.config_flags == 1
+
+
+def test_what_is_issued_is_locked(office):
+    """The issuer's own account is the sender, and the debtor the coordinator."""
+    with office.agent as agent:
+        transfer = agent.issue("first", debtor_id=DEBTOR, recipient="2", amount=7)
+        assert (transfer.request.creditor_id, transfer.request.coordinator_id) == (0, DEBTOR)
+        asked = office.wire.wait_for("PrepareTransfer")
+        assert (asked["coordinator_type"], asked["min_locked_amount"]) == ("issuing", 7)
+
+
+def test_a_reserved_transfer_waits_for_a_decision(office):
+    """`wait` ends when it is our turn; commit and dismiss decide, once."""
+    with office.agent as agent:
+        transfer = office.reserve("a")
+        office.reserve("b")
+        office.wire.deliver(prepared_transfer(transfer, locked_amount=60))
+        prepared = agent.wait("a", 10)
+        assert (prepared.state, prepared.prepared.locked_amount) == (TransferState.PREPARED, 60)
+        assert agent.commit("a", 50, "half").state is TransferState.SETTLED
+        assert agent.commit("a", 50, "half").state is TransferState.SETTLED
+        with pytest.raises(AlreadyDecided, match="it is settled"):
+            agent.dismiss("a")
+        assert agent.dismiss("b").state is TransferState.CANCELLED
+        assert office.wire.wait_for("FinalizeTransfer")["committed_amount"] == 50
+        assert agent.find_transfer("b").outcome == "CANCELLED"
+
+
+def test_the_legs_of_a_bundle_are_decided_together(office):
+    """All are prepared, so all are committed."""
+
+    def leg(recipient):
+        request = Request(
+            debtor_id=DEBTOR,
+            creditor_id=ALICE,
+            recipient=recipient,
+            min_locked_amount=12,
+            max_locked_amount=12,
+            coordinator_id=ALICE,
+        )
+        return Leg(request=request, committed_amount=10)
+
+    with office.agent as agent:
+        agent.bundle("deal", [leg("2"), leg("3")], decide_within=60)
+        office.wire.wait_for("PrepareTransfer", 2)
+        legs = [office.store.transfer(one.transfer_key) for one in agent.find_bundle("deal").status]
+        with pytest.raises(InBundle):
+            agent.dismiss(legs[0].key)
+        office.wire.deliver(*(prepared_transfer(one, transfer_id=n) for n, one in enumerate(legs)))
+        office.wire.wait_for("FinalizeTransfer", 2)
+        legs = [office.store.transfer(one.key) for one in legs]
+        office.wire.deliver(*(finalized_transfer(one) for one in legs))
+        assert agent.wait("deal", 10).state.value == "done"
+        with pytest.raises(AlreadyDecided):
+            agent.dismiss_bundle("deal")
+
+
+def test_a_refused_call_names_the_field_and_stores_nothing(office):
+    """An amount of 0, beyond int64 or a float, a long note, a recipient that does not parse."""
+    office.store.prepare()
+    for options, field in (
+        ({"amount": 0}, "amount"),
+        ({"amount": 2**63}, "amount"),
+        ({"amount": 1.0}, "amount"),
+        ({"note": "x" * 501}, "transfer_note"),
+        ({"recipient": ""}, "recipient"),
+        ({"recipient": "я"}, "recipient"),
+        ({"sender": IN_ANOTHER_SUBNET}, "coordinator_id"),
+        ({"debtor_id": 2**70}, "debtor_id"),
+        ({"debtor_id": "1"}, "debtor_id"),
+    ):
+        with pytest.raises(BadField) as caught:
+            office.pay("k", **options)
+        assert (caught.value.refusal.field, caught.value.refusal.key) == (field, "k")
+    for key in ("", "x" * 201, "\0", 7, None):
+        with pytest.raises(BadField, match="key"):
+            office.pay(key)
+    for key in ("\0", 7):
+        with pytest.raises(BadField, match="key"):
+            office.agent.dismiss(key)
+    with pytest.raises(BadField, match="negligible_amount"):
+        office.agent.open_account(DEBTOR, ALICE, negligible_amount=-1.0)
+    assert office.store.count_outbox() == 0
+    assert office.store.open_keys("transfer", "", 10) == []
+
+
+def test_one_key_has_one_outcome(office):
+    """The same call again gives the record, another one a conflict."""
+    office.store.prepare()
+    first = office.pay("k")
+    assert office.pay("k") == first
+    with pytest.raises(KeyConflict):
+        office.pay("k", amount=101)
+    assert office.store.count_outbox() == 1
+
+
+def test_a_call_is_a_part_of_the_callers_transaction(office):
+    """What is rolled back was never wanted; what is committed leaves."""
+    with office.agent as agent:
+        with pytest.raises(ZeroDivisionError), agent.begin() as session:
+            office.pay("a", session=session)
+            assert agent.find_transfer("a", session=session) is not None
+            raise ZeroDivisionError
+        assert agent.find_transfer("a") is None
+        with agent.begin() as session:
+            office.pay("b", session=session)
+            with pytest.raises(KeyConflict):
+                office.pay("b", amount=1, session=session)
+            office.pay("c", session=session)
+        office.wire.wait_for("PrepareTransfer", 2)
+        assert len(office.wire.published) == 2
+
+
+def test_waiting_is_bounded(office):
+    """What is still under way says so; what is not known is an error at once."""
+    with office.agent as agent:
+        office.pay("slow")
+        begun = monotonic()
+        assert agent.wait("slow", 0.05).state is TransferState.INITIATED
+        assert monotonic() - begun < 5.0
+        with pytest.raises(NotFound):
+            agent.wait("unknown", 10)
+
+
+def test_what_does_not_decode_is_a_dead_letter_and_holds_up_nobody(office):
+    """With its reason; so is what belongs to somebody else."""
+    with office.agent as agent:
+        transfer = office.pay("k")
+        foreign = account_update(creditor_id=IN_ANOTHER_SUBNET)
+        office.wire.deliver_raw((b"\xff\0", "AccountUpdate"), (b"{}", "PendingBalanceChange"))
+        tag = office.wire.deliver(foreign, rejected_transfer(transfer))
+        office.wire.wait_for_ack(tag)
+        assert agent.wait("k", 10).outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
+        letters = list(agent.persons.letters())
+        assert [one.reason for one in letters] == ["bad_encoding", "unknown_type", "foreign"]
+        assert letters[0].body == b"\xff\0"
+        assert agent.persons.discard(letters[0].id)
+        assert agent.persons.put_back(letters[2].id)
+        office.wire.wait_until(lambda: len(office.store.letters(LetterState.RETURNED, 0, 9)) == 1)
+        assert [one.reason for one in agent.persons.letters()] == ["unknown_type", "foreign"]
+
+
+def test_what_is_not_confirmed_is_sent_again(office):
+    """Unanswered at once, refused and returned after a pause; the rest of the batch is not repeated."""
+    office.wire.confirms = False
+    with office.agent as agent:
+        with agent.begin() as session:
+            for key in ("a", "b", "c"):
+                office.pay(key, session=session)
+        published = list(office.wire.wait_until(lambda: office.wire.published[2:] and office.wire.published))
+        office.wire.inbox.settle([published[0].number], None)
+        office.wire.inbox.settle([one.number for one in published[1:]], "unanswered")
+        # Three rows of one message each, or the like: every message is settled by itself.
+        again = office.wire.wait_until(lambda: office.wire.published[4:] and office.wire.published)[3:]
+        bodies = [one.envelope.body for one in published]
+        assert sorted(one.envelope.body for one in again) == sorted(bodies[1:])
+        office.wire.inbox.settle([again[0].number], "returned")
+        office.wire.inbox.settle([again[1].number], None)
+        office.wire.wait_until(lambda: office.store.count_outbox() == 1)
+        assert len(office.wire.published) == 5
+        office.now += MINUTE
+        office.wire.confirms = True
+        office.wire.wait_until(lambda: office.store.count_outbox() == 0)
+        assert office.wire.published[5].envelope.body == again[0].envelope.body
+
+
+def test_time_repeats_a_request(office):
+    """The agent looks by itself for what is due."""
+    with office.agent:
+        office.pay("k")
+        office.wire.wait_for("PrepareTransfer")
+        office.wire.wait_until(lambda: office.store.transfer("k").pace.confirmed_at is not None)
+        office.now += MINUTE
+        first, second = office.wire.wait_for("PrepareTransfer"), office.wire.wait_for("PrepareTransfer", 2)
+        assert first["coordinator_request_id"] == second["coordinator_request_id"]
+
+
+def test_news_reach_handlers_within_the_transaction(office):
+    """What a handler does with the session, calls included, is stored together with the news."""
+    agent, heard = office.agent, []
+
+    @agent.on(TransferPrepared)
+    def decide(session, news):
+        agent.commit(news.transfer.key, 40, session=session)
+
+    @agent.on(TransferFinished, EntriesAppended)
+    def hear(session, news):
+        heard.append(type(news).__name__)
+
+    with agent:
+        transfer = office.reserve("k")
+        office.wire.deliver(prepared_transfer(transfer, locked_amount=60))
+        assert office.wire.wait_for("FinalizeTransfer")["committed_amount"] == 40
+        office.wire.deliver(finalized_transfer(transfer, committed_amount=40))
+        assert agent.wait("k", 10).outcome == "OK"
+        agent.dismiss(office.reserve("other").key)
+        assert heard == ["TransferFinished", "TransferFinished"]
+
+
+def test_a_handler_that_fails_is_isolated(office):
+    """Its news are parked, what it has written is undone, and all others are told; it may be tried again."""
+    agent, heard = office.agent, []
+    is_broken = True
+
+    @agent.on(TransferFinished)
+    def fragile(session, news):
+        office.pay(f"after {news.transfer.key}", session=session)
+        heard.append(news.transfer.key)
+        if is_broken and news.transfer.key == "bad":
+            raise RuntimeError("no, thanks")
+
+    with agent:
+        transfers = [office.pay(key) for key in ("a", "bad", "c", "d")]
+        tag = office.wire.deliver(*(rejected_transfer(one) for one in transfers))
+        office.wire.wait_for_ack(tag)
+        assert [one.key for one in transfers if agent.find_transfer(f"after {one.key}")] == ["a", "c", "d"]
+        assert agent.find_transfer("bad").outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
+        (letter,) = agent.persons.letters()
+        assert (letter.reason, letter.detail) == (
+            "handler_failed",
+            "TransferFinished: RuntimeError: no, thanks",
+        )
+        is_broken = False
+        agent.persons.put_back(letter.id)
+        office.wire.wait_until(lambda: agent.find_transfer("after bad"))
+        assert list(agent.persons.letters()) == []
+
+
+def test_a_handler_may_not_wait_for_itself(office):
+    """A call without the session would wait for the handler's own locks: it fails, and nothing hangs."""
+    agent = office.agent
+
+    @agent.on(TransferFinished)
+    def careless(session, news):
+        agent.dismiss("k")
+
+    with agent:
+        tag = office.wire.deliver(rejected_transfer(office.pay("k")))
+        office.wire.wait_for_ack(tag)
+        (letter,) = agent.persons.letters()
+        assert "need its session" in letter.detail
+
+
+def test_two_agents_share_a_store(office):
+    """Whoever gets the answer, the outcome is the same for both; nothing is sent twice."""
+    other_wire = Wire()
+    other = office.make_agent(other_wire)
+    with office.agent as agent, other:
+        transfers = [office.pay(f"{number}") for number in range(10)]
+
+        def published():
+            return [*office.wire.published, *other_wire.published]
+
+        office.wire.wait_until(lambda: len(published()) == 10)
+        other_wire.deliver(*(prepared_transfer(one) for one in transfers))
+        office.wire.wait_until(lambda: len(published()) == 20)
+        for one in transfers:
+            for wire in (office.wire, other_wire):
+                wire.deliver(finalized_transfer(one, committed_amount=100))
+        assert {agent.wait(one.key, 10).outcome for one in transfers} == {"OK"}
+        assert {other.wait(one.key, 10).outcome for one in transfers} == {"OK"}
+        assert len(published()) == 20
+
+
+def test_it_stops_clean_and_goes_on_later(office):
+    """What is under way waits in the store; twice is harmless."""
+    office.wire.confirms = False
+    office.agent.start()
+    transfer = office.pay("k")
+    office.wire.wait_for("PrepareTransfer")
+    begun = monotonic()
+    office.agent.stop(0.2)
+    office.agent.stop()
+    assert monotonic() - begun < 5.0
+    assert office.store.count_outbox() == 1
+    wire = Wire()
+    with office.make_agent(wire) as agent:
+        wire.wait_for("PrepareTransfer")
+        wire.deliver(rejected_transfer(transfer))
+        assert agent.wait("k", 10).outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
+
+
+def test_after_a_restore_nothing_leaves_until_a_person_has_looked(office):
+    """What was under way is parked, and goes on by its evidence or is abandoned."""
+    office.store.prepare()
+    transfers = [office.pay(key) for key in ("a", "b", "c")]
+    office.agent.open_account(DEBTOR, BOB)
+    done = office.agent.after_restore()
+    assert (done.parked_transfers, done.parked_bundles, done.dropped_messages) == (
+        3,
+        0,
+        3,
+    )
+    with office.agent as agent:
+        office.wire.wait_for("ConfigureAccount")
+        tag = office.wire.deliver(
+            finalized_transfer(transfers[0], committed_amount=100),
+            prepared_transfer(transfers[1]),
+        )
+        office.wire.wait_for_ack(tag)
+        assert [one.key for one in agent.persons.parked()] == ["a", "b", "c"]
+        assert agent.persons.resume("a").outcome == "OK"
+        assert agent.persons.abandon("b").decision.committed_amount == 0
+        assert agent.persons.resume("c").state is TransferState.INITIATED
+        office.wire.wait_for("PrepareTransfer")
+        assert len(office.wire.published) == 3
+        with pytest.raises(Refused):
+            agent.persons.resume("c")
+        with pytest.raises(NotFound):
+            agent.persons.abandon("unknown")
+
+
+def test_a_ledger_that_is_behind_is_closed_by_a_person(office):
+    """Its account takes no new transfers until then."""
+    with office.agent as agent:
+        agent.open_account(DEBTOR, ALICE)
+        tag = office.wire.deliver(account_update(last_transfer_number=3, principal=50))
+        office.wire.wait_for_ack(tag)
+        office.now += MINUTE
+        with pytest.raises(Refused, match="LEDGER_IS_BEHIND"):
+            office.pay("k")
+        assert agent.persons.close_tails() == [(DEBTOR, ALICE)]
+        assert office.pay("k").state is TransferState.INITIATED
+        assert agent.account(DEBTOR, ALICE).principal == 50
+
+
+def test_the_store_may_be_away():
+    """Calls say so and name their key; what has arrived is acknowledged when it is stored, and not before."""
+    store, wire = MemoryStore(), Wire()
+    agent = Agent(store, wire, subnet=ALICE, poll_seconds=0.02)
+    with agent:
+        agent.open_account(DEBTOR, ALICE)
+        wire.wait_for("ConfigureAccount")
+        store.is_away = True
+        with pytest.raises(StoreAway) as caught:
+            agent.transfer("k", debtor_id=DEBTOR, sender=ALICE, recipient="2", amount=1)
+        assert caught.value.key == "k"
+        tag = wire.deliver(account_transfer(1, 5, 5))
+        wire.wait_until(lambda: agent._worker._away_since is not None, "the agent notices")
+        assert not any(one >= tag for _, one in wire.acked)
+        store.is_away = False
+        wire.wait_for_ack(tag)
+        account = agent.account(DEBTOR, ALICE)
+        assert account is not None
+        assert account.principal == 5
+
+
+def test_an_agent_starts_while_the_store_is_away():
+    """It waits, and begins when the store is there."""
+    store, wire = MemoryStore(), Wire()
+    store.is_away = True
+    with Agent(store, wire, subnet=ALICE, poll_seconds=0.02) as agent:
+        wire.wait_until(lambda: agent._worker._away_since is not None, "the agent notices")
+        store.is_away = False
+        wire.wait_until(lambda: agent._worker._away_since is None, "the agent goes on")
+        agent.open_account(DEBTOR, ALICE)
+        wire.wait_for("ConfigureAccount")
+
+
+@pytest.mark.parametrize("office", ["sqlite"], indirect=True)
+def test_what_cannot_be_processed_is_found_by_bisection(office):
+    """One message fails in the store, whatever is done: it alone becomes a dead letter."""
+    with office.agent as agent:
+        transfers = [office.pay(key) for key in ("a", "b", "poison", "d", "e")]
+        office.wire.wait_for("PrepareTransfer", 5)
+        office.wire.wait_until(lambda: office.store.count_outbox() == 0)
+        with office.store.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "CREATE TRIGGER poison BEFORE UPDATE ON smp_transfer WHEN NEW.key = 'poison'"
+                    " BEGIN SELECT RAISE(ABORT, 'poison'); END"
+                )
+            )
+        tag = office.wire.deliver(*(rejected_transfer(one) for one in transfers))
+        office.wire.wait_for_ack(tag)
+        outcomes = [agent.find_transfer(one.key).outcome for one in transfers]
+        assert [bool(one) for one in outcomes] == [True, True, False, True, True]
+        (letter,) = agent.persons.letters()
+        assert letter.reason == "internal_error"
+        with office.store.engine.begin() as connection:
+            connection.execute(text("DROP TRIGGER poison"))
+        agent.persons.put_back(letter.id)
+        assert agent.wait("poison", 10).outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
