@@ -35,6 +35,7 @@ from .worker import Worker
 
 _H = TypeVar("_H", bound=Handler)
 _logger = getLogger(__name__)
+CRASH_POINTS: Final = ("before_fold", "before_commit", "after_commit", "claimed", "published")
 _LOOK_SECONDS: Final = 1.0
 """So often `wait` looks for what another process has changed."""
 
@@ -78,7 +79,7 @@ class Agent(AccountCalls, PaymentCalls):
         claim_seconds: float = 30.0,
         crash_at: Callable[[str], None] = lambda _step: None,
     ) -> None:
-        """`crash_at` is called at named steps of the worker: tests die there."""
+        """`crash_at` is called at named steps of the worker (CRASH_POINTS): tests die there."""
         self.policy = Policy(
             subnet=subnet,
             debtor_ids=frozenset(debtor_ids),
@@ -99,7 +100,9 @@ class Agent(AccountCalls, PaymentCalls):
         """What people do: after a restore, and with dead letters."""
         self._waiters = Waiters()
         self._inbox = Inbox()
-        pump = Pump(self._store, transport, now, metrics, claim_seconds=claim_seconds)
+        pump = Pump(
+            self._store, transport, now, metrics, claim_seconds=claim_seconds, crash_at=crash_at
+        )
         self._worker = Worker(
             self._office,
             transport,

@@ -57,7 +57,9 @@ class Pump:
         metrics: Metrics,
         *,
         claim_seconds: float,
+        crash_at: Callable[[str], None],
     ) -> None:
+        self._crash_at = crash_at
         self._store = store
         self._transport = transport
         self._clock = clock
@@ -85,6 +87,7 @@ class Pump:
         rows = self._store.claim(self._owner, now, now + self._claim, room)
         if not rows:
             return False
+        self._crash_at("claimed")
         self._renew_at = now + self._claim // 3
         publications = []
         for row in rows:
@@ -97,6 +100,7 @@ class Pump:
                 publications.append(Publication(self._number, parcel.envelope))
                 self._metrics.count("messages_sent_total", type=parcel.envelope.type)
         self._transport.publish(publications)
+        self._crash_at("published")
         self._metrics.set("in_flight_messages", self.in_flight)
         return True
 

@@ -43,7 +43,7 @@ class Worker:
         *,
         retention: Retention,
         poll_seconds: float,
-        crash_at: Callable[[str], None] = lambda _step: None,
+        crash_at: Callable[[str], None],
     ) -> None:
         self._office = office
         self._store = office.store
