@@ -1,7 +1,7 @@
 """The thread-safe face of the client."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from logging import getLogger
 from threading import Event
@@ -100,9 +100,7 @@ class Agent(AccountCalls, PaymentCalls):
         """What people do: after a restore, and with dead letters."""
         self._waiters = Waiters()
         self._inbox = Inbox()
-        pump = Pump(
-            self._store, transport, now, metrics, claim_seconds=claim_seconds, crash_at=crash_at
-        )
+        pump = Pump(self._store, transport, now, metrics, claim_seconds=claim_seconds, crash_at=crash_at)
         self._worker = Worker(
             self._office,
             transport,
@@ -205,18 +203,25 @@ class Agent(AccountCalls, PaymentCalls):
         """
         changed = Event()
         deadline = monotonic() + timeout
-        with self._waiters.watch(key, changed.set):
+        with self.watch(key, changed.set):
             known: Transfer | Bundle | None = None
             while True:
-                known = self._look(key, known)
+                changed.clear()
+                known = self.look(key, known)
                 left = deadline - monotonic()
                 if is_resting(known) or left <= 0.0:
                     return known
                 changed.wait(min(left, _LOOK_SECONDS))
-                changed.clear()
 
-    def _look(self, key: str, known: Transfer | Bundle | None) -> Transfer | Bundle:
-        """The record; as it was, while the store is away."""
+    def watch(self, key: str, wake: Callable[[], None]) -> AbstractContextManager[None]:
+        """While it lasts, `wake` is called when a transfer or a bundle has changed, in some thread."""
+        return self._waiters.watch(key, wake)
+
+    def look(self, key: str, known: Transfer | Bundle | None = None) -> Transfer | Bundle:
+        """The record of a transfer or a bundle; what is `known` of it, while the store is away.
+
+        Raises NotFound.
+        """
         self._office.check_place()
         try:
             found = self._store.transfer(key) or self._store.bundle(key)

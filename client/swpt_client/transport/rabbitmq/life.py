@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from logging import getLogger
 from threading import Lock
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pika
 from pika.adapters.select_connection import IOLoop
@@ -21,8 +21,14 @@ from swpt_client.transport.base import Delivery, Inbox, Publication
 
 from .unconfirmed import Unconfirmed
 
+_Step: TypeAlias = Callable[[Callable[[Any], None]], None]
+"""Asks the broker for something; the callback is called with its answer."""
+
 _logger = getLogger(__name__)
 _PERSISTENT: Final = 2
+_READY_SECONDS: Final = 10.0
+"""A broker that has just started may take a connection, and then not answer for ever."""
+_END_SECONDS: Final = 2.0
 _PRECONDITION_FAILED: Final = 406
 _APP_ID: Final = "swpt_client"
 
@@ -66,7 +72,8 @@ class Life:
         self._handed: deque[Publication] = deque()
         self._loop = IOLoop()
         self._channel: Any = None
-        self._steps: list[Callable[[Callable[[Any], None]], None]] = []
+        self._steps: list[tuple[str, _Step]] = []
+        self._step = "the connection"
         self.ready_at: float | None = None
         """Since when messages travel, on the monotonic clock."""
         self.is_ready = False
@@ -81,6 +88,7 @@ class Life:
 
     def run(self) -> None:
         """Live."""
+        self._loop.call_later(_READY_SECONDS, self._check_ready)
         try:
             self._loop.start()
         finally:
@@ -141,9 +149,15 @@ class Life:
         """Say good-bye."""
         self.is_ready = False
         if self._connection.is_open:
+            self._loop.call_later(_END_SECONDS, self._loop.stop)
             self._connection.close()
         elif not self._connection.is_closing:
             self._loop.stop()
+
+    def _check_ready(self) -> None:
+        if self.ready_at is None:
+            self.problem = self.problem or f"no answer within {_READY_SECONDS:.0f} s to {self._step}"
+            self.end()
 
     # --- how it begins -----------------------------------------------------------------------------
 
@@ -155,29 +169,37 @@ class Life:
         channel.add_on_close_callback(self._channel_closed)
         channel.add_on_return_callback(self._returned)
         topology = self._topology
+        prefetch_count = topology.prefetch_count
         self._steps = [
-            lambda go_on: channel.confirm_delivery(self._answered, callback=go_on),
-            *(self._declaration(name, arguments) for name, arguments in topology.queues()),
-            *(self._binding(one) for one in topology.bindings),
-            lambda go_on: channel.basic_qos(prefetch_count=topology.prefetch_count, callback=go_on),
-            lambda go_on: channel.basic_consume(topology.queue, self._delivered, callback=go_on),
+            ("confirm.select", lambda go_on: channel.confirm_delivery(self._answered, callback=go_on)),
+            *(
+                (f"the declaration of {name}", self._declaration(name, how))
+                for name, how in topology.queues()
+            ),
+            *((f"the binding to {one.exchange}", self._binding(one)) for one in topology.bindings),
+            ("basic.qos", lambda go_on: channel.basic_qos(prefetch_count=prefetch_count, callback=go_on)),
+            (
+                f"the subscription to {topology.queue}",
+                lambda go_on: channel.basic_consume(topology.queue, self._delivered, callback=go_on),
+            ),
         ]
         self._go_on(None)
 
-    def _declaration(self, name: str, arguments: dict[str, Any]) -> Callable[[Callable[[Any], None]], None]:
+    def _declaration(self, name: str, arguments: dict[str, Any]) -> _Step:
         passive = self._topology.is_foreign
         return lambda go_on: self._channel.queue_declare(
             name, passive=passive, durable=True, arguments=None if passive else arguments, callback=go_on
         )
 
-    def _binding(self, one: Binding) -> Callable[[Callable[[Any], None]], None]:
+    def _binding(self, one: Binding) -> _Step:
         return lambda go_on: self._channel.queue_bind(
             self._topology.queue, one.exchange, one.routing_key, dict(one.arguments) or None, callback=go_on
         )
 
     def _go_on(self, _reply: Any) -> None:
         if self._steps:
-            self._steps.pop(0)(self._go_on)
+            self._step, begin = self._steps.pop(0)
+            begin(self._go_on)
             return
         self.is_ready = True
         self.ready_at = monotonic()
@@ -215,8 +237,7 @@ class Life:
             self.problem = f"{reason.reply_code} {reason.reply_text}"
             if reason.reply_code == _PRECONDITION_FAILED and not self._topology.is_foreign:
                 self._topology.is_foreign = True
-        if self._connection.is_open:
-            self._connection.close()
+        self.end()
 
     def _failed(self, _connection: Any, error: Any) -> None:
         self.problem = describe(error)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from logging import getLogger
+from logging import CRITICAL, NOTSET, getLogger
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Final
@@ -38,6 +38,7 @@ class RabbitmqTransport:
             raise ValueError("the broker's URL must begin with amqp:// or amqps://")
         if not queue or len(queue.encode()) > 200:
             raise ValueError("a queue must have a name of 1 to 200 bytes")
+        _quieten_pika()
         self._parameters = pika.URLParameters(url)
         self._parameters.client_properties = {"connection_name": f"swpt_client {queue}"}
         self._queue = queue
@@ -144,3 +145,10 @@ class RabbitmqTransport:
             with self._lock:
                 self._life = None
         return life.problem, 0.0 if life.ready_at is None else monotonic() - life.ready_at
+
+
+def _quieten_pika() -> None:
+    """It writes seven errors for each attempt to connect; we write one line.  Who wants them sets a level."""
+    logger = getLogger("pika")
+    if logger.level == NOTSET:
+        logger.setLevel(CRITICAL)
