@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, make_url
+
 from swpt_client.agent import Agent
 from swpt_client.moments import SECOND
 from swpt_client.policy import Timers

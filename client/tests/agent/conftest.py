@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
+
 from swpt_client.agent import Agent
 from swpt_client.moments import Moment, to_datetime
 from swpt_client.policy import Timers
 from swpt_client.store.memory import MemoryStore
 from swpt_client.store.sql import SqlStore
-
 from tests.bench import ALICE, DEBTOR, START
 
 from .wire import Wire

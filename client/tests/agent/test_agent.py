@@ -4,6 +4,7 @@ from time import monotonic
 
 import pytest
 from sqlalchemy import text
+
 from swpt_client.agent import Agent
 from swpt_client.bindings import Binding
 from swpt_client.errors import (
@@ -20,7 +21,6 @@ from swpt_client.news import EntriesAppended, TransferFinished, TransferPrepared
 from swpt_client.records import Leg, Request, TransferState
 from swpt_client.store.base import LetterState
 from swpt_client.store.memory import MemoryStore
-
 from tests.bench import ALICE, BOB, DEBTOR, START
 from tests.server_messages import (
     account_transfer,

@@ -4,10 +4,10 @@ import asyncio
 import threading
 
 import pytest
+
 from swpt_client import aio
 from swpt_client.errors import KeyConflict, NotFound
 from swpt_client.records import Transfer, TransferState
-
 from tests.bench import ALICE, DEBTOR
 from tests.server_messages import rejected_transfer
 

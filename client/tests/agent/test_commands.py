@@ -3,10 +3,10 @@
 import json
 
 import pytest
+
 from swpt_client.commands import main
 from swpt_client.moments import MINUTE
 from swpt_client.news import TransferFinished
-
 from tests.bench import ALICE, DEBTOR
 from tests.server_messages import account_update, finalized_transfer
 

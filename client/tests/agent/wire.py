@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 import msgspec
+
 from swpt_client.bindings import Binding
 from swpt_client.messages import CONTENT_TYPE, ServerMessage
 from swpt_client.moments import render

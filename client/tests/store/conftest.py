@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
+
 from swpt_client.store.memory import MemoryStore
 from swpt_client.store.sql import SqlStore
 from swpt_client.store.sql.schema import meta, metadata

@@ -10,7 +10,6 @@ from swpt_client.policy import Policy
 from swpt_client.records import AccountKey, Decision, Request, Transfer
 from swpt_client.store.base import OutboxRow, Store
 from swpt_client.store.drive import step
-
 from tests.bench import ALICE, DEBTOR, POLICY, START
 
 ACCOUNT = AccountKey(DEBTOR, ALICE)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from sqlalchemy import create_engine
+
 from swpt_client.inputs import (
     Begin,
     BeginBundle,
@@ -24,7 +25,6 @@ from swpt_client.store.base import DeadLetter, LeftRow, LetterKind, LetterState,
 from swpt_client.store.drive import step
 from swpt_client.store.memory import MemoryStore
 from swpt_client.store.sql import SqlStore
-
 from tests.bench import POLICY, START, TODAY, Client
 from tests.server_messages import (
     account_purge,

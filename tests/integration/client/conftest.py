@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url
+
 from swpt_client.agent import Agent
 from swpt_client.transport.rabbitmq import RabbitmqTransport
-
 from tests.backstage.server import Server
 from tests.backstage.waiting import wait_until
 

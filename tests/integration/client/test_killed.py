@@ -8,9 +8,9 @@ import sys
 from typing import Any
 
 import pytest
-from swpt_client.agent.agent import CRASH_POINTS
 
 from swpt_accounts.demo.folder import private_folder
+from swpt_client.agent.agent import CRASH_POINTS
 from tests.backstage.commands import TOP
 from tests.backstage.paying import ISSUED, amount_of
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pika
 import pytest
+
 from swpt_client.bindings import Binding
 from swpt_client.messages import EXCHANGE, Envelope
 from swpt_client.transport.base import UNANSWERED, Delivery, Publication
 from swpt_client.transport.rabbitmq import RabbitmqTransport
-
 from tests.backstage.waiting import wait_until
 
 BINDINGS = (Binding("to_creditors", "00.00.01.#"),)

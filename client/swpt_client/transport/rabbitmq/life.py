@@ -69,6 +69,7 @@ class Life:
         self._unconfirmed = Unconfirmed(inbox)
         self._lock = Lock()
         self._has_ended = False
+        self._is_ending = False
         self._handed: deque[Publication] = deque()
         self._loop = IOLoop()
         self._channel: Any = None
@@ -78,12 +79,10 @@ class Life:
         """Since when messages travel, on the monotonic clock."""
         self.is_ready = False
         self.problem = ""
-        self._connection = pika.SelectConnection(
-            parameters,
-            on_open_callback=self._opened,
-            on_open_error_callback=self._failed,
-            on_close_callback=self._closed,
-            custom_ioloop=self._loop,
+        self._connection: Any = None
+        # Whoever ends while it begins must give its sockets back: so it says.
+        self._beginning = pika.SelectConnection.create_connection(
+            [parameters], on_done=self._begun, custom_ioloop=self._loop
         )
 
     def run(self) -> None:
@@ -146,13 +145,16 @@ class Life:
             self._channel.basic_ack(tag, multiple=True)
 
     def end(self) -> None:
-        """Say good-bye."""
+        """Say good-bye; twice is harmless."""
         self.is_ready = False
-        if self._connection.is_open:
-            self._loop.call_later(_END_SECONDS, self._loop.stop)
+        if self._is_ending:
+            return
+        self._is_ending = True
+        self._loop.call_later(_END_SECONDS, self._loop.stop)
+        if self._connection is None:
+            self._beginning.abort()
+        elif self._connection.is_open:
             self._connection.close()
-        elif not self._connection.is_closing:
-            self._loop.stop()
 
     def _check_ready(self) -> None:
         if self.ready_at is None:
@@ -161,8 +163,14 @@ class Life:
 
     # --- how it begins -----------------------------------------------------------------------------
 
-    def _opened(self, connection: Any) -> None:
-        connection.channel(on_open_callback=self._begin)
+    def _begun(self, result: Any) -> None:
+        if isinstance(result, BaseException):
+            self.problem = self.problem or describe(result)
+            self._loop.stop()
+            return
+        self._connection = result
+        result.add_on_close_callback(self._closed)
+        result.channel(on_open_callback=self._begin)
 
     def _begin(self, channel: Any) -> None:
         self._channel = channel
@@ -238,10 +246,6 @@ class Life:
             if reason.reply_code == _PRECONDITION_FAILED and not self._topology.is_foreign:
                 self._topology.is_foreign = True
         self.end()
-
-    def _failed(self, _connection: Any, error: Any) -> None:
-        self.problem = describe(error)
-        self._loop.stop()
 
     def _closed(self, _connection: Any, reason: Any) -> None:
         self.is_ready = False
