@@ -113,6 +113,26 @@ def test_links_lead_somewhere(path):
         assert not anchor or anchor in anchors(target), f"{link} has no such title"
 
 
+@pytest.mark.parametrize(
+    "path", [TOP / "ARCHITECTURE.md", TOP / "CONTRIBUTING.md", *DECISIONS], ids=short_name
+)
+def test_modules_that_are_named_exist(path):
+    """They are named from the package on, or from the top of the checkout."""
+    for name in re.findall(r"`([\w./-]+\.py)`", path.read_text()):
+        assert any((top / name).is_file() for top in (TOP, TOP / "swpt_accounts", path.parent)), name
+
+
+def test_the_architecture_shows_every_wing():
+    """In the drawing, and in one row of the table."""
+    text = (TOP / "ARCHITECTURE.md").read_text()
+    [drawing] = re.findall(r"^```text$(.*?)^```$", text, re.M | re.S)
+    package = TOP / "swpt_accounts"
+    wings = {path.parent.name + "/" for path in package.glob("*/__init__.py")}
+    wings |= {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
+    assert set(re.findall(r"\w+(?:/|\.py)", drawing)) == wings
+    assert sorted(re.findall(r"^\| `(\w+(?:/|\.py))` \|", text, re.M)) == sorted(wings)
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if path.suffix == ".rst"], ids=short_name)
 def test_references_lead_to_titles(path):
     """Every reference in a reStructuredText is the title of a section of it."""
