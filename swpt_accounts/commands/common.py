@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
-from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.wire.moments import Moment, parse_timestamp
 from swpt_accounts.wire.numbers import MAX_UINT64, MIN_INT64, i64
 
@@ -61,10 +60,7 @@ def command_context(*, key_lookups_only: bool = False) -> Iterator[CommandContex
         loaded.postgres_url, "swpt_accounts operator", key_lookups_only=key_lookups_only
     )
     with closing(connection):
-        if not migrations.is_migrated(loaded.postgres_url):
-            raise OperatorError(
-                "the database lacks the tables of this version: run `swpt-accounts configure` first"
-            )
+        migrations.require_migrated(loaded.postgres_url)
         yield CommandContext(loaded, connection)
 
 

@@ -53,14 +53,12 @@ def check_database(settings: Settings) -> str:
 
     where = mask_secrets(settings.postgres_url)
     try:
-        is_migrated = migrations.is_migrated(settings.postgres_url)
+        wrong = migrations.misfit(migrations.found_versions(settings.postgres_url))
     except psycopg2.Error as error:
         cause = first_line(error)
         raise OperatorError(f"unhealthy: no answer from the database {where}: {cause}") from None
-    if not is_migrated:
-        raise OperatorError(
-            f"unhealthy: the database {where} lacks the tables of this version: run `swpt-accounts configure`"
-        )
+    if wrong is not None:
+        raise OperatorError(f"unhealthy: the database {where} {wrong}")
     return "database answers"
 
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from swpt_accounts.runtime.errors import OperatorError
+
 from .connections import session, sqlalchemy_url
 
 if TYPE_CHECKING:
@@ -33,7 +35,10 @@ def _alembic_config(engine: "Engine | None" = None) -> "Config":
 
 
 def upgrade(url: str) -> None:
-    """Bring the schema to the newest version.  Safe to repeat, and to run in several processes."""
+    """Bring the schema to the newest version.  Safe to repeat, and to run in several processes.
+
+    Raises OperatorError if it has a version that this program does not know.
+    """
     # Only this command needs the tools for migrations, whose import takes as long as all others.
     from alembic import command
     from sqlalchemy import create_engine, text
@@ -44,6 +49,9 @@ def upgrade(url: str) -> None:
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATIONS_LOCK})
             connection.commit()
             try:
+                # What is newer than we are is left as it is.
+                if found_versions(url) - _known_versions():
+                    require_migrated(url)
                 command.upgrade(_alembic_config(engine), "head")
             finally:
                 connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATIONS_LOCK})
@@ -57,18 +65,45 @@ def is_migrated(url: str) -> bool:
 
     Raises psycopg2.OperationalError if the database cannot be asked.
     """
+    return misfit(found_versions(url)) is None
+
+
+def require_migrated(url: str) -> None:
+    """Raises OperatorError if the tables are not those of this program, or OperationalError."""
+    if (why := misfit(found_versions(url))) is not None:
+        raise OperatorError(f"the database {why}")
+
+
+def found_versions(url: str) -> frozenset[str]:
+    """The versions that the schema says it has.  Raises psycopg2.OperationalError."""
     with session(url, "swpt_accounts start") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
         if not cursor.fetchone()[0]:
-            return False
+            return frozenset()
         cursor.execute("SELECT version_num FROM alembic_version")
-        return {row[0] for row in cursor.fetchall()} == newest_versions()
+        return frozenset(row[0] for row in cursor.fetchall())
+
+
+def misfit(found: frozenset[str]) -> str | None:
+    """What is wrong with tables of these versions, and what to do; None if nothing is."""
+    newest = ", ".join(newest_versions())
+    if unknown := ", ".join(sorted(found - _known_versions())):
+        return (
+            f"has tables of another version: this one knows them up to {newest}, and not {unknown}. Start "
+            "the version that has made them, or let it take them back (docs/upgrades.md)"
+        )
+    if found != newest_versions():
+        return "lacks the tables of this version: run `swpt-accounts configure` first"
+    return None
+
+
+def _known_versions() -> frozenset[str]:
+    """All versions of the schema that this program knows; the files are named by their versions."""
+    folder = migrations_folder() / "versions"
+    return frozenset(path.name.partition("_")[0] for path in folder.glob("[0-9]*_*.py"))
 
 
 @cache
 def newest_versions() -> frozenset[str]:
-    """The newest version of the schema that this program knows; the files are named by their versions."""
-    versions = [
-        path.name.partition("_")[0] for path in (migrations_folder() / "versions").glob("[0-9]*_*.py")
-    ]
-    return frozenset({max(versions)})
+    """The newest version of the schema that this program knows."""
+    return frozenset({max(_known_versions())})

@@ -24,10 +24,7 @@ def refuse_shards(settings: Settings) -> None:
 def prepare_database(settings: Settings) -> None:
     """Check the tables, record promises, make partitions.  Raises OperatorError, or OperationalError."""
     refuse_shards(settings)
-    if not migrations.is_migrated(settings.postgres_url):
-        raise OperatorError(
-            "the database lacks the tables of this version: run `swpt-accounts configure` first"
-        )
+    migrations.require_migrated(settings.postgres_url)
     with connections.session(settings.postgres_url, "swpt_accounts start") as connection:
         make_ready(connection, settings, clock.utcnow())
 

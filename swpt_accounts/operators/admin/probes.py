@@ -74,12 +74,11 @@ def _ask_database(context: AdminContext) -> tuple[Check, Check]:
     except (psycopg2.Error, SQLAlchemyError) as error:
         cause = mask_secrets(first_line(error))
         return Check(False, cause), Check(False, "the database cannot be asked")
-    wanted = migrations.newest_versions()
-    is_migrated = versions == wanted
-    detail = "answers, with the tables of this version" if is_migrated else "run `swpt-accounts configure`"
+    wrong = migrations.misfit(frozenset(versions))
+    detail = "answers, with the tables of this version" if wrong is None else f"it {wrong}"
     age = 0 if oldest is None else max(0, context.now() - oldest[0]) // MICROSECONDS
     outbox = Check(age <= OUTBOX_MAX_AGE_SECONDS, f"the oldest row that nobody has tried is {age} s old")
-    return Check(is_migrated, detail), outbox
+    return Check(wrong is None, detail), outbox
 
 
 def _ask_broker(context: AdminContext) -> Check:
