@@ -13,8 +13,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from flask import Flask, current_app, g, redirect, request, url_for
-from flask_wtf.csrf import CSRFProtect
-from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import BadRequest, Forbidden, TooManyRequests, Unauthorized
 from werkzeug.wrappers import Response as AnyResponse
 
 from swpt_accounts.operators.inspection.tokens import OPERATOR, ApiToken, find_token
@@ -27,6 +27,7 @@ from .throttle import RETRY_AFTER_SECONDS, Throttle
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_LONGEST_ORIGIN: Final = 200
 _OPEN: Final = "is_open_to_everybody"
 _THROTTLE: Final = "swpt_accounts throttle"
 
@@ -77,8 +78,44 @@ def order() -> Order:
 
 
 def check_forgery() -> None:
-    """Refuse a form that another site may have sent; raises BadRequest."""
-    current_app.extensions["csrf"].protect()
+    """Refuse a form that another site may have sent; raises BadRequest, which says what may be set wrong."""
+    try:
+        current_app.extensions["csrf"].protect()
+    except CSRFError as error:
+        why = error.description or "unknown"
+        _logger.warning(
+            "A form from %s may come from another site (%s It is for %s, and comes from %s): refused %s.",
+            request.remote_addr,
+            why,
+            request.host_url,
+            _origin(request.referrer),
+            _told_request(),
+        )
+        raise BadRequest(f"{why} {_hint(why)}") from None
+
+
+def _hint(why: str) -> str:
+    """What an operator can do about a form that was refused for this reason."""
+    if why == "The referrer does not match the host.":
+        return (
+            f"Your browser is at {_origin(request.referrer)}, and this server takes itself to be at"
+            f" {request.host_url}: let the proxy pass on the host with its port, as nginx does with"
+            " `proxy_set_header Host $http_host;`."
+        )
+    if why == "The referrer header is missing.":
+        return "Let the browser send it to the site that it is at."
+    if admin_context().settings.admin_https and not request.is_secure:
+        return (
+            "ADMIN_HTTPS is set, and this request did not come by HTTPS: go through the proxy, name it in"
+            " ADMIN_TRUSTED_PROXY, and let it send X-Forwarded-Proto; or set ADMIN_HTTPS=no."
+        )
+    return "Let the browser keep cookies of this site, and load the page with the form again."
+
+
+def _origin(address: str | None) -> str:
+    """Scheme, host and port of an address; the rest of it is nobody's business."""
+    parts = (address or "").split("/", 3)
+    return "/".join(parts[:3])[:_LONGEST_ORIGIN] or "an unknown page"
 
 
 def log_in(token: str) -> ApiToken:

@@ -11,6 +11,8 @@ from swpt_accounts.wire import messages
 from swpt_accounts.wire.messages import Malformed
 from swpt_accounts.wire.moments import Moment
 
+from .keyset import Cut, Page, read_page
+
 STATES: Final = ("open", "returned", "discarded")
 
 
@@ -56,9 +58,8 @@ COLUMNS: Final = ", ".join(
 
 _LIST: Final = f"""
 SELECT {COLUMNS} FROM dead_letter
-WHERE dead_letter_id > %(after)s AND (%(state)s IS NULL OR state = %(state)s)
-  AND (%(reason)s IS NULL OR reason = %(reason)s)
-ORDER BY dead_letter_id LIMIT %(limit)s
+WHERE {{cut}} AND (%(state)s IS NULL OR state = %(state)s) AND (%(reason)s IS NULL OR reason = %(reason)s)
+ORDER BY {{order}} LIMIT %(limit)s
 """  # noqa: S608 - constants only
 
 
@@ -69,9 +70,19 @@ def list_dead_letters(
     connection: Any, *, state: str | None, reason: str | None, after: int = 0, limit: int = 100
 ) -> list[DeadLetter]:
     """Dead letters by id, those behind `after`; no state or reason means all of them."""
+    return page_of_dead_letters(connection, Cut((after,)), limit, state=state, reason=reason).items
+
+
+def page_of_dead_letters(
+    connection: Any, cut: Cut, limit: int, *, state: str | None, reason: str | None
+) -> Page[DeadLetter]:
+    """A page of dead letters by id; no state or reason means all of them."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(_LIST, {"state": state, "reason": reason, "after": after, "limit": limit})
-        return [dead_letter(row) for row in cursor.fetchall()]
+        asked = {"state": state, "reason": reason}
+        page = read_page(
+            cursor, _LIST, asked, cut, limit, keys=["dead_letter_id"], position_of=lambda row: (row[0],)
+        )
+    return page.map(dead_letter)
 
 
 def show_dead_letter(connection: Any, dead_letter_id: int) -> tuple[DeadLetter, bytes | None]:

@@ -8,6 +8,8 @@ from swpt_accounts.rules.facts import AccountKey
 from swpt_accounts.storage.outbox.rows import unpack_accounts
 from swpt_accounts.wire.moments import Moment
 
+from .keyset import Cut, Page, read_page
+
 _MOST_COUNTED: Final = 10_000
 
 # Rows come and go in millions: nobody needs the exact number of many.
@@ -40,8 +42,8 @@ def outbox_state(connection: Any) -> OutboxState:
 _LIST_ROWS: Final = """
 SELECT outbox_id, created_at, type_counts, accounts, octet_length(payload), attempts, next_attempt_at,
     last_failure, publisher_key IS NOT NULL
-FROM outbox WHERE outbox_id > %(after)s AND (%(is_all)s OR last_failure IS NOT NULL)
-ORDER BY outbox_id LIMIT %(limit)s
+FROM outbox WHERE {cut} AND (%(is_all)s OR last_failure IS NOT NULL)
+ORDER BY {order} LIMIT %(limit)s
 """
 
 
@@ -66,10 +68,22 @@ class OutboxRow(msgspec.Struct, frozen=True):
 
 def list_outbox(connection: Any, *, is_all: bool, after: int = 0, limit: int = 100) -> list[OutboxRow]:
     """Rows by id, those behind `after`: only those that have failed, unless all are wanted."""
+    return page_of_outbox(connection, Cut((after,)), limit, is_all=is_all).items
+
+
+def page_of_outbox(connection: Any, cut: Cut, limit: int, *, is_all: bool) -> Page[OutboxRow]:
+    """A page of rows by id: only those that have failed, unless all are wanted."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(_LIST_ROWS, {"is_all": is_all, "after": after, "limit": limit})
-        rows = cursor.fetchall()
-    return [_row(row) for row in rows]
+        page = read_page(
+            cursor,
+            _LIST_ROWS,
+            {"is_all": is_all},
+            cut,
+            limit,
+            keys=["outbox_id"],
+            position_of=lambda row: (row[0],),
+        )
+    return page.map(_row)
 
 
 def _row(row: Any) -> OutboxRow:

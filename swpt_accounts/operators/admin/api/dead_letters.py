@@ -1,6 +1,7 @@
 """Messages that were put aside: listed, shown, returned, discarded."""
 
 import base64
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -12,12 +13,10 @@ from swpt_accounts.operators.admin.fields import Choice, Int64, JsonInteger, Mom
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page, page_of
 from swpt_accounts.operators.inspection.dead_letters import (
     STATES,
-    DeadLetter,
-    list_dead_letters,
+    page_of_dead_letters,
     read_message,
     show_dead_letter,
 )
-from swpt_accounts.operators.inspection.keyset import Cut, Page
 from swpt_accounts.operators.operations.dead_letters import discard_dead_letters, return_dead_letters
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.wire.messages import Malformed, Message
@@ -146,18 +145,9 @@ def close(ids: list[int], note: str) -> list[int]:
 
 
 def dead_letters_page(args: dict[str, Any]) -> dict[str, Any]:
-    """A page of dead letters that `DeadLettersQuery` asks for; it only goes forward."""
-
-    def read(connection: Any, cut: Cut, limit: int) -> Page[DeadLetter]:
-        state = None if args["state"] == "all" else args["state"]
-        after = cut.position[0] if cut.position is not None else 0
-        found = list_dead_letters(
-            connection, state=state, reason=args["reason"], after=after, limit=limit + 1
-        )
-        following = Cut((found[limit - 1].dead_letter_id,)) if len(found) > limit else None
-        return Page(found[:limit], None, following)
-
-    return answer_page(args, read)
+    """A page of dead letters that `DeadLettersQuery` asks for."""
+    state = None if args["state"] == "all" else args["state"]
+    return answer_page(args, partial(page_of_dead_letters, state=state, reason=args["reason"]))
 
 
 def shown_dead_letter(dead_letter_id: int) -> dict[str, Any]:

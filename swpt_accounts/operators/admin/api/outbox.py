@@ -13,7 +13,7 @@ from swpt_accounts.operators.admin.fields import Int64, JsonInteger, Moment, Tex
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page, page_of
 from swpt_accounts.operators.inspection.agents import EXCHANGES, Agent, list_agents
 from swpt_accounts.operators.inspection.keyset import Cut, Page
-from swpt_accounts.operators.inspection.outbox import list_outbox, outbox_state
+from swpt_accounts.operators.inspection.outbox import outbox_state, page_of_outbox
 from swpt_accounts.operators.operations.agents import Handled, handle_events
 from swpt_accounts.operators.operations.outbox_rows import settle_unreadable
 from swpt_accounts.wire.numbers import MAX_INT64
@@ -255,11 +255,8 @@ def told_queues() -> list[dict[str, Any]]:
 
 
 def read_rows(connection: Any, cut: Cut, limit: int) -> Page[Any]:
-    """A page of rows that have failed; it only goes forward."""
-    after = cut.position[0] if cut.position is not None else 0
-    found = list_outbox(connection, is_all=False, after=min(after, MAX_INT64), limit=limit + 1)
-    following = Cut((found[limit - 1].outbox_id,)) if len(found) > limit else None
-    return Page([_told_row(row) for row in found[:limit]], None, following)
+    """A page of rows that have failed."""
+    return page_of_outbox(connection, cut, limit, is_all=False).map(_told_row)
 
 
 def _told_row(row: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tests.backstage.builders import (
     finalize,
     request,
 )
-from tests.backstage.stories import issue, seed
+from tests.backstage.stories import issue, put_aside, seed, wait_for_agent
 
 ALICES = f"/debtors/{DEBTOR}/accounts/{ALICE}"
 HTML = "<script>alert(1)</script>&\"'"
@@ -62,6 +62,18 @@ def walk(desk, path, **query):
         backward = last["items"] + backward
     assert backward == items
     return items
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_what_waits_comes_in_pages_that_lead_back(desk, limit):
+    """Dead letters and rows of the outbox can be walked in both directions, like every other list."""
+    wanted = [put_aside(desk.stand, reason) for reason in ("wrong_shard", "bad_json") for _ in range(3)]
+    wait_for_agent(desk.stand, *range(10, 15))
+    query = {"limit": limit, "state": "open", "reason": "bad_json"}
+    assert [int(one["dead_letter_id"]) for one in walk(desk, "/dead-letters", **query)] == wanted[3:]
+    assert [int(one["dead_letter_id"]) for one in walk(desk, "/dead-letters", limit=limit)] == wanted
+    rows = [row for (row,) in desk.stand.rows("SELECT outbox_id FROM outbox ORDER BY 1")]
+    assert [int(one["outbox_id"]) for one in walk(desk, "/outbox/rows", limit=limit)] == rows
 
 
 # -- debtors and accounts ----------------------------------------------------------------------

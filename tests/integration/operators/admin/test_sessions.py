@@ -29,6 +29,61 @@ def test_a_login_is_a_strict_cookie(desk):
     assert browser.get(API + "/debtors").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("asked_at", "seen_at", "environ", "hint"),
+    [
+        pytest.param(
+            "https://admin.example/",
+            "https://admin.example:8443/admin/login?next=%2Fsecret",
+            {"ADMIN_HTTPS": "yes"},
+            "Your browser is at https://admin.example:8443, and this server takes itself to be at"
+            " https://admin.example/: let the proxy pass on the host with its port, as nginx does with"
+            " `proxy_set_header Host $http_host;`.",
+            id="another port",
+        ),
+        pytest.param(
+            "https://admin.example/",
+            None,
+            {"ADMIN_HTTPS": "yes"},
+            "Let the browser send it",
+            id="no referrer",
+        ),
+        pytest.param(
+            "http://admin.example/",
+            "http://admin.example/admin/login",
+            {"ADMIN_HTTPS": "yes"},
+            "ADMIN_HTTPS is set, and this request did not come by HTTPS",
+            id="no HTTPS",
+        ),
+    ],
+)
+def test_a_login_behind_a_proxy_that_hides_something_is_explained(
+    stand, caplog, asked_at, seen_at, environ, hint
+):
+    """The page says what to set, and the log has a line like of every refusal, without the way to a page."""
+    with front_desk(stand, **environ) as desk:
+        browser = desk.client()
+        mark = form_token(browser.get("/admin/login", base_url=asked_at).text)
+        form = {"token": desk.tokens["viewer"], "csrf_token": mark}
+        headers = {"Accept": "text/html"} | ({"Referer": seen_at} if seen_at else {})
+        if asked_at.startswith("http:"):
+            browser = desk.client()  # browsers keep a Secure cookie to themselves
+        answer = browser.post("/admin/login", base_url=asked_at, data=form, headers=headers)
+        assert answer.status_code == 400
+        assert hint in answer.text
+        [line] = [line for line in caplog.messages if "refused POST /admin/login" in line]
+        assert line.startswith("A form from 127.0.0.1 may come from another site")
+        assert f"It is for {asked_at}" in line
+        assert "secret" not in line + answer.text
+        assert desk.tokens["viewer"] not in line
+        # With the host that the browser sees everything works.
+        if environ and seen_at and seen_at.startswith("https"):
+            there = "https://admin.example:8443/"
+            form["csrf_token"] = form_token(browser.get("/admin/login", base_url=there).text)
+            answer = browser.post("/admin/login", base_url=there, data=form, headers=headers)
+            assert answer.status_code == 303
+
+
 def test_a_wrong_token_does_not_log_in(desk):
     """The form comes again, with a sentence, and there is no session."""
     browser = desk.client()
