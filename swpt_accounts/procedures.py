@@ -5,6 +5,7 @@ See rules.md#steps.  Errors come out as they are; `faults` tells whose they are.
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final
 
@@ -18,9 +19,11 @@ from .broker.delivery import Delivery
 from .rules.book import Alarm, Book
 from .rules.deciding import decide
 from .storage.outbox.rows import Stored
+from .transactions.account_memory import AccountMemory
 from .transactions.books import close_book
 from .transactions.context import TransactionContext
 from .transactions.dead_letters import DeadLetter, store_dead_letters
+from .transactions.debtor_infos import DebtorInfos
 from .transactions.gathering import gather
 from .transactions.refusals import store_refusals
 from .wire.messages import ConfigureAccount, Malformed, Message
@@ -29,6 +32,14 @@ from .wire.moments import Moment, seconds
 _FAR_AHEAD: Final = seconds(7200)
 
 _NO_ROOM: Final = Alarm("too many open dead letters: the newest are kept without their bodies")
+
+
+# A rehearsal takes the time of whoever waits for the gate.
+_REHEARSAL_LIMITS: Final = "SET LOCAL lock_timeout = 2000; SET LOCAL statement_timeout = 8000"
+
+
+class _RehearsedError(Exception):
+    """All went well, so that it can be undone."""
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +67,18 @@ def apply_batch(connection: Any, items: Sequence[Delivered], context: Transactio
     if applied.stored is not None:
         context.memory.keep(applied.stored.version, applied.stored.accounts)
     return applied
+
+
+def rehearse_batch(connection: Any, items: Sequence[Delivered], context: TransactionContext) -> None:
+    """Do with a batch all that `apply_batch` does, and then undo it; raises what that would raise.
+
+    It waits for others for some seconds only, since a batch that waits longer is not wanted.
+    """
+    context = msgspec.structs.replace(context, infos=DebtorInfos(), memory=AccountMemory())
+    with suppress(_RehearsedError), connection, connection.cursor() as cursor:
+        cursor.execute(_REHEARSAL_LIMITS)
+        _apply(cursor, items, context)
+        raise _RehearsedError
 
 
 def apply_alone(connection: Any, item: Delivered, context: TransactionContext) -> Applied:

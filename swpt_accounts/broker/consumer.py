@@ -19,6 +19,7 @@ import msgspec
 from dramatiq.broker import MessageProxy
 
 from swpt_accounts.runtime.pauses import Pauses
+from swpt_accounts.runtime.standstill import Standstill
 
 from .batch import Batch, BatchMessage, Delivered
 from .delivery import Delivery
@@ -122,8 +123,9 @@ class BatchConsumer(dramatiq.Consumer):
         self._not_before = 0.0
         self._retry_at = 0.0
         self._pauses = Pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-        self._outage = Outage(_logger, f"Consumer of {queue_name}")
+        self._outage = Outage(_logger, f"Consumer of {queue_name}", Standstill("consumer"))
         self._is_shut = False
+        self._is_leaving = False
         self._is_closed = False
 
     @property
@@ -205,6 +207,9 @@ class BatchConsumer(dramatiq.Consumer):
                 _logger.debug("%r comes from a former connection; it will be delivered again.", batch)
             elif batch.settled:
                 source.ack(batch.last_tag)
+            elif not self._is_open():
+                # Given back alone, it would be delivered to us once more before we are gone.
+                self._is_leaving = True
             else:
                 source.requeue(batch.last_tag)
         except BrokerProblem as problem:
@@ -224,6 +229,8 @@ class BatchConsumer(dramatiq.Consumer):
 
     def _turn(self, left: float) -> None:
         """Do what is to be done now, or wait for it at most `left` seconds."""
+        if self._is_leaving:
+            self._drop_source()
         if not self._is_open():
             self._shut()
             self._waker.wait(min(left, _GATE_POLL_SECONDS))
@@ -278,7 +285,7 @@ class BatchConsumer(dramatiq.Consumer):
         self._drop_source()
 
     def _drop_source(self) -> None:
-        source, self._source = self._source, None
+        source, self._source, self._is_leaving = self._source, None, False
         self._waiting.clear()
         self._waiting_bytes = 0
         if source is not None:

@@ -4,6 +4,7 @@ from logging import Logger
 from time import monotonic
 
 from swpt_accounts.runtime.pauses import Pauses
+from swpt_accounts.runtime.standstill import Standstill
 
 from .errors import BrokerProblem
 
@@ -14,17 +15,18 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 
 class Outage:
-    """Whether a link to the broker works, told to the log when that changes.
+    """Whether a link to the broker works, told to the log when that changes, and as an alarm if it lasts.
 
     A link that breaks soon after it was made does not make the pauses short again.
     """
 
-    def __init__(self, logger: Logger, what: str) -> None:
+    def __init__(self, logger: Logger, what: str, standstill: Standstill) -> None:
         self._logger = logger
         self._what = what
         self._pauses = Pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._told = ""
         self._worked_since: float | None = None
+        self._standstill = standstill
 
     def began(self, problem: BrokerProblem) -> float:
         """Note a failure; returns how many seconds to pause.  The same reason is told once."""
@@ -32,6 +34,8 @@ class Outage:
             self._pauses.reset()
         self._worked_since = None
         text = str(problem)
+        self._standstill.begin(text)
+        self._standstill.look()
         if text != self._told:
             self._told = text
             self._logger.warning("%s: %s; trying again until it works.", self._what, text)
@@ -40,5 +44,6 @@ class Outage:
     def ended(self) -> None:
         """Note that it works."""
         self._worked_since = monotonic()
+        self._standstill.end()
         self._logger.info("%s: connected%s.", self._what, " again" if self._told else "")
         self._told = ""

@@ -177,7 +177,7 @@ def demo(transfers: int, keep: bool, seed: int | None) -> int:
     default="web",
     show_default=True,
     help="web: the web server of this machine answers.  worker, chores: the database and the broker "
-    "answer and are configured.  all: both.",
+    "are configured and do what a batch needs.  all: both.",
 )
 def healthcheck(role: "Role") -> int:
     """Tell whether a role can do its work.

@@ -4,7 +4,6 @@ These run every few seconds, so each check imports only what it needs.
 """
 
 import http.client
-import logging
 from typing import Final, Literal, TypeAlias
 
 from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
@@ -13,7 +12,6 @@ from swpt_accounts.runtime.settings import Settings
 Role: TypeAlias = Literal["web", "worker", "chores", "all"]
 
 _ANSWER_WITHIN_SECONDS: Final = 3.0
-_NOT_FOUND: Final = 404
 # A server that listens everywhere is asked where it surely is.
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound to
 
@@ -46,10 +44,11 @@ def check_web(settings: Settings) -> str:
 
 
 def check_database(settings: Settings) -> str:
-    """The database can be reached, and has the tables of this version."""
+    """The database has the tables of this version, and does what a batch needs."""
     import psycopg2
 
     from swpt_accounts.storage import migrations
+    from swpt_accounts.storage.trial import why_not
 
     where = mask_secrets(settings.postgres_url)
     try:
@@ -59,31 +58,25 @@ def check_database(settings: Settings) -> str:
         raise OperatorError(f"unhealthy: no answer from the database {where}: {cause}") from None
     if wrong is not None:
         raise OperatorError(f"unhealthy: the database {where} {wrong}")
-    return "database answers"
+    if why := why_not(settings.postgres_url, "swpt_accounts healthcheck"):
+        raise OperatorError(f"unhealthy: the database {where} answers, but cannot do its work: {why}")
+    return "database works"
 
 
 def check_broker(settings: Settings) -> str:
-    """The broker can be reached, and has the queue."""
-    import pika
+    """The broker has the queue, and takes messages."""
+    from swpt_accounts.broker.amqp.trial import ask_broker
+    from swpt_accounts.broker.errors import BrokerProblem, QueueMissing
 
-    from swpt_accounts.broker.amqp.connection import address_of, parameters_of
-    from swpt_accounts.broker.errors import ChannelClosed, explained
-
-    # What pika logs on the way is told by the error as well.
-    logging.getLogger("pika").setLevel(logging.CRITICAL)
-    parameters = parameters_of(settings.protocol_broker_url)
-    parameters.connection_attempts = 1
-    parameters.socket_timeout = parameters.stack_timeout = _ANSWER_WITHIN_SECONDS
-    parameters.blocked_connection_timeout = _ANSWER_WITHIN_SECONDS
     queue = settings.protocol_broker_queue
     try:
-        with pika.BlockingConnection(parameters) as connection:
-            connection.channel().queue_declare(queue, passive=True)
-    except (pika.exceptions.AMQPError, OSError) as error:
-        problem = explained(error, address_of(parameters))
-        if isinstance(problem, ChannelClosed) and problem.code == _NOT_FOUND:
-            raise OperatorError(
-                f"unhealthy: the broker has no queue {queue}: run `swpt-accounts configure`"
-            ) from None
+        state = ask_broker(settings.protocol_broker_url, queue)
+    except QueueMissing:
+        raise OperatorError(
+            f"unhealthy: the broker has no queue {queue}: run `swpt-accounts configure`"
+        ) from None
+    except BrokerProblem as problem:
         raise OperatorError(f"unhealthy: {first_line(problem)}") from None
-    return "broker answers"
+    if state.refusal:
+        raise OperatorError(f"unhealthy: the broker answers, but {state.refusal}")
+    return "broker takes messages"

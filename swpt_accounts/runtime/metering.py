@@ -18,7 +18,8 @@ from typing import Any, Final
 # writes to a mapped file on a full disk is killed.
 FILE_BYTES: Final = 1 << 18
 
-_KINDS: Final = ("counter", "histogram")
+_STANDING: Final = "gauge_max"
+_KINDS: Final = ("counter", "histogram", _STANDING)
 _MOST_PROCESSES: Final = 1000
 
 _logger: Final = getLogger(__name__)
@@ -98,6 +99,34 @@ def _prepare(path: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, FILE_BYTES)
     # Under its name it is complete: the web server may read it at any moment.
     fresh.rename(path)
+
+
+def longest_standstill(folder: Path) -> float:
+    """How long a living process has not got on with some work, in seconds; 0 if all do."""
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    files = [os.fspath(path) for path in folder.glob(f"{_STANDING}_*.db") if is_current(path)]
+    merged: Any = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+    return max((float(sample.value) for metric in merged for sample in metric.samples), default=0.0)
+
+
+def is_current(path: Path) -> bool:
+    """Whether a file can be read, and tells of now: how things stood with a process that is gone does not."""
+    if not is_readable(path):
+        return False
+    kind, _, name = path.stem.rpartition("_")
+    return kind != _STANDING or _is_held(path.with_name(f"{name}.lock"))
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def living(folder: Path) -> dict[str, int]:

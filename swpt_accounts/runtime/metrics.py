@@ -6,7 +6,7 @@ of labels come from the program, never from a message.  `metering` decides where
 
 from typing import Final, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from swpt_accounts import events
 from swpt_accounts.wire import codes, messages
@@ -94,6 +94,14 @@ RETRIES: Final = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+STANDSTILL: Final = Gauge(
+    "standstill_seconds",
+    "How long work that is at hand does not get done in a process, if that is longer than 30 s: a batch,"
+    " confirmed rows of the outbox, the chores, the ways from and to the broker. The longest one counts.",
+    ["work"],
+    registry=REGISTRY,
+    multiprocess_mode="max",
+)
 ALARMS: Final = Counter("alarms", "Lines in the log that begin with ALARM.", registry=REGISTRY)
 CHORE_FAILURES: Final = Counter(
     "chore_failures", "Steps of chores that ended with an error of our own.", ["chore"], registry=REGISTRY
@@ -102,6 +110,7 @@ CHORE_FAILURES: Final = Counter(
 EVENT_TYPES: Final = tuple(event.__name__ for event in get_args(events.Event))
 DEAD_LETTER_REASONS: Final = (*get_args(Reason), "credit_conflict", "credit_too_old", "internal_error")
 
+WORKS: Final = ("batch", "outbox", "chores", "consumer", "publisher")
 RETRY_REASONS: Final = ("conflict", "outage", "isolation", "our_fault")
 _IGNORED: Final = (
     ("ConfigureAccount", "C1"),
@@ -135,5 +144,7 @@ def begin_at_zero() -> None:
         REJECTIONS.labels(code)
     for reason in DEAD_LETTER_REASONS:
         DEAD_LETTERS.labels(reason)
+    for work in WORKS:
+        STANDSTILL.labels(work).set(0)
     for reason in RETRY_REASONS:
         RETRIES.labels(reason)

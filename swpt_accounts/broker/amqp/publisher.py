@@ -15,6 +15,7 @@ from swpt_accounts.broker.outage import Outage
 from swpt_accounts.broker.settlement import OnSettled, Settlement
 from swpt_accounts.broker.waker import Waker
 from swpt_accounts.events import Envelope
+from swpt_accounts.runtime.standstill import Standstill
 
 from .connection import Connection
 from .envelopes import EnvelopeEncoder
@@ -64,7 +65,8 @@ class RabbitmqPublisher:
         self._confirms = Confirms()
         self._window: int | None = None
         self._refusal_told = ""
-        self._outage = Outage(_logger, "Publisher")
+        self._outage = Outage(_logger, "Publisher", Standstill("publisher"))
+        self._silence = Standstill("publisher")
 
     # -- for callers --------------------------------------------------------------
 
@@ -167,6 +169,7 @@ class RabbitmqPublisher:
                 more = self._write(connection)
                 for frame in connection.receive(0.0 if more else self._patience()):
                     if isinstance(frame, Confirm):
+                        self._silence.end()
                         self._settle(self._confirms.confirmed(frame.tag, frame.multiple, frame.is_ack))
                         self._widen()
                     elif isinstance(frame, Returned):
@@ -285,4 +288,9 @@ class RabbitmqPublisher:
         if given_up:
             count = sum(len(job.envelopes) for job in given_up)
             _logger.warning("No answer from the broker for up to %d messages; they are kept.", count)
+            connection = self._connection
+            if connection is not None:  # else the outage has an alarm of its own
+                why = connection.blocked_reason or "it does not confirm"
+                self._silence.begin(f"the broker takes no messages: {why}", self._confirm_timeout)
+                self._silence.look()
         self._settle(given_up)

@@ -7,6 +7,7 @@ from typing import Final
 from flask import Flask
 
 from swpt_accounts.broker.amqp import administration
+from swpt_accounts.broker.amqp.trial import ask_broker
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.wire.moments import Moment
@@ -36,8 +37,13 @@ def create_admin_app(
     app = Flask(__name__, static_folder="static", static_url_path="/admin/static")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _STATIC_MAX_AGE_SECONDS
-    context = AdminContext(
-        settings, now, count_messages or partial(administration.count_messages, settings.protocol_broker_url)
+    url, queue = settings.protocol_broker_url, settings.protocol_broker_queue
+    context = (
+        AdminContext(settings, now, count_messages)
+        if count_messages is not None
+        else AdminContext(
+            settings, now, partial(administration.count_messages, url), partial(ask_broker, url, queue)
+        )
     )
     set_context(app, context)
     sessions.set_up(app, context)

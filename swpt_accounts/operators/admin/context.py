@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from flask import Flask, current_app
 from sqlalchemy import Engine, create_engine
 
+from swpt_accounts.broker.state import BrokerState
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.connections import sqlalchemy_url
 from swpt_accounts.wire.moments import Moment
 
-from .broker_watch import BrokerWatch
+from .watches import BrokerWatch, DatabaseWatch, count_both
 
 ANSWER_WITHIN_SECONDS: Final = 5
 
@@ -39,12 +41,18 @@ class AdminContext:
     """The settings, the clock, a question to the broker, and connections that requests borrow."""
 
     def __init__(
-        self, settings: Settings, now: Callable[[], Moment], count_messages: Callable[[str], int]
+        self,
+        settings: Settings,
+        now: Callable[[], Moment],
+        count_messages: Callable[[str], int],
+        ask_broker: Callable[[], BrokerState] | None = None,
     ) -> None:
         self.settings = settings
         self.now = now
         self.count_messages = count_messages
-        self.broker = BrokerWatch(count_messages, settings.protocol_broker_queue)
+        queue = settings.protocol_broker_queue
+        self.broker = BrokerWatch(ask_broker or partial(count_both, count_messages, queue))
+        self.database = DatabaseWatch(settings.postgres_url, settings.metrics_folder)
         self._engine: Engine = create_engine(
             sqlalchemy_url(settings.postgres_url),
             pool_size=settings.admin_threads,

@@ -20,8 +20,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from swpt_accounts.operators.inspection import gauges
 from swpt_accounts.runtime import metering, metrics
 from swpt_accounts.runtime.errors import first_line, mask_secrets
-from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.wire.moments import Moment
 
 from .access import open_to_everybody
 from .context import AdminContext
@@ -38,21 +36,12 @@ Reading = Callable[[], AbstractContextManager[Any]]
 class Exposition:
     """Answers of /metrics; from any thread."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        reading: Reading,
-        now: Callable[[], Moment],
-        given_up: Callable[[], int | None] = lambda: None,
-        kept_seconds: float = KEPT_SECONDS,
-    ) -> None:
+    def __init__(self, context: AdminContext, kept_seconds: float = KEPT_SECONDS) -> None:
         # They would be an additional number for each number, about a moment that nobody asks for.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._folder = settings.metrics_folder
-        self._is_only_shard = settings.realm().bits == 0
-        self._reading = reading
-        self._now = now
-        self._given_up = given_up
+        self._context = context
+        self._folder = context.settings.metrics_folder
+        self._is_only_shard = context.settings.realm().bits == 0
         self._kept_seconds = kept_seconds
         self._lock = Lock()
         self._until = 0.0
@@ -62,7 +51,7 @@ class Exposition:
         """All numbers in the newest format that the asker accepts, and its content type."""
         encode, content_type = choose_encoder(accept)
         registry = CollectorRegistry(auto_describe=False)
-        numbers = (*self._process_numbers(), *self._database_numbers(), *self._broker_numbers())
+        numbers = (*self._process_numbers(), *self._database_numbers(), *self._found_by_trying())
         registry.register(_Collected(numbers))
         return encode(registry), content_type
 
@@ -74,7 +63,8 @@ class Exposition:
         readable = [file for file in files if metering.is_readable(Path(file))]
         if len(readable) < len(files):
             _logger.warning("Files with numbers that cannot be read: %s", set(files) - set(readable))
-        merged: Iterable[Metric] = MultiProcessCollector.merge(readable)  # type: ignore[no-untyped-call]
+        current = [file for file in readable if metering.is_current(Path(file))]
+        merged: Iterable[Metric] = MultiProcessCollector.merge(current)  # type: ignore[no-untyped-call]
         return [*merged, gauges.gauge("processes", metering.living(Path(self._folder)))]
 
     def _database_numbers(self) -> list[Metric]:
@@ -84,19 +74,24 @@ class Exposition:
                 self._until = monotonic() + self._kept_seconds
             return self._gauges
 
-    def _broker_numbers(self) -> list[Metric]:
-        given_up = self._given_up()
-        return [] if given_up is None else [gauges.gauge("messages_given_up", given_up)]
+    def _found_by_trying(self) -> list[Metric]:
+        """Whether database and broker work, and not only answer."""
+        found = [
+            gauges.gauge("database_up", not self._context.database.why_not()),
+            gauges.gauge("broker_up", not self._context.broker.why_not()),
+        ]
+        given_up = self._context.broker.given_up()
+        return found if given_up is None else [*found, gauges.gauge("messages_given_up", given_up)]
 
     def _ask(self) -> list[Metric]:
         try:
-            with self._reading() as connection:
-                found = gauges.read_gauges(connection, self._now, is_only_shard=self._is_only_shard)
+            with self._context.reading() as connection:
+                found = gauges.read_gauges(connection, self._context.now, is_only_shard=self._is_only_shard)
                 return list(found)
         except (psycopg2.Error, SQLAlchemyError) as error:
             cause = mask_secrets(first_line(error))
             _logger.warning("The database cannot be asked for numbers: %s", cause)
-            return [gauges.gauge("database_up", 0)]
+            return []
 
 
 class _Collected(Collector):
@@ -111,7 +106,7 @@ class _Collected(Collector):
 
 def register(app: Flask, context: AdminContext) -> None:
     """Add the page to the application."""
-    exposition = Exposition(context.settings, context.reading, context.now, context.broker.given_up)
+    exposition = Exposition(context)
     blueprint = Blueprint("metrics", __name__)
 
     def metrics() -> Response:

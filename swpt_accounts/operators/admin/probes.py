@@ -19,10 +19,11 @@ from .context import AdminContext, admin_context
 OUTBOX_MAX_AGE_SECONDS: Final = 300
 _VERSIONS: Final = "SELECT version_num FROM alembic_version"
 
-# Rows that were tried wait for their agent, and those that were set aside for an operator; a row that
-# nobody has tried waits for us.
+# Rows that were returned or refused wait for their agent, and those that were set aside for an operator; a
+# row that nobody has tried, or that the broker has not answered, waits for us.
 _OLDEST_UNTRIED: Final = """
-SELECT created_at FROM outbox WHERE attempts = 0 AND last_failure IS DISTINCT FROM 'unreadable'
+SELECT created_at FROM outbox
+WHERE (attempts = 0 AND last_failure IS DISTINCT FROM 'unreadable') OR last_failure = 'unanswered'
 ORDER BY outbox_id LIMIT 1
 """
 
@@ -74,16 +75,22 @@ def _ask_database(context: AdminContext) -> tuple[Check, Check]:
     except (psycopg2.Error, SQLAlchemyError) as error:
         cause = mask_secrets(first_line(error))
         return Check(False, cause), Check(False, "the database cannot be asked")
-    wrong = migrations.misfit(frozenset(versions))
-    detail = "answers, with the tables of this version" if wrong is None else f"it {wrong}"
+    if (wrong := migrations.misfit(frozenset(versions))) is not None:
+        database = Check(False, f"it {wrong}")
+    elif why_not := context.database.why_not():
+        database = Check(False, mask_secrets(why_not))
+    else:
+        database = Check(True, "takes work, with the tables of this version")
     age = 0 if oldest is None else max(0, context.now() - oldest[0]) // MICROSECONDS
     outbox = Check(age <= OUTBOX_MAX_AGE_SECONDS, f"the oldest row that nobody has tried is {age} s old")
-    return Check(wrong is None, detail), outbox
+    return database, outbox
 
 
 def _ask_broker(context: AdminContext) -> Check:
     try:
-        waiting = context.broker.state().waiting
+        state = context.broker.state()
     except BrokerProblem as error:
         return Check(False, mask_secrets(first_line(error)))
-    return Check(True, f"answers, {waiting} messages wait")
+    if state.refusal:
+        return Check(False, state.refusal)
+    return Check(True, f"takes messages, {state.waiting} wait")

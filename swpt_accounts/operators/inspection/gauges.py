@@ -96,7 +96,8 @@ GAUGES: Final = {
         "Messages that the broker itself has given up, in the queue whose name ends in .XQ."
     ),
     "processes": Gauge("Living processes that keep their numbers in METRICS_FOLDER, by role.", "role"),
-    "database_up": Gauge("Whether the web server can ask the database: 1 or 0."),
+    "database_up": Gauge("Whether the database does what a batch needs, down to the commit: 1 or 0."),
+    "broker_up": Gauge("Whether the broker has our queue, and takes and confirms messages: 1 or 0."),
     "gauges_failed": Gauge("Questions to the database that this answer had to leave out."),
 }
 """All numbers of this module."""
@@ -178,7 +179,7 @@ def read_gauges(connection: Any, now: Callable[[], Moment], *, is_only_shard: bo
         _top_debtors,
         lambda cursor: _clock_difference(cursor, now),
     ]
-    values: Values = {"database_up": 1}
+    values: Values = {}
     failed, until = 0, monotonic() + _BUDGET_SECONDS
     for read in readings:
         try:

@@ -13,6 +13,7 @@ from swpt_accounts.runtime.errors import WrongUsage, first_line
 from swpt_accounts.runtime.lateness import NOTED_SECONDS
 from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.runtime.standstill import Standstill
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.faults import Fault, fault_of, is_refusal
 from swpt_accounts.storage.outbox.publishing import Outbox
@@ -110,6 +111,7 @@ class Chores:
         self._connection: Any = None
         self._is_enrolled = False
         self._pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        self._standstill = Standstill("chores")
 
     def turn(self, stop: Event) -> float:
         """Do what is due; returns how many seconds may pass before the next turn."""
@@ -144,6 +146,7 @@ class Chores:
                     _logger.exception("ALARM: the chore %r fails; the others go on", chore.name)
             self._look_at[chore.name] = monotonic() + rest
         self._pauses.reset()
+        self._standstill.end()
         return max(0.0, min([self._hear_at, *self._look_at.values()]) - monotonic())
 
     def do_all(self, chore: Chore, stop: Event) -> int:
@@ -270,6 +273,8 @@ class Chores:
 
     def _back_off(self, error: Exception) -> float:
         self.close()
+        self._standstill.begin(first_line(error))
+        self._standstill.look()
         pause = self._pauses.draw()
         _logger.warning("The database is away (%s): trying again in %.1f s.", first_line(error), pause)
         return pause

@@ -6,6 +6,7 @@ bug is loud.
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import groupby
 from logging import DEBUG, ERROR, WARNING, getLogger
@@ -97,6 +98,7 @@ class Processor:
         give_up_at = monotonic() + self._patience_seconds
         pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         begun_at, self._received_at = perf_counter(), batch.received_at
+        self._gate.standstill.begin()
         while not self._is_stopping.is_set():
             try:
                 self._commit_all(batch.items)
@@ -106,8 +108,9 @@ class Processor:
                 if self._is_stopping.is_set():
                     return
                 if monotonic() > give_up_at:
-                    self._gate.shut(first_line(error))
+                    self._gate.shut(first_line(error), partial(self._rehearse, batch.items))
                     return
+                self._gate.standstill.begin(first_line(error))
                 pause = pauses.draw()
                 _logger.warning(
                     "The database is away (%s): holding %d messages, trying again in %.1f s.",
@@ -119,13 +122,25 @@ class Processor:
             except OurFaultError as error:
                 metrics.RETRIES.labels("our_fault").inc()
                 _logger.critical("ALARM: %s. Giving the batch back to the queue.", error)
+                self._gate.standstill.end()
                 self._is_stopping.wait(_LONGEST_PAUSE_SECONDS)
                 return
             else:
                 batch.settle()
+                self._gate.standstill.end()
                 metrics.BATCH_MESSAGES.observe(len(batch))
                 metrics.BATCH_SECONDS.observe(perf_counter() - begun_at)
                 return
+
+    def _rehearse(self, items: Sequence[Delivered]) -> str:
+        """Why these items cannot be done now; empty text if they can, or if only they are to blame."""
+        try:
+            with closing(eager.connect(self._postgres_url, "swpt_accounts gate")) as connection:
+                context = self._make_context(load_policy(connection, self._policy))
+                procedures.rehearse_batch(connection, items, context)
+        except Exception as error:
+            return first_line(error) if fault_of(error) is Fault.OUTAGE else ""
+        return ""
 
     # -- a batch -------------------------------------------------------------------------------
 

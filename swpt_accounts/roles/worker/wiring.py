@@ -1,10 +1,10 @@
 """How a worker is put together: broker, gate, processor, and what Dramatiq calls at start and stop."""
 
 import gc
+from functools import partial
 from typing import Final
 
 import dramatiq
-import psycopg2
 
 from swpt_accounts.actors import declare_actors
 from swpt_accounts.broker import MemoryTransport, SmpBroker
@@ -12,9 +12,9 @@ from swpt_accounts.roles.composition import STOP_TIMEOUT_SECONDS, make_broker, m
 from swpt_accounts.roles.gate import Gate
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.storage import connections
 from swpt_accounts.storage.outbox.publishing import Outbox
 from swpt_accounts.storage.readiness import prepare_database
+from swpt_accounts.storage.trial import why_not
 from swpt_accounts.transactions.account_memory import AccountMemory
 from swpt_accounts.transactions.context import TransactionContext, make_context, make_policy
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
@@ -39,16 +39,8 @@ class Frugality(dramatiq.Middleware):
 
 
 def make_gate(settings: Settings) -> Gate:
-    """A gate that opens when the database answers."""
-
-    def probe() -> bool:
-        try:
-            connections.connect(settings.postgres_url, "swpt_accounts gate").close()
-        except psycopg2.OperationalError:
-            return False
-        return True
-
-    return Gate(probe)
+    """A gate that opens when the database can do what a batch needs."""
+    return Gate(partial(why_not, settings.postgres_url, "swpt_accounts gate"))
 
 
 class WorkerLifecycle(dramatiq.Middleware):

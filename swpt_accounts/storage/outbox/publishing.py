@@ -28,6 +28,7 @@ from swpt_accounts.events import Envelope, decode
 from swpt_accounts.runtime import metrics
 from swpt_accounts.runtime.errors import first_line
 from swpt_accounts.runtime.pauses import Pauses
+from swpt_accounts.runtime.standstill import Standstill
 from swpt_accounts.storage import connections
 from swpt_accounts.wire.moments import Moment, seconds
 
@@ -111,6 +112,7 @@ class Outbox:
     ) -> None:
         self.publisher_key = 0
         self.silence = Silence()
+        self._standstill = Standstill("outbox")
         self._postgres_url = postgres_url
         self._publisher = publisher
         self._delays = delays
@@ -205,6 +207,8 @@ class Outbox:
                 self._settle_all(work)
             except psycopg2.Error as error:
                 self._disconnect()
+                self._standstill.begin(first_line(error))
+                self._standstill.look()
                 if self._is_stopping.is_set():
                     _logger.warning("Outbox: %s; another process will clean up.", first_line(error))
                     return
@@ -214,6 +218,7 @@ class Outbox:
             else:
                 work = []
                 pauses.reset()
+                self._standstill.end()
 
     def _settle_all(self, work: Sequence[Work]) -> None:
         """Settle together; one by one if one of them is broken, so that it delays nothing."""

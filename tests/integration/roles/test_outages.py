@@ -12,15 +12,16 @@ import pytest
 from swpt_accounts.roles import configure as configuring
 from swpt_accounts.roles.gate import Gate
 from swpt_accounts.roles.worker import processing, wiring
-from swpt_accounts.runtime import clock
+from swpt_accounts.runtime import clock, standstill
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.runtime.settings import load
+from swpt_accounts.storage import trial
 from tests.backstage.audit import chains, find_violations
 from tests.backstage.builders import ALICE, BOB, DEBTOR, ROOT, configure, finalize, prepared, request
 from tests.backstage.commands import SERVER, running, said
 from tests.backstage.mailbox import Mailbox
 from tests.backstage.proxy import Proxy
-from tests.backstage.server import QUEUE, Server, vhost_of
+from tests.backstage.server import QUEUE, Server, locking, vhost_of
 from tests.backstage.stand import sweep
 from tests.backstage.waiting import wait_until
 
@@ -214,15 +215,82 @@ def test_a_long_outage_closes_the_consumer(server, distant, to_postgres, mailbox
         story.check(paid=1)
 
 
+def test_a_database_that_can_do_nothing_keeps_the_gate_shut(server, mailbox, monkeypatch, caplog):
+    """It answers, and nothing can be committed: the messages go back once, and stay until it works again."""
+    asked: list[str] = []
+
+    def asking(url: str, name: str) -> str:
+        asked.append(trial.why_not(url, name))
+        return asked[-1]
+
+    impatient = partial(processing.Processor, patience_seconds=0.2)
+    monkeypatch.setattr(wiring, "Processor", impatient)
+    monkeypatch.setattr(wiring, "why_not", asking)
+    with server.serving_here():
+        story = Story(server, mailbox)
+        server.wait_until_done()
+        set_read_only(server, "on")
+        try:
+            serials = [story.ask() for _ in range(3)]
+            wait_until(lambda: len(asked) >= 3, "a gate that asks")
+            assert all("read-only transaction" in why for why in asked)
+            assert "taking messages again" not in caplog.text
+            assert max(delivery_counts(server, len(serials))) <= 1
+        finally:
+            set_read_only(server, "off")
+        for serial in serials:
+            story.commit(serial, 1)
+            story.wait_until_paid(serial)
+        story.check(paid=3)
+
+
+def delivery_counts(server: Server, number: int) -> list[int]:
+    """How often each message of the queue was delivered before; that they are looked at counts as well."""
+    with pika.BlockingConnection(pika.URLParameters(server.amqp_url)) as connection:
+        channel = connection.channel()
+        found = [channel.basic_get(QUEUE)[1] for _ in range(number)]
+    return [int((properties.headers or {}).get("x-delivery-count", 0)) for properties in found]
+
+
+def set_read_only(server: Server, value: str) -> None:
+    """Let nobody write into the database any more, or everybody again."""
+    server.execute(
+        f"""
+        SET TRANSACTION READ WRITE;
+        DO $$ BEGIN
+            EXECUTE format(
+                'ALTER DATABASE %I SET default_transaction_read_only = {value}', current_database());
+        END $$;
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name LIKE 'swpt_accounts%'
+        """
+    )
+
+
+def test_a_batch_that_waits_for_a_lock_is_an_alarm(server, mailbox, monkeypatch, caplog):
+    """The database is well, and still no message is answered: the log says so, and when it is over."""
+    monkeypatch.setattr(standstill, "ALARM_AFTER_SECONDS", 0.5)
+    with server.serving_here():
+        story = Story(server, mailbox)
+        server.wait_until_done()
+        with locking(server.postgres_url, "LOCK TABLE account IN SHARE MODE"):
+            serial = story.ask()
+            wait_until(lambda: "ALARM: the batch stands still" in caplog.text, "an alarm")
+        story.commit(serial, 1)
+        story.wait_until_paid(serial)
+        wait_until(lambda: "The batch goes on" in caplog.text, "the end of the alarm")
+        story.check(paid=1)
+
+
 def test_a_gate_asks_with_growing_pauses(monkeypatch):
     """A gate that is shut asks after one second, then after two, and never more often."""
     moment = 1000.0
     monkeypatch.setattr("swpt_accounts.roles.gate.monotonic", lambda: moment)
     asked: list[float] = []
 
-    def probe() -> bool:
+    def probe() -> str:
         asked.append(moment)
-        return moment > 1040
+        return "" if moment > 1040 else "a reason"
 
     gate = Gate(probe)
     gate.shut("for a test")

@@ -20,11 +20,12 @@ from swpt_accounts.broker.errors import (
 from swpt_accounts.broker.outage import Outage
 from swpt_accounts.broker.topology import queues
 from swpt_accounts.broker.waker import Waker
+from swpt_accounts.runtime.standstill import Standstill
 
 
 def test_an_outage_is_told_once_per_reason(caplog):
     """The same reason again is silent; another one, and the end, are told."""
-    outage = Outage(logging.getLogger("test"), "Publisher")
+    outage = Outage(logging.getLogger("test"), "Publisher", Standstill("publisher"))
     with caplog.at_level("INFO"):
         for text in ("refused", "refused", "no such virtual host", "no such virtual host"):
             outage.began(BrokerProblem(text))

@@ -132,7 +132,7 @@ def test_an_expression_names_only_numbers_that_exist(where):
 @pytest.mark.parametrize("where", EXPRESSIONS)
 def test_an_expression_uses_only_labels_that_exist(where):
     """The labels of rules and panels are those of the numbers, and those that Prometheus adds."""
-    known = {"job", "le", "type", "rule", "code", "reason", "chore", "role", "age", "debtor_id"}
+    known = {"job", "le", "type", "rule", "code", "reason", "chore", "role", "age", "debtor_id", "work"}
     assert labels_in(EXPRESSIONS[where]) <= known
 
 

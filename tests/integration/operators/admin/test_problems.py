@@ -2,15 +2,22 @@
 
 import json
 import logging
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from swpt_accounts.broker.errors import BrokerProblem
+from swpt_accounts.broker.state import BrokerState
 from swpt_accounts.operators.admin.app import MAX_BODY_BYTES
+from swpt_accounts.operators.admin.watches import BrokerWatch, DatabaseWatch
 from tests.backstage.front_desk import API, front_desk, log_in
+from tests.backstage.server import locking
 
 ONE = "/debtors/1/accounts/2"
 PAST = "since=2026-11-20T00:00:00Z&until=2026-11-21T00:00:00Z"
@@ -239,6 +246,60 @@ def test_a_row_that_was_set_aside_does_not_make_a_server_unready(desk):
     assert desk.client().get("/readyz").status_code == 200
     desk.stand.execute(insert, 0, None)
     assert desk.client().get("/readyz").status_code == 503
+
+
+def test_a_server_that_can_answer_nothing_is_not_ready(desk):
+    """Everybody can connect and ask, and no batch gets through: 503 with the reason, and a number."""
+    with locking(desk.stand.postgres_url, "LOCK TABLE account IN SHARE MODE"):
+        answer = desk.client().get("/readyz")
+        assert (answer.status_code, answer.json["checks"]["database"]["status"]) == (503, "failing")
+        assert "lock timeout" in answer.json["checks"]["database"]["detail"]
+        assert "database_up 0.0" in desk.ask("/metrics").text
+
+
+def test_a_broker_that_takes_nothing_is_not_ready(desk):
+    """It has our queues, and says why it takes no messages."""
+    state = BrokerState(3, 0, "it takes no messages: low on memory")
+    context = desk.app.extensions["swpt_accounts admin context"]
+    context.broker = BrokerWatch(lambda: state)
+    answer = desk.client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["checks"]["broker"] == {"status": "failing", "detail": state.refusal}
+    assert "broker_up 0.0" in desk.ask("/metrics").text
+
+
+def test_a_process_that_stands_still_is_told(stand, tmp_path):
+    """A worker that waits for a row knows more than any trial, as long as it lives."""
+    with front_desk(stand, METRICS_FOLDER=str(tmp_path)) as desk:
+        with running_process(tmp_path, "STANDSTILL.labels('batch').set(45)"):
+            answer = desk.client().get("/readyz")
+            assert "a process has not got on for 45 s: see its log" in answer.text
+            assert answer.status_code == 503
+            assert 'standstill_seconds{work="batch"} 45.0' in desk.ask("/metrics").text
+        desk.app.extensions["swpt_accounts admin context"].database = DatabaseWatch(
+            stand.postgres_url, str(tmp_path)
+        )
+        assert desk.client().get("/readyz").status_code == 200
+
+
+@contextmanager
+def running_process(folder, statement) -> Iterator[None]:
+    """A process of the server that has written a number, and lives."""
+    program = (
+        "from swpt_accounts.runtime import metering\n"
+        f"metering.begin({str(folder)!r}, 'worker')\n"
+        "from swpt_accounts.runtime.metrics import *\n"
+        f"{statement}\n"
+        "print('written', flush=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        yield
+        process.communicate("\n")
 
 
 def test_the_broker_is_not_asked_too_often(desk):
