@@ -79,7 +79,7 @@ def test_numbers_of_processes_add_up(start, tmp_path):
     totals = added_up(tmp_path)
     assert (totals["messages_consumed_total"], totals["batch_messages_sum"]) == (7, 7)
     assert {path.name for path in tmp_path.glob("*.db")} == {
-        f"{kind}_worker-{number}.db" for kind in ("counter", "histogram") for number in (1, 2)
+        f"{kind}_worker-{number}.db" for kind in ("counter", "histogram", "gauge_max") for number in (1, 2)
     }
 
 
@@ -94,7 +94,7 @@ def test_a_successor_goes_on_with_the_numbers_of_the_dead(start, tmp_path):
     for number in (1, 2, 3):
         start(number).kill()
     assert added_up(tmp_path)["messages_consumed_total"] == 6
-    assert len(list(tmp_path.glob("*.db"))) == 2
+    assert len(list(tmp_path.glob("*.db"))) == 3
 
 
 def test_the_living_are_counted(start, tmp_path):
