@@ -21,7 +21,10 @@ SET LOCAL temp_tablespaces = '';
 
 # More than fits into the memory that is allowed, so that about two megabytes go to the disk of the
 # database for a moment: a full one refuses them, and they cost neither log nor table.
-_TAKE_ROOM: Final = "SELECT count(*) FROM generate_series(1, 100000)"
+_TAKE_ROOM: Final = """
+WITH room AS MATERIALIZED (SELECT repeat('0', 8000) AS filler FROM generate_series(1, 250))
+SELECT count(*) FROM room
+"""
 _NOT_ALLOWED_SO_MUCH: Final = "53400"
 
 _LOCK: Final = """
