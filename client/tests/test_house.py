@@ -64,6 +64,17 @@ def test_only_one_module_of_the_tests_touches_the_server():
     assert touching == {"server_codec.py"}
 
 
+def test_the_client_enters_the_server_by_one_door():
+    """Only the room for a server in the same process, and only what the server offers for it."""
+    found = {
+        (name_of(path), node.module or "")
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("swpt_accounts")
+    }
+    assert found == {("swpt_client/embedded.py", "swpt_accounts.embedded")}
+
+
 def test_the_server_needs_all_that_the_client_needs():
     """One lock holds for both, and both fit into one environment."""
 

@@ -318,6 +318,21 @@ def test_a_handler_that_fails_is_isolated(office):
         assert list(agent.persons.letters()) == []
 
 
+@pytest.mark.parametrize("office", ["sqlite"], indirect=True)
+def test_a_wrong_statement_of_a_handler_is_the_handlers(office):
+    """It does not look as if the database were away."""
+    agent = office.agent
+
+    @agent.on(TransferFinished)
+    def careless(session, news):
+        session.execute(text("SELECT price FROM nowhere"))
+
+    with agent:
+        office.wire.wait_for_ack(office.wire.deliver(rejected_transfer(office.pay("k"))))
+        (letter,) = agent.persons.letters()
+        assert "no such table" in letter.detail
+
+
 def test_a_handler_may_not_wait_for_itself(office):
     """A call without the session would wait for the handler's own locks: it fails, and nothing hangs."""
     agent = office.agent
