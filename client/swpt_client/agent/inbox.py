@@ -57,14 +57,18 @@ class Inbox:
             self._condition.notify()
 
     def take(self, most: int, timeout: float) -> Told:
-        """The oldest deliveries, and all that is settled; waits at most `timeout` seconds for anything."""
+        """The oldest deliveries, and all that is settled; waits at most `timeout` seconds for anything.
+
+        With `most` = 0 deliveries stay where they are, and nobody waits for them.
+        """
+
+        def has_something() -> bool:
+            return bool((self._deliveries and most) or self._settled or self._is_woken)
+
         with self._condition:
-            self._condition.wait_for(self._has_something, timeout)
+            self._condition.wait_for(has_something, timeout)
             self._is_woken = False
             count = min(most, len(self._deliveries))
             told = Told([self._deliveries.popleft() for _ in range(count)], list(self._settled))
             self._settled.clear()
             return told
-
-    def _has_something(self) -> bool:
-        return bool(self._deliveries or self._settled or self._is_woken)

@@ -12,7 +12,9 @@ README = (TOP / "client" / "README.md").read_text()
 
 def test_the_coordinator_of_the_readme_runs(tmp_path):
     """Forty lines, no more, and what they print."""
-    program, said = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", README, re.DOTALL).groups()
+    found = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    program, said = found.groups()
     assert len(program.splitlines()) <= 40
     file = tmp_path / "coordinator.py"
     file.write_text(program)
