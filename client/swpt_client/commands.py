@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(line)  # noqa: T201 - it is what a command is for
     except (Refused, StoreAway, Overtaken, ValueError) as error:
         return _fail(str(error))
+    except SQLAlchemyError as error:
+        return _fail(f"not a database of the client: {str(error).partition(chr(10))[0]}")
     except BrokenPipeError:
         return 1
     finally:
