@@ -1,6 +1,6 @@
 """One transaction for each verb: gather under locks, decide in the pure core, store state and outbox.
 
-See rules.md#steps.  Errors come out as they are; `faults` tells whose they are.
+See rules.md#steps.  Errors come out as they are; `faults` says whose they are.
 """
 
 from collections import Counter

@@ -42,7 +42,7 @@ class Job:
                 self.settle(index, reason)
 
     def report(self) -> None:
-        """Tell the caller; its errors are its own."""
+        """Answer the caller; its errors are its own."""
         try:
             self._on_settled(Settlement(sorted(self._unsettled)))
         except Exception:

@@ -15,7 +15,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 
 class Outage:
-    """Whether a link to the broker works, told to the log when that changes, and as an alarm if it lasts.
+    """Whether a link to the broker works, logged when that changes, and as an alarm if it lasts.
 
     A link that breaks soon after it was made does not make the pauses short again.
     """
@@ -24,20 +24,20 @@ class Outage:
         self._logger = logger
         self._what = what
         self._pauses = Pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-        self._told = ""
+        self._logged = ""
         self._worked_since: float | None = None
         self._standstill = standstill
 
     def began(self, problem: BrokerProblem) -> float:
-        """Note a failure; returns how many seconds to pause.  The same reason is told once."""
+        """Note a failure; returns how many seconds to pause.  The same reason is logged once."""
         if self._worked_since is not None and monotonic() - self._worked_since > LONGEST_PAUSE_SECONDS:
             self._pauses.reset()
         self._worked_since = None
         text = str(problem)
         self._standstill.begin(text)
         self._standstill.look()
-        if text != self._told:
-            self._told = text
+        if text != self._logged:
+            self._logged = text
             self._logger.warning("%s: %s; trying again until it works.", self._what, text)
         return self._pauses.draw()
 
@@ -45,5 +45,5 @@ class Outage:
         """Note that it works."""
         self._worked_since = monotonic()
         self._standstill.end()
-        self._logger.info("%s: connected%s.", self._what, " again" if self._told else "")
-        self._told = ""
+        self._logger.info("%s: connected%s.", self._what, " again" if self._logged else "")
+        self._logged = ""

@@ -22,7 +22,7 @@ OnSettled: TypeAlias = Callable[[Settlement], None]
 
 
 class Publisher(Protocol):
-    """Publishes envelopes and tells what became of them; delivers at least once."""
+    """Publishes envelopes and reports what became of them; delivers at least once."""
 
     def start(self) -> None:
         """Begin to connect; `publish` does it as well."""

@@ -82,5 +82,5 @@ def set_back_config(debtor_id: int, creditor_id: int, ts: Moment, seqnum: int, o
             context=context.transaction_context(),
             order=order_of(operator),
         )
-    told = f"{moment(account.last_config_ts)} with number {account.last_config_seqnum}"
-    click.echo(f"account {debtor_id}/{creditor_id} takes configurations later than {told}")
+    shown = f"{moment(account.last_config_ts)} with number {account.last_config_seqnum}"
+    click.echo(f"account {debtor_id}/{creditor_id} takes configurations later than {shown}")

@@ -22,7 +22,7 @@ from .display import show_json, show_rows
 @click.command(name="check-shard")
 @json_option
 def check_shard(as_json: bool) -> int:
-    """Tell whether every row belongs to this shard.
+    """Show whether every row belongs to this shard.
 
     Looks at accounts, prepared transfers and the outbox.  Exit code 0: all of them belong to the
     realm PROTOCOL_BROKER_QUEUE_ROUTING_KEY.  1: some do not.
@@ -94,7 +94,7 @@ def restored(moment: Moment | None, force: bool, operator: str | None) -> int:
     """Make a database that was restored from a backup fit for work.
 
     Run it before the server starts again.  It raises the counters of every account, so that no number
-    that was told after the backup comes again with another meaning, and announces all
+    that was announced after the backup comes again with another meaning, and announces all
     accounts.  It can be stopped and repeated: with the same --moment it goes on where it was.
     """
     from swpt_accounts.operators.operations import restoration
@@ -108,9 +108,9 @@ def restored(moment: Moment | None, force: bool, operator: str | None) -> int:
             order=order_of(operator),
             is_stopping=stop_signal(),
         )
-    told = render_timestamp(result.restored_at)
+    shown = render_timestamp(result.restored_at)
     if not result.is_finished:
-        click.echo(f"stopped after {result.accounts} accounts: go on with --moment {told}", err=True)
+        click.echo(f"stopped after {result.accounts} accounts: go on with --moment {shown}", err=True)
         return INTERRUPTED
-    click.echo(f"restored at {told}: {result.accounts} accounts, {result.announced} announced now")
+    click.echo(f"restored at {shown}: {result.accounts} accounts, {result.announced} announced now")
     return 0

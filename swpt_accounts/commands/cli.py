@@ -1,6 +1,6 @@
 """The command line: thin verbs over functions of the same names.
 
-Whatever goes wrong in an expected way is told on standard error without a traceback.  Exit
+Whatever goes wrong in an expected way is shown on standard error without a traceback.  Exit
 codes: 0 done, 1 it could not be done, 2 wrong settings or wrong usage, 130 interrupted.
 """
 
@@ -145,7 +145,7 @@ def everything() -> int:
     settings = _start()
     from swpt_accounts.roles import web
 
-    # A port in use is better told at once than by a web server that is started again and again.
+    # A port in use is better reported at once than by a web server that is started again and again.
     web.listen(settings).close()
     from swpt_accounts.roles import configure, supervision
 
@@ -157,7 +157,7 @@ def everything() -> int:
 @program.command()
 @click.option("--transfers", default=1000, show_default=True, type=click.IntRange(1, 1_000_000))
 @click.option("--keep", is_flag=True, help="Stay up with the web server at the end, until Ctrl-C.")
-@click.option("--seed", type=int, help="Repeat the transfers of another run, which has told its seed.")
+@click.option("--seed", type=int, help="Repeat the transfers of another run, which has shown its seed.")
 def demo(transfers: int, keep: bool, seed: int | None) -> int:
     """See it work, with nothing installed.
 
@@ -180,7 +180,7 @@ def demo(transfers: int, keep: bool, seed: int | None) -> int:
     "are configured and do what a batch needs.  all: both.",
 )
 def healthcheck(role: "Role") -> int:
-    """Tell whether a role can do its work.
+    """Show whether a role can do its work.
 
     Writes one line, and ends with exit code 0 if all is well and 1 if not.
     """

@@ -65,7 +65,7 @@ def show(dead_letter_id: int, raw: bool, as_json: bool) -> None:
         "properties": letter.described_properties(),
         "body_sha256": letter.body_sha256.hex(),
     }
-    show_fields(fields | _told_body(body), as_json)
+    show_fields(fields | _shown_body(body), as_json)
 
 
 @dead_letters.command(name="return")
@@ -165,7 +165,7 @@ def _row(letter: "DeadLetter") -> dict[str, Any]:
     }
 
 
-def _told_body(body: bytes | None) -> dict[str, str | None]:
+def _shown_body(body: bytes | None) -> dict[str, str | None]:
     """The body as text if it is one."""
     try:
         return {"body": None if body is None else body.decode()}

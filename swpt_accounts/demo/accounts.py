@@ -108,10 +108,10 @@ def is_later(update: Message, other: Message) -> bool:
     return is_later_number(update["last_change_seqnum"], other["last_change_seqnum"])
 
 
-def _is_same_configuration(wanted: Message, told: Message) -> bool:
+def _is_same_configuration(wanted: Message, announced: Message) -> bool:
     amount = wanted["negligible_amount"]
     return (
-        bool(told["config_flags"] == wanted["config_flags"])
-        and bool(told["config_data"] == wanted["config_data"])
-        and abs(told["negligible_amount"] - amount) <= 1e-5 * amount
+        bool(announced["config_flags"] == wanted["config_flags"])
+        and bool(announced["config_data"] == wanted["config_data"])
+        and abs(announced["negligible_amount"] - amount) <= 1e-5 * amount
     )

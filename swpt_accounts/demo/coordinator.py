@@ -117,8 +117,8 @@ def _key(message: Message) -> RequestKey:
 
 
 def _is_same(record: Transfer, message: Message) -> bool:
-    told = message["debtor_id"], message["creditor_id"], message["transfer_id"]
-    return told == (record.debtor_id, record.creditor_id, record.transfer_id)
+    announced = message["debtor_id"], message["creditor_id"], message["transfer_id"]
+    return announced == (record.debtor_id, record.creditor_id, record.transfer_id)
 
 
 def _dismissal(prepared: Message, now: Moment) -> Message:

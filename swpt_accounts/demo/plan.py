@@ -66,7 +66,7 @@ class Planner:
         return self._transfer(CT_ISSUING, ROOT_CREDITOR_ID, recipient_id, wish, amount, amount, amount)
 
     def ask_for_locks(self, creditor_id: int) -> Transfer:
-        """A request that no account can grant, whose refusal tells how much is locked."""
+        """A request that no account can grant, whose refusal says how much is locked."""
         kind = CT_ISSUING if creditor_id == ROOT_CREDITOR_ID else CT_DIRECT
         recipient_id = CREDITORS[0] if creditor_id != CREDITORS[0] else CREDITORS[1]
         return self._transfer(
@@ -89,7 +89,7 @@ class Planner:
             case Wish.COMMIT_TOO_MUCH:
                 amount, least, most = MORE_THAN_THERE_IS, 0, amount
             case Wish.PAY_NOBODY:
-                # An agent would not be told, because it answers for its own creditors.
+                # Nothing would be announced to an agent, because it answers for its own creditors.
                 kind, recipient_id, least, most = CT_DIRECT, NOBODY, 0, amount
             case Wish.DISMISS:
                 least, most = 0, amount

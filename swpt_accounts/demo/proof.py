@@ -113,7 +113,7 @@ def _ordinary(evidence: Evidence) -> Iterator[OwnAccount]:
 def _sums(evidence: Evidence) -> Iterator[str]:
     unknown = [one.creditor_id for one in evidence.accounts.values() if one.state is None]
     if unknown:
-        yield f"accounts {unknown} never told their principal"
+        yield f"accounts {unknown} never announced their principal"
     total = sum(one.state["principal"] for one in evidence.accounts.values() if one.state is not None)
     if total != 0:
         yield f"they sum to {total}"
@@ -161,7 +161,7 @@ def _principals(evidence: Evidence) -> Iterator[str]:
     net = net_amounts(evidence.transfers)
     for account in evidence.accounts.values():
         if account.state is None:
-            yield f"account {account.creditor_id} never told its principal"
+            yield f"account {account.creditor_id} never announced its principal"
         elif account.state["principal"] != net[account.creditor_id]:
             yield (
                 f"account {account.creditor_id} announces {account.state['principal']}, "
@@ -206,7 +206,7 @@ def _interest(evidence: Evidence) -> Iterator[str]:
     rate_constant = log1p(evidence.interest_rate / 100.0) / SECONDS_PER_YEAR
     for account in _ordinary(evidence):
         if account.state is None:
-            yield f"account {account.creditor_id} never told its interest"
+            yield f"account {account.creditor_id} never announced its interest"
             continue
         changes = [(entry.committed_at, entry.amount) for entry in account.ledger.entries]
         changes.append((parse_timestamp(account.state["last_change_ts"]), 0))
@@ -216,9 +216,9 @@ def _interest(evidence: Evidence) -> Iterator[str]:
             interest += balance * expm1(rate_constant * elapsed_seconds(since, moment))
             principal += amount
             since = max(since, moment)
-        told = account.state["interest"]
-        if not isclose(told, interest, rel_tol=1e-6, abs_tol=1e-6):
-            yield f"account {account.creditor_id} announces {told:.9f}, our book says {interest:.9f}"
+        announced = account.state["interest"]
+        if not isclose(announced, interest, rel_tol=1e-6, abs_tol=1e-6):
+            yield f"account {account.creditor_id} announces {announced:.9f}, our book says {interest:.9f}"
 
 
 def _settings(evidence: Evidence) -> Iterator[str]:

@@ -71,7 +71,7 @@ def _show_messages(screen: Screen, client: Client) -> None:
 def _show_outcomes(screen: Screen, client: Client, evidence: Evidence) -> None:
     outcomes: Counter[tuple[str, str]] = Counter()
     for transfer in evidence.transfers:
-        told = "committed" if transfer.outcome == COMMITTED else transfer.outcome or "no answer"
-        outcomes[transfer.wish.value, told] += 1
+        shown = "committed" if transfer.outcome == COMMITTED else transfer.outcome or "no answer"
+        outcomes[transfer.wish.value, shown] += 1
     rows = [(wish, outcome, number) for (wish, outcome), number in sorted(outcomes.items())]
     screen.table("Transfers", ("wanted", "outcome", "number"), rows, text_columns=2)

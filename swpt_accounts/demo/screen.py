@@ -65,13 +65,13 @@ class Screen:
                 self.say(f"          and {len(finding.faults) - 5} more")
 
     def _quarters(self, what: str, total: int) -> Show:
-        told = 0
+        shown = 0
 
         def show(done: int) -> None:
-            nonlocal told
+            nonlocal shown
             quarter = 4 * done // total
-            if quarter > told:
-                told = quarter
+            if quarter > shown:
+                shown = quarter
                 self.say(f"{what}: {done} of {total}")
 
         return show

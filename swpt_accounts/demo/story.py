@@ -37,7 +37,7 @@ class Stalled(Exception):
 
 
 class Story:
-    """One demonstration, told by a client to a running server."""
+    """One demonstration, shown by a client to a running server."""
 
     def __init__(self, server: Server, screen: Screen, interruption: Interruption, seed: int) -> None:
         self.client = Client(server.transport, DEBTOR_ID, SUBNET, str(seed), clock.utcnow)
@@ -175,7 +175,7 @@ class Story:
         return not self.client.coordinator.records
 
     def _is_announced(self) -> bool:
-        """Whether the latest states tell the latest transfers; the root account has no numbers for them."""
+        """Whether the latest states include the latest transfers, which the root account does not number."""
         root = self.client.accounts[ROOT_CREDITOR_ID]
         issued = net_amounts(self._transfers)[ROOT_CREDITOR_ID]
         return (root.state or {}).get("principal") == issued and all(

@@ -21,7 +21,7 @@ from .composition import make_broker
 WAIT_SECONDS: Final = 120.0
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
-_TELL_AGAIN_SECONDS: Final = 15.0
+_LOG_AGAIN_SECONDS: Final = 15.0
 
 # What does not pass by waiting.
 _PERMANENT: Final = (
@@ -54,7 +54,7 @@ def configure_broker(settings: Settings, broker: SmpBroker) -> None:
 def _retry(what: str, action: Callable[[], None], deadline: float) -> None:
     """Call the action until it works, with growing pauses."""
     pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
-    told, told_at = "", 0.0
+    logged, logged_at = "", 0.0
     while True:
         try:
             action()
@@ -64,9 +64,9 @@ def _retry(what: str, action: Callable[[], None], deadline: float) -> None:
             pause = pauses.draw()
             if is_permanent or monotonic() + pause > deadline:
                 raise OperatorError(f"cannot configure {what}: {text}") from None
-            if text != told or monotonic() - told_at > _TELL_AGAIN_SECONDS:
+            if text != logged or monotonic() - logged_at > _LOG_AGAIN_SECONDS:
                 _logger.warning("Waiting for %s, for %.0f s at most: %s", what, deadline - monotonic(), text)
-                told, told_at = text, monotonic()
+                logged, logged_at = text, monotonic()
             sleep(pause)
         else:
             return

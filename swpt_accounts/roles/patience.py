@@ -14,7 +14,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer
 
 _LOOK_SECONDS: Final = 0.25
-_TELL_SECONDS: Final = 60.0
+_LOG_SECONDS: Final = 60.0
 # Browsers and proxies wait for an answer.  A thread that has made 16 MB of them for somebody who does not
 # take them would wait for him; our largest answer has a tenth of that.
 _MOST_REQUESTS_AHEAD: Final = 4
@@ -44,7 +44,7 @@ class Door:
         self._sockets = sockets
         self._seats = seats
         self._patience = patience
-        self._look_at = self._tell_at = 0.0
+        self._look_at = self._log_at = 0.0
         self._dismissed = 0
         self._last_address = ""
         self._leaving: list[_Channel] = []
@@ -84,8 +84,8 @@ class Door:
         for channel in list(self._channels()):
             if channel.is_overdue(now, self._patience):
                 self._dismiss(channel, _TOO_LATE if channel.is_reading else b"")
-        if self._dismissed and now >= self._tell_at:
-            self._tell_at = now + _TELL_SECONDS
+        if self._dismissed and now >= self._log_at:
+            self._log_at = now + _LOG_SECONDS
             _logger.warning(
                 "Closed %d connections to the %s port that were too slow, or silent when all seats were"
                 " taken; the last one from %s.",

@@ -123,7 +123,7 @@ class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
             return pid
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # It was gone already, so that the kernel will tell us nothing.
+        if os.getppid() != parent:  # It was gone already, so that we hear nothing from the kernel.
             os._exit(1)
         return 0
 

@@ -183,11 +183,11 @@ def configured(account: Account, message: ConfigureAccount, now: Moment) -> Acco
     )
 
 
-def moved(account: Account, amount: int, committed_at: Moment, is_told: bool, now: Moment) -> Account:
+def moved(account: Account, amount: int, committed_at: Moment, is_announced: bool, now: Moment) -> Account:
     """The account after a transfer: one meaningful change, whose announcement is pending.
 
     `amount` is what the account acquires, maybe negative, with the interest that is due since
-    `committed_at`; `is_told` says whether an AccountTransfer takes the next number (S4, S5,
+    `committed_at`; `is_announced` says whether an AccountTransfer takes the next number (S4, S5,
     rules.md#a-credit).  The sticky mark `is_overflown` is set if the principal had
     to be contained.
     """
@@ -211,8 +211,8 @@ def moved(account: Account, amount: int, committed_at: Moment, is_told: bool, no
         principal=principal,
         interest=interest,
         is_overflown=account.is_overflown or principal != exact,
-        last_transfer_number=account.last_transfer_number + is_told,
-        last_transfer_committed_at=committed_at if is_told else account.last_transfer_committed_at,
+        last_transfer_number=account.last_transfer_number + is_announced,
+        last_transfer_committed_at=committed_at if is_announced else account.last_transfer_committed_at,
         update_pending_since=account.update_pending_since or now,
     )
 

@@ -164,7 +164,7 @@ class Book:
     def change(
         self, account: Account, amount: int, other_creditor_id: int, payment: Payment, *, announce: bool
     ) -> Account:
-        """Change the principal, and tell the owner about the transfer.
+        """Change the principal, and announce the transfer to its owner.
 
         See rules.md#transfers-that-are-announced.
 
@@ -176,12 +176,12 @@ class Book:
             # deleted account has neither principal nor interest.
             account = self.initialized(replace(account, is_deleted=False))
         assert amount != 0, "every transfer moves something"
-        is_told = _is_told(account, amount, payment)
-        after = accounts.moved(account, amount, payment.committed_at, is_told, self.now)
+        is_announced = _is_announced(account, amount, payment)
+        after = accounts.moved(account, amount, payment.committed_at, is_announced, self.now)
         if after.principal != account.principal + amount:
             self.overflows += 1
             self.alarms.append(Alarm("principal overflow", account_key(account)))
-        if is_told:
+        if is_announced:
             self.events.append(
                 announcements.account_transfer(
                     after, account.last_transfer_number, amount, other_creditor_id, payment, self.now
@@ -218,8 +218,8 @@ class Book:
                 recipient_principal=None if recipient is None else recipient.principal,
                 sender_created_at=None if sender is None else sender.created_at,
                 recipient_created_at=None if recipient is None else recipient.created_at,
-                sender_transfer_number=_told_number(sender, -amount, payment),
-                recipient_transfer_number=_told_number(recipient, amount, payment),
+                sender_transfer_number=_announced_number(sender, -amount, payment),
+                recipient_transfer_number=_announced_number(recipient, amount, payment),
                 committed_at=payment.committed_at,
                 transfer_id=payment.transfer_id,
                 coordinator_id=payment.coordinator_id,
@@ -231,12 +231,14 @@ class Book:
         )
 
 
-def _told_number(account: Account | None, amount: int, payment: Payment) -> int:
+def _announced_number(account: Account | None, amount: int, payment: Payment) -> int:
     """The number of the AccountTransfer that the account has just got; 0 if it was suppressed."""
-    return account.last_transfer_number if account is not None and _is_told(account, amount, payment) else 0
+    if account is None or not _is_announced(account, amount, payment):
+        return 0
+    return account.last_transfer_number
 
 
-def _is_told(account: Account, amount: int, payment: Payment) -> bool:
+def _is_announced(account: Account, amount: int, payment: Payment) -> bool:
     """Whether an AccountTransfer is sent to this party (rules.md#transfers-that-are-announced)."""
     if account.creditor_id == ROOT_CREDITOR_ID:
         return False

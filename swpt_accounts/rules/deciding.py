@@ -1,4 +1,4 @@
-"""Decides messages: finds the rung of its ladder, and tells the book what follows from it.
+"""Decides messages: finds the rung of its ladder, and gives the book what follows from it.
 
 Each message sees what the earlier ones of its batch did (rule S7).
 """

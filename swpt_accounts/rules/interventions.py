@@ -24,7 +24,7 @@ def least_transfer_id(restored_at: Moment) -> int:
 
 
 def raised(account: Account, restored_at: Moment) -> Account:
-    """The account with counters that leave out all that may have been told before the restoration.
+    """The account with counters that leave out all that may have been announced before the restoration.
 
     No AccountTransfer is ever sent for a root account, so that its number stays 0 (V7).
     """
@@ -56,7 +56,7 @@ def set_back_configuration(book: Book, key: AccountKey, ts: Moment, seqnum: int)
     if ts > last[0] or (ts == last[0] and not is_later_number(last[1], seqnum)):
         return False
     if account.is_deleted:
-        # Nobody is told, and the moment of the last change decides when it is purged.
+        # Nothing is announced, and the moment of the last change decides when it is purged.
         book.store(replace(account, last_config_ts=ts, last_config_seqnum=seqnum))
         return True
     account = accounts.begin_change(account, book.now)

@@ -23,7 +23,7 @@ class Violation(msgspec.Struct, frozen=True):
     text: str
 
 
-class Told(msgspec.Struct, frozen=True):
+class AnnouncedNumbers(msgspec.Struct, frozen=True):
     """The AccountTransfer messages that the journal knows of an account since its creation."""
 
     count: int = 0
@@ -32,7 +32,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """An account with what belongs to it.  `told` is none if the journal is not complete for it."""
+    """An account with what belongs to it.  `announced` is none if the journal is not complete for it."""
 
     debtor_id: int
     creditor_id: int
@@ -50,7 +50,7 @@ class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
     transfers: int = 0
     locked_amount: int = 0
     greatest_transfer_id: int | None = None
-    told: Told | None = None
+    announced: AnnouncedNumbers | None = None
 
 
 def violations(account: AccountFacts, restorations: Sequence[Moment] = ()) -> Iterator[Violation]:
@@ -61,8 +61,8 @@ def violations(account: AccountFacts, restorations: Sequence[Moment] = ()) -> It
         broken.append(("V1", f"{account.total_locked_amount} is locked, its transfers lock {locked}"))
     if account.pending_transfers_count != account.transfers:
         broken.append(("V2", f"{account.pending_transfers_count} transfers, found {account.transfers}"))
-    if account.told is not None:
-        broken += [("V4", text) for text in _wrong_numbers(account, account.told, restorations)]
+    if account.announced is not None:
+        broken += [("V4", text) for text in _wrong_numbers(account, account.announced, restorations)]
     if account.is_deleted and not _is_empty(account):
         broken.append(("V5", "deleted, but not empty"))
     if account.greatest_transfer_id is not None and account.greatest_transfer_id > account.last_transfer_id:
@@ -96,14 +96,16 @@ def _bears_nothing(account: AccountFacts) -> bool:
     return account.interest_rate == 0.0 and not account.has_debtor_info and account.last_transfer_number == 0
 
 
-def _wrong_numbers(account: AccountFacts, told: Told, restorations: Sequence[Moment]) -> Iterator[str]:
+def _wrong_numbers(
+    account: AccountFacts, announced: AnnouncedNumbers, restorations: Sequence[Moment]
+) -> Iterator[str]:
     """The numbers are 1, 2, 3, … but for one jump at each restoration that the account has seen."""
     last = account.last_transfer_number
-    jumps, rest = divmod(last - told.count, _JUMP)
+    jumps, rest = divmod(last - announced.count, _JUMP)
     most = sum(moment >= account.created_at for moment in restorations)
     if rest or not 0 <= jumps <= most:
-        yield f"last transfer number {last}, but the journal has {told.count} transfers"
-    if told.distinct != told.count:
-        yield f"{told.count} transfers share {told.distinct} numbers"
-    if told.greatest > last:
-        yield f"transfer number {told.greatest} is beyond the last, {last}"
+        yield f"last transfer number {last}, but the journal has {announced.count} transfers"
+    if announced.distinct != announced.count:
+        yield f"{announced.count} transfers share {announced.distinct} numbers"
+    if announced.greatest > last:
+        yield f"transfer number {announced.greatest} is beyond the last, {last}"

@@ -1,4 +1,4 @@
-"""Refused requests as values: what operators can look up for some days, to tell an agent why."""
+"""Refused requests as values: what operators can look up for some days, to answer an agent why."""
 
 import msgspec
 

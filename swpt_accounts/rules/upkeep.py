@@ -39,7 +39,7 @@ def tend(book: Book, key: AccountKey, periods: Periods) -> bool:
 def begin_wait_anew(book: Book, key: AccountKey, periods: Periods) -> bool:
     """Let the quiet times of an account that is to leave begin now, if they begin ahead of the clock.
 
-    They protect its owner, so they are not cut short; and nobody else is told of these moments.
+    They protect its owner, so they are not cut short; and nobody else hears of these moments.
     """
     account = book.accounts.get(key)
     if account is None or not (account.is_deleted or account.is_scheduled_for_deletion):

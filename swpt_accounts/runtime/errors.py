@@ -1,4 +1,4 @@
-"""Failures that an operator can mend: told in clear lines, never with a traceback."""
+"""Failures that an operator can mend: shown in clear lines, never with a traceback."""
 
 import re
 from typing import Final
@@ -38,7 +38,7 @@ _SECRETS: Final = (
     (re.compile(r"(://[^\s:@/]*):\S*@"), r"\1:***@"),
     (re.compile(r"(password=)('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^&\s'\"]+)", re.IGNORECASE), r"\1***"),
     (re.compile(r"(\bBearer )[^\s'\"]+", re.IGNORECASE), r"\1***"),
-    # Tokens of the admin listener, wherever somebody has put one: their beginning tells which it is.
+    # Tokens of the admin listener, wherever somebody has put one: their beginning says which it is.
     (re.compile(r"(\bswpt_[\w-]{6})[\w-]{20,}", re.ASCII), r"\1***"),
 )
 

@@ -11,7 +11,7 @@ from .errors import mask_secrets
 from .settings import Settings
 from .shown import spelled_out, spelled_out_lines
 
-# They tell of every connection, frame and plugin; what matters to operators we say ourselves.
+# They log every connection, frame and plugin; what matters to operators we say ourselves.
 _TALKATIVE: Final = {
     "alembic.runtime.plugins": logging.WARNING,
     "pika": logging.CRITICAL,
@@ -65,12 +65,12 @@ def set_up(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for name, level in _TALKATIVE.items():
         logging.getLogger(name).setLevel(level)
-    threading.excepthook = _tell_of_thread
+    threading.excepthook = _log_end_of_thread
     for line in settings.warnings:
         _logger.warning("%s", line)
 
 
-def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
+def _log_end_of_thread(ended: threading.ExceptHookArgs) -> None:
     """A thread that ends with an error; Python would write it down as it is, passwords included."""
     if ended.exc_value is not None and not issubclass(ended.exc_type, SystemExit):
         name = ended.thread.name if ended.thread is not None else "?"

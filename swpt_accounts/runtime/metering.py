@@ -47,7 +47,7 @@ def begin(folder: str, role: str) -> None:
                 error.strerror,
             )
         else:
-            # The one way to tell the library; it looks there whenever it makes a number.
+            # The one way to set the library; it looks there whenever it makes a number.
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             library.ValueClass = library.MultiProcessValue(lambda: name)
     from . import metrics

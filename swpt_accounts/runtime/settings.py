@@ -1,7 +1,7 @@
 """The settings of the server: one frozen object, read once from the environment.
 
 Each variable is declared in one place, with its default, its range and its meaning
-(rules.md#settings-of-the-server).  `load` tells all that is wrong with an environment at once.
+(rules.md#settings-of-the-server).  `load` names all that is wrong with an environment at once.
 """
 
 import os
@@ -229,7 +229,7 @@ class Settings:
     dead_letter_retention: float = seconds(7776000, "Time for which settled dead letters are kept.")
     dead_letter_max_open: int = whole(100000, "Open dead letters that are kept with their body.", floor=1)
     refusal_retention: float = seconds(
-        604800, "Time for which refused requests are kept, so that operators can tell why."
+        604800, "Time for which refused requests are kept, so that operators can see why."
     )
     refusal_max_rows: int = whole(1000000, "Refused requests that are kept; the oldest go first.", floor=1)
     publish_confirm_timeout: float = seconds(

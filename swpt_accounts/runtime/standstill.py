@@ -26,7 +26,7 @@ class Standstill:
         self._clock = clock
         self._lock = Lock()
         self._since: float | None = None
-        self._tell_at = 0.0
+        self._log_at = 0.0
         self._is_told = False
         self._why = ""
 
@@ -35,7 +35,7 @@ class Standstill:
         with self._lock:
             if self._since is None:
                 self._since = self._clock() - ago_seconds
-                self._tell_at = self._since + ALARM_AFTER_SECONDS
+                self._log_at = self._since + ALARM_AFTER_SECONDS
             self._why = why or self._why
 
     def end(self) -> None:
@@ -53,10 +53,10 @@ class Standstill:
             since, why = self._since, self._why
             if since is None or (now := self._clock()) < since + ALARM_AFTER_SECONDS:
                 return
-            is_due, self._is_told = now >= self._tell_at, True
+            is_due, self._is_told = now >= self._log_at, True
             if is_due:
-                self._tell_at = now + _AGAIN_AFTER_SECONDS
+                self._log_at = now + _AGAIN_AFTER_SECONDS
         metrics.STANDSTILL.labels(self._work).set(now - since)
         if is_due:
-            told = why or "no answer"
-            _logger.error("ALARM: the %s stands still for %.0f s: %s", self._work, now - since, told)
+            shown = why or "no answer"
+            _logger.error("ALARM: the %s stands still for %.0f s: %s", self._work, now - since, shown)

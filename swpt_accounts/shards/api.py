@@ -29,7 +29,7 @@ _logger: Final = logging.getLogger(__name__)
 def _canonical_up_to(greatest: int) -> str:
     """A regular expression for the numbers from 0 to `greatest`, without leading zeros.
 
-    Werkzeug asks only the expression of a converter when it tells 405 from 404.
+    Werkzeug asks only the expression of a converter when it distinguishes 405 from 404.
     """
     digits = str(greatest)
     shorter = rf"0|[1-9][0-9]{{0,{len(digits) - 2}}}"

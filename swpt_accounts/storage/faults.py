@@ -1,4 +1,4 @@
-"""Whose fault an error is, told by its class (rules.md#failures)."""
+"""Whose fault an error is, by its class (rules.md#failures)."""
 
 from enum import Enum, auto
 from typing import Final

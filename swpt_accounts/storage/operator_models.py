@@ -75,7 +75,7 @@ class Restoration(db.Model):  # type: ignore[name-defined,misc]
 
 
 class Refusal(db.Model):  # type: ignore[name-defined,misc]
-    """A request that was refused, so that operators can tell why.  Kept for some days.
+    """A request that was refused, so that operators can see why.  Kept for some days.
 
     `kind` is transfer (RejectedTransfer), commit (a failed FinalizedTransfer) or configuration
     (RejectedConfig); columns that the kind does not have are none.

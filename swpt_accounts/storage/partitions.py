@@ -23,8 +23,8 @@ from .faults import is_refusal
 MONTHS_AHEAD: Final = 3
 DEFAULT: Final = "journal_default"
 
-# Most of the time there are none, and a few tell enough.
-_MOST_STRAYS_TOLD: Final = 12
+# Most of the time there are none, and a few are enough.
+_MOST_STRAYS_LOGGED: Final = 12
 
 _FIND: Final = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'journal'::regclass"
 # A backup may read the journal for hours; the months ahead leave us time to come again.
@@ -64,7 +64,7 @@ def make_partitions(connection: Any, now: Moment) -> int:
     """Make the partitions of this month and of the next ones; returns how many months were missing.
 
     None is made as long as somebody reads the whole journal, whom commits would have to wait for.  What
-    can not be made is told by an alarm: a month of which the default partition holds rows, or any for
+    can not be made is logged as an alarm: a month of which the default partition holds rows, or any for
     which we lack a right.  Raises psycopg2.Error if the database is away.
     """
     made, refused, strays = 0, {}, _read_strays(connection)
@@ -81,10 +81,10 @@ def make_partitions(connection: Any, now: Moment) -> int:
     for name, why in refused.items():
         _logger.error("ALARM: %s, a partition of the journal, can not be made: %s", name, why)
     if strays:
-        told = ", ".join(str(month) for month in strays[:_MOST_STRAYS_TOLD])
+        logged = ", ".join(str(month) for month in strays[:_MOST_STRAYS_LOGGED])
         _logger.error(
             "ALARM: the default partition of the journal holds rows of %s: run `swpt-accounts journal tidy`",
-            told,
+            logged,
         )
     return made
 

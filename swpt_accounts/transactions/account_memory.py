@@ -21,7 +21,7 @@ Version: TypeAlias = int
 
 UNKNOWN: Final[Version] = 0
 
-# Ids below do not stand for a transaction: versions that are marked by them can not be told apart.
+# Ids below do not stand for a transaction: versions that are marked by them can not be distinguished.
 _FIRST_TRANSACTION: Final = 3
 _LASTS_SECONDS: Final = 3600.0
 

@@ -54,7 +54,7 @@ def gather(
 ) -> Facts:
     """Lock and load everything that the messages can touch, then read the moment (rule S3).
 
-    The transfers that are finalized are read before the locks, because they tell whom to lock.  If one
+    The transfers that are finalized are read before the locks, because they say whom to lock.  If one
     of them has ended in between, that is noticed here or when it is deleted: then BatchConflictError
     is raised, and the transaction has to be tried again.
 

@@ -1,4 +1,4 @@
-"""Writes down which requests of a batch were refused, so that operators can tell why for some days.
+"""Writes down which requests of a batch were refused, so that operators can see why for some days.
 
 A batch without refusals costs nothing, and one with refusals a single statement.
 """

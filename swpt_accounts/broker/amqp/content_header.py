@@ -1,6 +1,6 @@
 """The content header of a message in words, for people who look at a dead letter.
 
-Everything that can be read is told, however odd it is; nothing raises.  The values fit into JSON.
+Everything that can be read is shown, however odd it is; nothing raises.  The values fit into JSON.
 """
 
 from collections.abc import Iterator
@@ -73,15 +73,15 @@ class _Reader:
 def describe(properties: bytes) -> dict[str, Any]:
     """All properties of a content header (flags and values) by their names."""
     reader = _Reader(properties)
-    told: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
     try:
         flags = reader.integer(2)
         for name, (flag, form) in zip(_NAMES, FORMS, strict=True):
             if flags & flag:
-                told[name] = _value(reader, form)
+                shown[name] = _value(reader, form)
     except _UnreadableError:
-        told["unreadable"] = reader.rest().hex()
-    return told
+        shown["unreadable"] = reader.rest().hex()
+    return shown
 
 
 def _value(reader: _Reader, form: int) -> Any:
@@ -94,14 +94,14 @@ def _value(reader: _Reader, form: int) -> Any:
 
 def _table(data: bytes, depth: int) -> dict[str, Any]:
     reader = _Reader(data)
-    told: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
     try:
         while reader:
             name = reader.short()
-            told[name] = _field(reader, depth)
+            shown[name] = _field(reader, depth)
     except _UnreadableError:
-        told["unreadable"] = reader.rest().hex()
-    return told
+        shown["unreadable"] = reader.rest().hex()
+    return shown
 
 
 def _array(data: bytes, depth: int) -> Iterator[Any]:
@@ -114,7 +114,7 @@ def _array(data: bytes, depth: int) -> Iterator[Any]:
 
 
 def _field(reader: _Reader, depth: int) -> Any:
-    """A value of a header table, told by its kind; timestamps are seconds, as they came."""
+    """A value of a header table, by its kind; timestamps are seconds, as they came."""
     kind = reader.take(1).decode("latin-1")
     if kind in _NUMBERS:
         layout = _NUMBERS[kind]

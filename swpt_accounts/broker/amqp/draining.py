@@ -18,7 +18,7 @@ _PATIENCE_SECONDS: Final = 5.0
 
 
 class Death(msgspec.Struct, frozen=True):
-    """Why the broker has given up a message, and where it came from, as far as the broker tells."""
+    """Why the broker has given up a message, and where it came from, as far as the broker says."""
 
     reason: str
     queue: str

@@ -64,7 +64,7 @@ class RabbitmqPublisher:
         self._to_send: deque[Entry] = deque()
         self._confirms = Confirms()
         self._window: int | None = None
-        self._refusal_told = ""
+        self._refusal_logged = ""
         self._outage = Outage(_logger, "Publisher", Standstill("publisher"))
         self._silence = Standstill("publisher")
 
@@ -223,8 +223,8 @@ class RabbitmqPublisher:
         if not suspects:
             raise ConnectionLost(str(problem))
         if len(suspects) == 1:
-            if self._refusal_told != str(problem):
-                self._refusal_told = str(problem)
+            if self._refusal_logged != str(problem):
+                self._refusal_logged = str(problem)
                 _logger.error("A message is refused and will be kept: %s", problem)
             job, index = suspects[0]
             job.settle(index, "nacked")

@@ -17,7 +17,7 @@ def publish_envelope(
 ) -> Reason | None:
     """Publish one envelope; returns why it must be kept, or None.
 
-    With a receipt None only means that the receipt will tell, or that nobody has to be told.
+    With a receipt None only means that the receipt will answer, or that nobody waits for an answer.
     """
     try:
         is_routed = transport.publish_raw(

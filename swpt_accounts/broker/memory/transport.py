@@ -288,7 +288,7 @@ class MemorySource:
         """Nothing to do: no connection can die."""
 
     def ack(self, tag: int) -> None:
-        """Forget all deliveries up to the tag, and tell those who wait for their receipts."""
+        """Forget all deliveries up to the tag, and answer those who wait for their receipts."""
         settle_all([one.receipt for one in self._take_up_to(tag) if one.receipt is not None], None)
 
     def requeue(self, tag: int) -> None:

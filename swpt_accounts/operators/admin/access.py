@@ -89,7 +89,7 @@ def check_forgery() -> None:
             why,
             request.host_url,
             _origin(request.referrer),
-            _told_request(),
+            _shown_request(),
         )
         raise BadRequest(f"{why} {_hint(why)}") from None
 
@@ -126,7 +126,7 @@ def log_in(token: str) -> ApiToken:
         found = find_token(connection, token, context.now())
     if found is None:
         _throttle().note(_address(), token)
-        _logger.warning("A token from %s is not valid: refused %s.", request.remote_addr, _told_request())
+        _logger.warning("A token from %s is not valid: refused %s.", request.remote_addr, _shown_request())
         raise Unauthorized("The token is not valid: it is unknown, expired or revoked.")
     return found
 
@@ -162,9 +162,9 @@ def _check_role(token: ApiToken) -> None:
         raise TooManyRequests(
             "This was refused too often: try again in a minute.", retry_after=RETRY_AFTER_SECONDS
         )
-    throttle.note(who, _told_request())
+    throttle.note(who, _shown_request())
     _logger.warning(
-        "%r from %s is no operator: refused %s.", token.name, request.remote_addr, _told_request()
+        "%r from %s is no operator: refused %s.", token.name, request.remote_addr, _shown_request()
     )
     raise Forbidden("This needs a token with the role operator; yours has the role viewer.")
 
@@ -175,7 +175,7 @@ def _check_patience() -> None:
         _logger.warning(
             "Too many wrong tokens or ended sessions from %s: refused %s without a look.",
             request.remote_addr,
-            _told_request(),
+            _shown_request(),
         )
         raise TooManyRequests(
             "There were too many wrong tokens or ended sessions from your address: try again in a minute.",
@@ -188,7 +188,9 @@ def _bearer(authorization: str) -> str:
     if scheme.lower() != "bearer":
         _check_patience()
         _throttle().note(_address(), authorization)
-        _logger.warning("What %s sends is no bearer token: refused %s.", request.remote_addr, _told_request())
+        _logger.warning(
+            "What %s sends is no bearer token: refused %s.", request.remote_addr, _shown_request()
+        )
         raise Unauthorized("Send the token as `Authorization: Bearer TOKEN`.")
     return token.strip()
 
@@ -203,18 +205,18 @@ def _note_ended(ended: Ended) -> None:
         whose,
         request.remote_addr,
         ended.why,
-        _told_request(),
+        _shown_request(),
     )
 
 
 def _send_to_login() -> AnyResponse:
-    """A browser goes to the login page; a program is told that it needs a token."""
+    """A browser goes to the login page; a program is answered that it needs a token."""
     if request.method in _SAFE and is_page():
         target = request.full_path.rstrip("?")
         response = redirect(url_for("entrance.login", next=target), 303)
         response.headers["Cache-Control"] = "no-store"
         return response
-    _logger.warning("A request from %s has no token: refused %s.", request.remote_addr, _told_request())
+    _logger.warning("A request from %s has no token: refused %s.", request.remote_addr, _shown_request())
     raise Unauthorized("This needs a token: send it as `Authorization: Bearer TOKEN`.")
 
 
@@ -223,7 +225,7 @@ def is_page() -> bool:
     return request.path.startswith("/admin") and not request.path.startswith("/admin/api/")
 
 
-def _told_request() -> str:
+def _shown_request() -> str:
     return f"{request.method} {request.path}"
 
 

@@ -13,7 +13,7 @@ from swpt_accounts.wire.moments import T0, parse_timestamp, render_timestamp
 from swpt_accounts.wire.numbers import MAX_INT64, MAX_UINT64, MIN_INT64, i64, u64
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}", re.ASCII)
-_AS_TOLD: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_AS_SHOWN: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 ID_PATTERN: Final = "^-?[0-9]{1,20}$"
@@ -113,16 +113,16 @@ class WrittenInteger(_Field):
 
 
 class JsonInteger(_Field):
-    """A whole number in a body, also as text, as our answers tell it; no fraction, no truth value."""
+    """A whole number in a body, also as text, as our answers show it; no fraction, no truth value."""
 
     def __init__(self, *, least: int, most: int, **options: Any) -> None:
         number = {"type": "integer", "minimum": least, "maximum": most}
-        text = {"type": "string", "pattern": f"^{_AS_TOLD.pattern}$"}
+        text = {"type": "string", "pattern": f"^{_AS_SHOWN.pattern}$"}
         super().__init__(**options, metadata={"oneOf": [number, text]})
         self._least, self._most = least, most
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if isinstance(value, str) and _AS_TOLD.fullmatch(value) is not None:
+        if isinstance(value, str) and _AS_SHOWN.fullmatch(value) is not None:
             value = int(value)
         is_number = isinstance(value, int) and not isinstance(value, bool)
         if not is_number or not self._least <= value <= self._most:

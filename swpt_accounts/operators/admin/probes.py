@@ -50,11 +50,11 @@ def readyz() -> Response:
     """Database, broker and outbox are well: 200; otherwise 503."""
     checks = check_all()
     is_ready = all(check.is_well for check in checks.values())
-    told: dict[str, Any] = {
+    shown: dict[str, Any] = {
         name: {"status": "ok" if check.is_well else "failing", "detail": check.detail}
         for name, check in checks.items()
     }
-    response = jsonify(status="ready" if is_ready else "not ready", checks=told)
+    response = jsonify(status="ready" if is_ready else "not ready", checks=shown)
     response.status_code = 200 if is_ready else 503
     return response
 

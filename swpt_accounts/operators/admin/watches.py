@@ -78,7 +78,7 @@ class BrokerWatch:
             return first_line(problem)
 
     def given_up(self) -> int | None:
-        """How many messages the broker has given up; None if nobody can tell."""
+        """How many messages the broker has given up; None if nobody knows."""
         try:
             return self.state().given_up
         except BrokerProblem:

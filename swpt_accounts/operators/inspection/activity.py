@@ -1,7 +1,7 @@
 """What happened lately: the last transfers, and how many things happened in each minute of an hour.
 
 There is no table of rates.  Keys begin with moments, so the rows of a minute stand together; of a
-minute with very many the first tell how fast they came.
+minute with very many the first say how fast they came.
 """
 
 from typing import Any, Final
@@ -73,7 +73,7 @@ def _rates(connection: Any, query: str, now: Moment) -> list[Rate]:
 
 def estimate(at: Moment, number: int, last: Moment | None, now: Moment) -> Rate:
     """The rate of the minute at `at`, from the number of its first rows and the moment of their last one."""
-    # All rows in the first instant would tell nothing about the rest of the minute.
+    # All rows in the first instant would say nothing about the rest of the minute.
     if last is None or number < MOST_COUNTED or last <= at:
         return Rate(at, number, number >= MOST_COUNTED)
     # Of the current minute nobody knows the rest; the clock of those who wrote may be ahead of ours.

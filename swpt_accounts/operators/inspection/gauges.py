@@ -44,7 +44,7 @@ _WHICH: Final = f"for the {TOP_DEBTORS} debtors with the most accounts"
 class Gauge(NamedTuple):
     """What a number means, and the name of its label."""
 
-    told: str
+    meaning: str
     label: str | None = None
 
 
@@ -90,7 +90,7 @@ GAUGES: Final = {
     "accounts": Gauge("Accounts that are not deleted, without root accounts."),
     "accounts_deleted": Gauge("Deleted accounts that are not purged yet."),
     "clock_difference_seconds": Gauge(
-        "The clock of the web server's host minus that of the database's, as well as a round trip tells."
+        "The clock of the web server's host minus that of the database's, as well as a round trip shows."
     ),
     "messages_given_up": Gauge(
         "Messages that the broker itself has given up, in the queue whose name ends in .XQ."
@@ -197,10 +197,10 @@ def read_gauges(connection: Any, now: Callable[[], Moment], *, is_only_shard: bo
 
 def gauge(name: str, value: float | Mapping[Any, Any]) -> Metric:
     """A number of `GAUGES`, or several by the values of its label."""
-    told, label = GAUGES[name]
+    meaning, label = GAUGES[name]
     if not isinstance(value, Mapping):
-        return GaugeMetricFamily(name, told, float(value))
-    metric = GaugeMetricFamily(name, told, labels=[label or ""])
+        return GaugeMetricFamily(name, meaning, float(value))
+    metric = GaugeMetricFamily(name, meaning, labels=[label or ""])
     for content, number in value.items():
         metric.add_metric([str(content)], float(number))
     return metric

@@ -64,7 +64,7 @@ def find_token(connection: Any, token: str, now: Moment) -> ApiToken | None:
     with connection, connection.cursor() as cursor:
         cursor.execute(_FIND, [psycopg2.Binary(digest)])
         row = cursor.fetchone()
-    # The index looks for a digest, whose bytes tell nothing about a token; compared once more all the same.
+    # The index looks for a digest, whose bytes say nothing about a token; compared once more all the same.
     if row is None or not hmac.compare_digest(bytes(row[-1]), digest):
         return None
     found = ApiToken(*row[:-1])

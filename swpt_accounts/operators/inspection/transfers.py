@@ -127,7 +127,7 @@ def list_prepared(
 
 
 def known_sender(debtor_id: int, request: Request) -> int | None:
-    """The sender that the coordinator's type tells (protocol.rst#coordinator-types); None if it does not."""
+    """The sender that the coordinator's type names (protocol.rst#coordinator-types); None if it does not."""
     if request.coordinator_type == CT_DIRECT:
         return request.coordinator_id
     is_issuing = request.coordinator_type == CT_ISSUING and request.coordinator_id == debtor_id
@@ -178,7 +178,7 @@ def senders_of(connection: Any, transfer_id: int) -> list[tuple[int, int]]:
 
 
 def _first_day(transfer_id: int) -> Moment:
-    """No transfer is applied before the day that its id tells (rules.md#ids-of-transfers)."""
+    """No transfer is applied before the day that its id names (rules.md#ids-of-transfers)."""
     return min(transfer_id >> 40, LAST_MOMENT // MICROSECONDS_PER_DAY) * MICROSECONDS_PER_DAY
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from swpt_accounts.rules.invariants import (
     AccountFacts,
-    Told,
+    AnnouncedNumbers,
     Violation,
     stray_transfers,
     unbalanced,
@@ -42,19 +42,19 @@ SELECT creditor_id, count(*) AS number, sum(locked_amount) AS locked, max(transf
 FROM prepared_transfer WHERE debtor_id = %(debtor_id)s GROUP BY creditor_id
 """
 
-_TOLD: Final = """
-SELECT creditor_id, created_at, count(*) AS number, count(DISTINCT told) AS distinct_numbers,
-    max(told) AS greatest
+_ANNOUNCED: Final = """
+SELECT creditor_id, created_at, count(*) AS number, count(DISTINCT announced) AS distinct_numbers,
+    max(announced) AS greatest
 FROM (
     SELECT sender_creditor_id, sender_created_at, sender_transfer_number FROM journal
     WHERE debtor_id = %(debtor_id)s AND sender_transfer_number > 0
     UNION ALL
     SELECT recipient_creditor_id, recipient_created_at, recipient_transfer_number FROM journal
     WHERE debtor_id = %(debtor_id)s AND recipient_transfer_number > 0
-) AS party (creditor_id, created_at, told)
+) AS party (creditor_id, created_at, announced)
 GROUP BY creditor_id, created_at
 """
-_NOTHING_TOLD: Final = """
+_NOTHING_ANNOUNCED: Final = """
 SELECT 0::int8 AS creditor_id, 0::int8 AS created_at, 0::int8 AS number, 0::int8 AS distinct_numbers,
     0::int8 AS greatest
 WHERE false
@@ -68,7 +68,7 @@ SELECT coalesce(a.creditor_id, t.creditor_id), a.created_at, a.principal, a.inte
     coalesce(j.number, 0), coalesce(j.distinct_numbers, 0), coalesce(j.greatest, 0)
 FROM (SELECT * FROM account WHERE debtor_id = %(debtor_id)s) AS a
 FULL JOIN ({transfers}) AS t ON t.creditor_id = a.creditor_id
-LEFT JOIN ({told}) AS j ON j.creditor_id = a.creditor_id AND j.created_at = a.created_at
+LEFT JOIN ({announced}) AS j ON j.creditor_id = a.creditor_id AND j.created_at = a.created_at
 """
 
 
@@ -90,9 +90,9 @@ class _Row(NamedTuple):
     transfers: int
     locked_amount: str
     greatest_transfer_id: int | None
-    told_number: int
-    told_distinct_numbers: int
-    told_greatest: int
+    announced_number: int
+    announced_distinct_numbers: int
+    announced_greatest: int
 
 
 class Verified(msgspec.Struct):
@@ -161,7 +161,9 @@ def _verify_debtor(
     with connection.cursor("verify") as cursor:
         cursor.itersize = _FETCH
         has_entries = _has_entries(connection, debtor_id)
-        query = _FACTS.format(transfers=_TRANSFERS, told=_TOLD if has_entries else _NOTHING_TOLD)
+        query = _FACTS.format(
+            transfers=_TRANSFERS, announced=_ANNOUNCED if has_entries else _NOTHING_ANNOUNCED
+        )
         cursor.execute(query, {"debtor_id": debtor_id})
         for number, row in enumerate(cursor):
             if number % _FETCH == 0 and is_stopping():
@@ -172,7 +174,7 @@ def _verify_debtor(
                 continue
             account = _facts(debtor_id, found, start)
             verified.accounts += 1
-            verified.numbers_checked += account.told is not None
+            verified.numbers_checked += account.announced is not None
             total += account.principal
             is_overflown = is_overflown or account.is_overflown
             for violation in violations(account, restorations):
@@ -192,8 +194,13 @@ def _has_entries(connection: Any, debtor_id: int) -> bool:
 
 def _facts(debtor_id: int, found: _Row, start: Moment | None) -> AccountFacts:
     values = found._asdict()
-    told = Told(*(values.pop(name) for name in ("told_number", "told_distinct_numbers", "told_greatest")))
+    announced = AnnouncedNumbers(
+        *(
+            values.pop(name)
+            for name in ("announced_number", "announced_distinct_numbers", "announced_greatest")
+        )
+    )
     is_whole_life_known = start is not None and found.created_at is not None and found.created_at >= start
     # A sum of bigints is a numeric, which comes as a text.
     values["locked_amount"] = int(found.locked_amount)
-    return AccountFacts(debtor_id=debtor_id, told=told if is_whole_life_known else None, **values)
+    return AccountFacts(debtor_id=debtor_id, announced=announced if is_whole_life_known else None, **values)

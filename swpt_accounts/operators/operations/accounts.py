@@ -40,12 +40,12 @@ def set_back_config(
         before = book.accounts[key]
         if not set_back_configuration(book, key, ts, seqnum):
             raise OperatorError(
-                f"the last configuration of {debtor_id}/{creditor_id} is {_told(before)}: the order key can"
+                f"the last configuration of {debtor_id}/{creditor_id} is {_shown(before)}: the order key can"
                 " only be set back, to an earlier one"
             )
         outcome = close_book(cursor, context, book)
         after = book.accounts[key]
-        detail = f"from {_told(before)} to {_told(after)}"
+        detail = f"from {_shown(before)} to {_shown(after)}"
         order.write_down(cursor, "accounts set-back-config", f"account {debtor_id}/{creditor_id}", detail)
         return after, outcome
 
@@ -54,5 +54,5 @@ def set_back_config(
     return account
 
 
-def _told(account: Account) -> str:
+def _shown(account: Account) -> str:
     return f"{render_timestamp(account.last_config_ts)} with number {account.last_config_seqnum}"

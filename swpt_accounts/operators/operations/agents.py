@@ -5,7 +5,7 @@ subnet of its ids (rules.md#keys).  Parked events are not tried again before som
 releases them.  Rows that a process has in hand at the moment are left alone.
 
 Only the payload says whom an event is for.  So lists and orders walk over the table in steps, for a
-bounded time, and tell behind which row to go on.
+bounded time, and say behind which row to go on.
 """
 
 from collections import Counter

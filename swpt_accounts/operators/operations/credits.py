@@ -59,8 +59,8 @@ def apply_credit(
         book = _decide(cursor, credit, context)
         _check_journal(cursor, credit, dead_letter_id)
         outcome = close_book(cursor, context, book)
-        told = "applied: " + _described(credit) + (f": {note}" if note else "")
-        settle(cursor, found, "returned", told, "credits apply", order)
+        shown = "applied: " + _described(credit) + (f": {note}" if note else "")
+        settle(cursor, found, "returned", shown, "credits apply", order)
         account = book.accounts[account_key(credit)]
         applied = AppliedCredit(*account_key(account), credit.principal_delta, account.principal)
         return applied, outcome

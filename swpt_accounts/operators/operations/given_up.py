@@ -18,7 +18,7 @@ from .transactions import transact
 _GIVEN_UP: Final = "internal_error"
 
 Admit = Callable[[Delivery], object]
-"""Decodes a delivery; tells as Malformed why a message is none of this shard."""
+"""Decodes a delivery; says as Malformed why a message is none of this shard."""
 
 
 def take_given_up(

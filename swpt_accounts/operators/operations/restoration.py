@@ -137,7 +137,7 @@ def _apply(
 
 
 def _refuse_while_busy(cursor: Any) -> None:
-    """A process that works now could give numbers again that were told before the restore."""
+    """A process that works now could give numbers again that were announced before the restore."""
     cursor.execute(_FIND_BUSY)
     names = [name for (name,) in cursor.fetchall()]
     if names:

@@ -115,7 +115,7 @@ def note_errand(connection: Any, errand: Errand, started_at: Moment, now: Moment
 
 
 def _is_due(last_started_at: Moment | None, now: Moment, period_seconds: float) -> bool:
-    """Whether the period is over; a start in the future tells that the clock was set back."""
+    """Whether the period is over; a start in the future means that the clock was set back."""
     if last_started_at is None or last_started_at > now:
         return True
     return now - last_started_at >= period_seconds * MICROSECONDS

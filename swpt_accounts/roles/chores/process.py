@@ -48,7 +48,7 @@ def run(settings: Settings, only: Sequence[str] = ()) -> int:
     stop = stop_on_signals()
     prepare_database(settings)
     broker = make_broker(settings)
-    broker.count_messages(settings.protocol_broker_queue)  # A wrong address is told at once.
+    broker.count_messages(settings.protocol_broker_queue)  # A wrong address is reported at once.
     work(settings, broker, stop, chores)
     return 0
 

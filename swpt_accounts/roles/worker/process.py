@@ -38,7 +38,7 @@ def start(settings: Settings, broker: SmpBroker) -> dramatiq.Worker:
     """
     # Once more here than in the middleware, because Dramatiq swallows what a middleware raises.
     prepare_database(settings)
-    # A wrong address or password is better told once, by the end of the process, than every now
+    # A wrong address or password is better reported once, by the end of the process, than every now
     # and then by the consumer.
     broker.count_messages(settings.protocol_broker_queue)
     worker = dramatiq.Worker(broker, worker_threads=_THREADS, worker_timeout=_TIMEOUT_MILLISECONDS)

@@ -152,14 +152,14 @@ class Processor:
                     self._commit_alone(item, culprits)
             else:
                 self._commit(list(group), culprits)
-        told = self._tell_our_fault(len(culprits), len(items))
-        if told:
+        explanation = self._explain_our_fault(len(culprits), len(items))
+        if explanation:
             self._absolve(culprits)
-            raise OurFaultError(f"{told}, the last: {culprits[-1][1]}")
+            raise OurFaultError(f"{explanation}, the last: {culprits[-1][1]}")
         for item, why in culprits:
             self._put_aside(item, why)
 
-    def _tell_our_fault(self, culprits: int, size: int) -> str:
+    def _explain_our_fault(self, culprits: int, size: int) -> str:
         """Why the culprits of a batch are innocent; empty text if they are not."""
         self._failures_in_a_row = culprits + (self._failures_in_a_row if culprits == size else 0)
         if are_too_many(culprits, size):
@@ -172,7 +172,7 @@ class Processor:
     def _commit(self, items: Sequence[Delivered], culprits: list[tuple[Delivered, str]]) -> None:
         """Commit the items together; by bisection if one of them is to blame (rule S8)."""
         for item, error in find_culprits(items, self._commit_together, _blames_a_message):
-            _logger.warning("A message fails: %s", _told(error), extra=about_item(item))
+            _logger.warning("A message fails: %s", _described(error), extra=about_item(item))
             self._commit_alone(item, culprits)
 
     def _commit_together(self, items: Sequence[Delivered]) -> None:
@@ -180,7 +180,9 @@ class Processor:
             applied = self._transact(lambda context: procedures.apply_batch(self._connection, items, context))
         except Exception as error:
             if len(items) > 1 and _blames_a_message(error):
-                _logger.warning("A batch of %d fails, looking for the culprit: %s", len(items), _told(error))
+                _logger.warning(
+                    "A batch of %d fails, looking for the culprit: %s", len(items), _described(error)
+                )
             raise
         self._finish(applied)
 
@@ -201,7 +203,7 @@ class Processor:
             except DatabaseAwayError:
                 raise
             except Exception as error:
-                why = _told(error)
+                why = _described(error)
                 metrics.RETRIES.labels("isolation").inc()
                 _logger.warning(
                     "Attempt %d of %d fails: %s", attempt, self._max_attempts, why, extra=about_item(item)
@@ -270,7 +272,7 @@ class Processor:
     # -- afterwards ----------------------------------------------------------------------------
 
     def _finish(self, applied: Applied) -> None:
-        """Publish, count and tell what is committed."""
+        """Publish, count and log what is committed."""
         if applied.stored is not None:
             self._outbox.hand_over(applied.stored, received_at=self._received_at)
         for name, number in applied.consumed.items():
@@ -311,5 +313,5 @@ def _is_suspicious(item: Delivered) -> bool:
     return item.delivery.redelivered and item.delivery.delivery_count >= _SUSPICIOUS_DELIVERIES
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     return f"{type(error).__name__}: {first_line(error)}"

@@ -26,7 +26,7 @@ _THRESHOLDS: Final = (50_000, 20, 100)
 
 
 def look_for_cycles_seldom() -> None:
-    """Tell the collector of this process to take its time."""
+    """Order the collector of this process to take its time."""
     gc.set_threshold(*_THRESHOLDS)
 
 

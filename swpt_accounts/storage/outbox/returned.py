@@ -56,7 +56,7 @@ _unpack: Final = msgspec.msgpack.Decoder(ReturnedMessage).decode
 
 
 def returned(body: bytes, type_property: str | None, routing_key: str, properties: bytes) -> ReturnedMessage:
-    """Address a message to its account, or if that cannot be told, where it was addressed before.
+    """Address a message to its account, or if that is unknown, where it was addressed before.
 
     A mistake in the old key must not bring the message to the wrong shard again.
     """

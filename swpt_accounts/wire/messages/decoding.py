@@ -58,7 +58,7 @@ def decode(
 
 
 def _has_right_texts(message: Message) -> bool:
-    """The limits that the types of the fields cannot tell msgspec."""
+    """The limits that the types of the fields cannot express for msgspec."""
     if isinstance(message, ConfigureAccount):
         return is_config_data(message.config_data)
     if isinstance(message, PrepareTransfer):

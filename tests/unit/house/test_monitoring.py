@@ -56,7 +56,7 @@ def counted() -> dict[str, Metric]:
 def all_numbers() -> dict[str, str]:
     """The help texts of all numbers that /metrics can show."""
     return {name: metric.documentation for name, metric in counted().items()} | {
-        name: gauge.told for name, gauge in gauges.GAUGES.items()
+        name: gauge.meaning for name, gauge in gauges.GAUGES.items()
     }
 
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from swpt_accounts.rules.invariants import AccountFacts, Told, violations
+from swpt_accounts.rules.invariants import AccountFacts, AnnouncedNumbers, violations
 from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.builders import ALICE, DEBTOR, NOW, ROOT
 
@@ -26,7 +26,7 @@ SOUND = AccountFacts(
     transfers=2,
     locked_amount=100,
     greatest_transfer_id=50,
-    told=Told(3, 3, 3),
+    announced=AnnouncedNumbers(3, 3, 3),
 )
 EMPTY = {
     "principal": 0,
@@ -42,7 +42,7 @@ ROOT_ACCOUNT = {
     "interest_rate": 0.0,
     "has_debtor_info": False,
     "last_transfer_number": 0,
-    "told": Told(),
+    "announced": AnnouncedNumbers(),
 }
 
 
@@ -57,9 +57,9 @@ ROOT_ACCOUNT = {
         ({"pending_transfers_count": 1}, ["V2"]),
         # V4
         ({"last_transfer_number": 4}, ["V4"]),
-        ({"told": None, "last_transfer_number": 77}, []),
-        ({"told": Told(3, 2, 3)}, ["V4"]),
-        ({"told": Told(3, 3, 4)}, ["V4"]),
+        ({"announced": None, "last_transfer_number": 77}, []),
+        ({"announced": AnnouncedNumbers(3, 2, 3)}, ["V4"]),
+        ({"announced": AnnouncedNumbers(3, 3, 4)}, ["V4"]),
         # V5
         ({"is_deleted": True, **EMPTY}, []),
         ({"is_deleted": True, **EMPTY, "interest": 0.1}, ["V5"]),
@@ -70,7 +70,7 @@ ROOT_ACCOUNT = {
         (ROOT_ACCOUNT, []),
         (ROOT_ACCOUNT | {"interest_rate": 1.0}, ["V7"]),
         (ROOT_ACCOUNT | {"has_debtor_info": True}, ["V7"]),
-        (ROOT_ACCOUNT | {"last_transfer_number": 1, "told": None}, ["V7"]),
+        (ROOT_ACCOUNT | {"last_transfer_number": 1, "announced": None}, ["V7"]),
         # all that is wrong is told
         ({"total_locked_amount": 0, "pending_transfers_count": 0}, ["V1", "V2"]),
     ],
@@ -82,19 +82,19 @@ def test_each_broken_invariant_is_named(changes, broken):
 
 
 @pytest.mark.parametrize(
-    ("last", "told", "restorations", "is_sound"),
+    ("last", "announced", "restorations", "is_sound"),
     [
-        (3 + JUMP, Told(3, 3, 3), [NOW + 1], True),
-        (4 + JUMP, Told(4, 4, 4 + JUMP), [NOW + 1], True),
-        (4 + 2 * JUMP, Told(4, 4, 4 + JUMP), [NOW + 1, NOW + 2], True),
-        (3, Told(3, 3, 3), [NOW + 1], True),  # a restoration that is not done with it yet
-        (3 + JUMP, Told(3, 3, 3), [], False),
-        (3 + JUMP, Told(3, 3, 3), [NOW - 1], False),  # before its creation
-        (3 + 2 * JUMP, Told(3, 3, 3), [NOW + 1], False),
-        (4 + JUMP, Told(3, 3, 3), [NOW + 1], False),
+        (3 + JUMP, AnnouncedNumbers(3, 3, 3), [NOW + 1], True),
+        (4 + JUMP, AnnouncedNumbers(4, 4, 4 + JUMP), [NOW + 1], True),
+        (4 + 2 * JUMP, AnnouncedNumbers(4, 4, 4 + JUMP), [NOW + 1, NOW + 2], True),
+        (3, AnnouncedNumbers(3, 3, 3), [NOW + 1], True),  # a restoration that is not done with it yet
+        (3 + JUMP, AnnouncedNumbers(3, 3, 3), [], False),
+        (3 + JUMP, AnnouncedNumbers(3, 3, 3), [NOW - 1], False),  # before its creation
+        (3 + 2 * JUMP, AnnouncedNumbers(3, 3, 3), [NOW + 1], False),
+        (4 + JUMP, AnnouncedNumbers(3, 3, 3), [NOW + 1], False),
     ],
 )
-def test_only_a_restoration_lets_transfer_numbers_jump(last, told, restorations, is_sound):
+def test_only_a_restoration_lets_transfer_numbers_jump(last, announced, restorations, is_sound):
     """Each restoration that an account has seen may have left out 2^20 numbers, and nothing else may."""
-    account = msgspec.structs.replace(SOUND, last_transfer_number=last, told=told)
+    account = msgspec.structs.replace(SOUND, last_transfer_number=last, announced=announced)
     assert (list(violations(account, restorations)) == []) == is_sound

@@ -23,7 +23,7 @@ _DESCRIPTION: Final = """\
 What operators ask of the accounting server, and the few orders that they give.  Nothing here moves money.
 
 Send a token as `Authorization: Bearer TOKEN`.  Reading needs the role viewer, everything else the role
-operator.  Ids are taken signed or unsigned, and told both ways.  Numbers of 64 bits are texts, because
+operator.  Ids are taken signed or unsigned, and shown both ways.  Numbers of 64 bits are texts, because
 browsers would round them.  Moments are UTC.  Every error is a problem document (RFC 9457).
 """
 

@@ -24,7 +24,7 @@ from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 
 from .debtors import DebtorInfoSchema
 from .doors import AdminBlueprint, RangeQuery, check_range, not_found
-from .transfers import LedgerEntrySchema, PreparedTransferSchema, told_prepared
+from .transfers import LedgerEntrySchema, PreparedTransferSchema, shown_prepared
 
 accounts = AdminBlueprint("accounts", __name__, description="Accounts, and their ledgers")
 
@@ -218,7 +218,7 @@ def prepared_page_of(args: dict[str, Any], debtor_id: int, creditor_id: int) -> 
         page = list_prepared(
             connection, cut, limit, debtor_id=debtor_id, creditor_id=creditor_id, overdue_at=overdue_at
         )
-        return page.map(lambda transfer: told_prepared(transfer, now))
+        return page.map(lambda transfer: shown_prepared(transfer, now))
 
     return answer_page(args, read)
 

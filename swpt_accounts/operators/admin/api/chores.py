@@ -50,7 +50,7 @@ class RequestedSchema(Schema):
 @chores.response(200, ChoresSchema)
 def list_() -> dict[str, Any]:
     """List the chores."""
-    return {"chores": told_chores()}
+    return {"chores": shown_chores()}
 
 
 @chores.post("/chores/<name>/run")
@@ -72,7 +72,7 @@ def run_soon(name: str) -> int:
             not_found(f"chore {name[:50]!r}")
 
 
-def told_chores() -> list[dict[str, Any]]:
+def shown_chores() -> list[dict[str, Any]]:
     """The chores, with what depends on the moment."""
     with admin_context().reading() as connection:
         found = list_chores(connection)

@@ -1,4 +1,4 @@
-"""What stands in paths: a wrong one is told in a sentence, before anything is looked for."""
+"""What stands in paths: a wrong one is refused in a sentence, before anything is looked for."""
 
 from typing import Any
 

@@ -166,19 +166,19 @@ def shown_dead_letter(dead_letter_id: int) -> dict[str, Any]:
         "body_text": _as_text(body),
         "body_base64": None if body is None else base64.b64encode(body).decode(),
         "message_type": None if message is None else type(message).__name__,
-        "message": None if message is None else _told(message),
+        "message": None if message is None else _shown(message),
     }
 
 
-def _told(message: Message) -> dict[str, Any]:
+def _shown(message: Message) -> dict[str, Any]:
     """The members of a message, with moments as it writes them, and numbers as texts."""
-    told = {}
+    shown = {}
     for name, value in msgspec.structs.asdict(message).items():
         if name in _MOMENTS:
-            told[name] = render_timestamp(value)
+            shown[name] = render_timestamp(value)
         else:
-            told[name] = str(value) if isinstance(value, int) else value
-    return told
+            shown[name] = str(value) if isinstance(value, int) else value
+    return shown
 
 
 def _as_text(body: bytes | None) -> str | None:

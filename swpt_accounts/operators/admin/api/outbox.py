@@ -172,14 +172,14 @@ class RowIdsSchema(Schema):
 @outbox.get("/queues")
 @outbox.response(200, QueuesSchema)
 def queues() -> dict[str, Any]:
-    """Tell how many messages wait in the queues of this shard."""
-    return {"queues": told_queues()}
+    """Show how many messages wait in the queues of this shard."""
+    return {"queues": shown_queues()}
 
 
 @outbox.get("/outbox")
 @outbox.response(200, OutboxSchema)
 def state() -> Any:
-    """Tell how much waits to be published, and since when."""
+    """Show how much waits to be published, and since when."""
     with admin_context().reading() as connection:
         return outbox_state(connection)
 
@@ -242,24 +242,24 @@ def discard(args: dict[str, Any], exchange: str, subnet: str) -> Handled:
     return handle(exchange, subnet, "discard", args["note"], args["after"])
 
 
-def told_queues() -> list[dict[str, Any]]:
+def shown_queues() -> list[dict[str, Any]]:
     """The queues of this shard with their depths."""
     name = admin_context().settings.protocol_broker_queue
-    told = []
+    shown = []
     for queue in (name, name + DEAD_SUFFIX):
         try:
-            told.append({"queue": queue, "messages": admin_context().count_messages(queue)})
+            shown.append({"queue": queue, "messages": admin_context().count_messages(queue)})
         except QueueMissing:
-            told.append({"queue": queue, "messages": None})
-    return told
+            shown.append({"queue": queue, "messages": None})
+    return shown
 
 
 def read_rows(connection: Any, cut: Cut, limit: int) -> Page[Any]:
     """A page of rows that have failed."""
-    return page_of_outbox(connection, cut, limit, is_all=False).map(_told_row)
+    return page_of_outbox(connection, cut, limit, is_all=False).map(_shown_row)
 
 
-def _told_row(row: Any) -> dict[str, Any]:
+def _shown_row(row: Any) -> dict[str, Any]:
     keys = [
         {"debtor_id": debtor, "creditor_id": creditor} for debtor, creditor in row.accounts[:_MOST_ACCOUNTS]
     ]

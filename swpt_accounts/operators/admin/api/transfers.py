@@ -103,7 +103,7 @@ class TransferQuery(RangeQuery):
     coordinator_request_id = WrittenId(load_default=None)
 
 
-def told_prepared(transfer: PreparedTransfer, now: int) -> dict[str, Any]:
+def shown_prepared(transfer: PreparedTransfer, now: int) -> dict[str, Any]:
     """A prepared transfer, with what depends on the moment."""
     fields_of = msgspec.structs.asdict(transfer)
     age = max(0, now - transfer.prepared_at) / MICROSECONDS
@@ -136,7 +136,7 @@ def find(args: dict[str, Any]) -> dict[str, Any]:
         found = find_transfer(
             connection, args["debtor_id"], sender, which, since=args["since"], until=args["until"]
         )
-    return told_found(found)
+    return shown_found(found)
 
 
 def prepared_page(args: dict[str, Any]) -> dict[str, Any]:
@@ -146,15 +146,15 @@ def prepared_page(args: dict[str, Any]) -> dict[str, Any]:
     def read(connection: Any, cut: Any, limit: int) -> Page[Any]:
         overdue_at = now if args["overdue"] == "yes" else None
         page = list_prepared(connection, cut, limit, debtor_id=args["debtor_id"], overdue_at=overdue_at)
-        return page.map(lambda transfer: told_prepared(transfer, now))
+        return page.map(lambda transfer: shown_prepared(transfer, now))
 
     return answer_page(args, read)
 
 
-def told_found(found: FoundTransfer) -> dict[str, Any]:
+def shown_found(found: FoundTransfer) -> dict[str, Any]:
     """What was found, with what depends on the moment."""
     now = admin_context().now()
-    prepared = [told_prepared(transfer, now) for transfer in found.prepared]
+    prepared = [shown_prepared(transfer, now) for transfer in found.prepared]
     return {"prepared": prepared, "committed": found.committed, "refused": found.refused}
 
 

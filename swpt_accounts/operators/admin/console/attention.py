@@ -58,33 +58,33 @@ def _failing(checks: Mapping[str, Check]) -> Iterable[Notice]:
 def _given_up(messages: int) -> Iterable[Notice]:
     if messages:
         sentence = (
-            f"{_told(messages, 'message was', 'messages were')} given up by the broker and not answered."
+            f"{_shown(messages, 'message was', 'messages were')} given up by the broker and not answered."
         )
         yield Notice(True, sentence, "console.outbox")
 
 
 def _money(numbers: Numbers) -> Iterable[Notice]:
     if unbalanced := _one(numbers, "debtors_unbalanced"):
-        sentence = f"{_told(unbalanced, 'debtor does', 'debtors do')} not add up to 0."
+        sentence = f"{_shown(unbalanced, 'debtor does', 'debtors do')} not add up to 0."
         yield Notice(True, sentence, "console.debtors")
     if _one(numbers, "debtor_summaries_seconds") > _OLD_SUMMARIES_SECONDS:
         age = lasting(_one(numbers, "debtor_summaries_seconds"))
         yield Notice(False, f"The oldest count of a debtor is from {age} ago.", "console.chores")
     letters = numbers.get("dead_letters_open", {})
     if stuck := sum(letters.get(reason, 0.0) for reason in ONLY_BY_CREDITS):
-        sentence = f"{_told(stuck, 'credit', 'credits')} in transit could not be applied."
+        sentence = f"{_shown(stuck, 'credit', 'credits')} in transit could not be applied."
         yield Notice(True, sentence, "console.dead_letters")
 
 
 def _waiting(numbers: Numbers, *, has_overdue: bool) -> Iterable[Notice]:
     if letters := sum(numbers.get("dead_letters_open", {}).values()):
-        sentence = f"{_told(letters, 'dead letter is', 'dead letters are')} open."
+        sentence = f"{_shown(letters, 'dead letter is', 'dead letters are')} open."
         yield Notice(False, sentence, "console.dead_letters")
     if refused := sum(numbers.get("outbox_refused_rows", {}).values()):
-        sentence = f"{_told(refused, 'message', 'messages')} could not be published yet."
+        sentence = f"{_shown(refused, 'message', 'messages')} could not be published yet."
         yield Notice(False, sentence, "console.outbox")
     if parked := _one(numbers, "outbox_parked_rows"):
-        sentence = f"{_told(parked, 'row of the outbox is', 'rows of the outbox are')} parked."
+        sentence = f"{_shown(parked, 'row of the outbox is', 'rows of the outbox are')} parked."
         yield Notice(False, sentence, "console.outbox")
     if has_overdue:
         sentence = "There are prepared transfers whose deadline is over."
@@ -97,16 +97,16 @@ def _late(numbers: Numbers) -> Iterable[Notice]:
             yield Notice(False, f"The chore “{name}” is late by {lasting(lag)}.", "console.chores")
     difference = _one(numbers, "clock_difference_seconds")
     if abs(difference) > _MOST_CLOCK_SECONDS:
-        told = f"The clocks of this host and of the database differ by {lasting(abs(difference))}."
-        yield Notice(True, told, "console.overview")
+        shown = f"The clocks of this host and of the database differ by {lasting(abs(difference))}."
+        yield Notice(True, shown, "console.overview")
     if failed := _one(numbers, "gauges_failed"):
-        told = f"{_told(failed, 'question', 'questions')} to the database took too long for this page."
-        yield Notice(False, told, "console.overview")
+        shown = f"{_shown(failed, 'question', 'questions')} to the database took too long for this page."
+        yield Notice(False, shown, "console.overview")
 
 
 def _one(numbers: Numbers, name: str) -> float:
     return numbers.get(name, {}).get("", 0.0)
 
 
-def _told(number: float, one: str, many: str) -> str:
+def _shown(number: float, one: str, many: str) -> str:
     return f"{number:,.0f} {one if number == 1 else many}"

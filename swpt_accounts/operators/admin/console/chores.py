@@ -3,7 +3,7 @@
 from flask import render_template, url_for
 from werkzeug.wrappers import Response
 
-from swpt_accounts.operators.admin.api.chores import run_soon, told_chores
+from swpt_accounts.operators.admin.api.chores import run_soon, shown_chores
 
 from .doors import console, done
 
@@ -11,7 +11,7 @@ from .doors import console, done
 @console.get("/chores")
 def chores() -> str:
     """All chores, the latest first."""
-    found = sorted(told_chores(), key=lambda chore: (-chore["lag_seconds"], chore["name"]))
+    found = sorted(shown_chores(), key=lambda chore: (-chore["lag_seconds"], chore["name"]))
     return render_template("admin/chores.html", chores=found)
 
 

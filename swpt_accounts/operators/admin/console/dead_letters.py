@@ -75,7 +75,7 @@ def return_dead_letters() -> Response:
     """Put messages back into the queue; all of them or none."""
     form = filled(SettleForm)
     ids = put_back(form["ids"], form["note"])
-    return done(f"Returned to the queue: {_told(ids)}.", url_for("console.dead_letters"))
+    return done(f"Returned to the queue: {_shown(ids)}.", url_for("console.dead_letters"))
 
 
 @console.post("/dead-letters/discard")
@@ -83,10 +83,10 @@ def discard_dead_letters() -> Response:
     """Close dead letters without any other effect; all of them or none."""
     form = filled(DiscardForm)
     ids = close(form["ids"], form["note"])
-    return done(f"Discarded: {_told(ids)}.", url_for("console.dead_letters"))
+    return done(f"Discarded: {_shown(ids)}.", url_for("console.dead_letters"))
 
 
-def _told(ids: list[int]) -> str:
+def _shown(ids: list[int]) -> str:
     return f"dead letter {ids[0]}" if len(ids) == 1 else f"{len(ids)} dead letters"
 
 

@@ -62,7 +62,7 @@ def grouped(number: int) -> str:
 
 
 def exact(number: float) -> str:
-    """A binary64 as short as it can be told apart from all others; nothing is rounded away."""
+    """A binary64 as short as distinguishes it from all others; nothing is rounded away."""
     text = repr(number)
     return text.removesuffix(".0").replace("-", _MINUS)
 
@@ -98,14 +98,14 @@ def lasting(seconds: float) -> str:
     if 0 < seconds < 1:
         return f"{max(1, round(seconds * 1000))} ms"
     rest = int(seconds)
-    told: list[str] = []
+    shown: list[str] = []
     for unit, size in _UNITS:
         number, rest = divmod(rest, size)
-        if number or (unit == "s" and not told):
-            told.append(f"{number:,} {unit}")
-        elif told:
+        if number or (unit == "s" and not shown):
+            shown.append(f"{number:,} {unit}")
+        elif shown:
             break
-    return " ".join(told[:2]).removesuffix(" 0 s")
+    return " ".join(shown[:2]).removesuffix(" 0 s")
 
 
 def _context() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from swpt_accounts.operators.admin.api.outbox import (
     handle,
     read_rows,
     settle_rows,
-    told_queues,
+    shown_queues,
 )
 from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import Text, WrittenInteger
@@ -103,6 +103,6 @@ def handle_rows(action: str) -> Response:
 def queues_or_problem() -> tuple[list[dict[str, Any]], str]:
     """The queues with their depths; or none, and why the broker cannot be asked."""
     try:
-        return told_queues(), ""
+        return shown_queues(), ""
     except BrokerProblem as error:
         return [], mask_secrets(first_line(error))

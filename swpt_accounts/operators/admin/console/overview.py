@@ -30,26 +30,26 @@ _DEBTORS: Final = 10
 def overview() -> str:
     """The first page."""
     checks = check_all()
-    told = _told(admin_context())
-    numbers = told["numbers"]
+    shown = _shown(admin_context())
+    numbers = shown["numbers"]
     return render_template(
         "admin/overview.html",
         checks=checks,
         notices=attention.notices(
             checks,
             numbers,
-            has_overdue=told.pop("has_overdue"),
+            has_overdue=shown.pop("has_overdue"),
             given_up=admin_context().broker.given_up() or 0,
         ),
         most_counted=MOST_COUNTED,
         processes=_processes(admin_context()),
         is_only_shard=_is_only_shard(admin_context()),
-        **told,
+        **shown,
     )
 
 
-def _told(context: AdminContext) -> dict[str, Any]:
-    """What the database tells, each in bounded time."""
+def _shown(context: AdminContext) -> dict[str, Any]:
+    """What the database says, each in bounded time."""
     now = context.now()
     with context.reading() as connection:
         gauges = read_gauges(connection, context.now, is_only_shard=_is_only_shard(context))

@@ -6,7 +6,7 @@ from flask import render_template
 
 from swpt_accounts.operators.admin.api.accounts import PreparedQuery, prepared_page_of
 from swpt_accounts.operators.admin.api.doors import not_found
-from swpt_accounts.operators.admin.api.transfers import WaitingQuery, prepared_page, told_found
+from swpt_accounts.operators.admin.api.transfers import WaitingQuery, prepared_page, shown_found
 from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.inspection.keyset import Cut
 from swpt_accounts.operators.inspection.ledger import LedgerEntry, list_entries
@@ -29,16 +29,16 @@ def transfer(debtor_id: int, creditor_id: int, transfer_id: int) -> str:
     with admin_context().reading() as connection:
         found = find_transfer(connection, debtor_id, creditor_id, transfer_id)
         committed = [(mine, _other_side(connection, mine)) for mine in found.committed]
-    told: dict[str, Any] = told_found(found)
-    if not (told["prepared"] or told["refused"] or committed):
+    shown: dict[str, Any] = shown_found(found)
+    if not (shown["prepared"] or shown["refused"] or committed):
         not_found(f"transfer {transfer_id} of the account {debtor_id}/{creditor_id}")
     return render_template(
         "admin/transfer.html",
         debtor_id=debtor_id,
         creditor_id=creditor_id,
         transfer_id=transfer_id,
-        prepared=told["prepared"],
-        refused=told["refused"],
+        prepared=shown["prepared"],
+        refused=shown["refused"],
         committed=committed,
         words=words.REFUSALS,
     )

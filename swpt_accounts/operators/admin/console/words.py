@@ -35,5 +35,5 @@ DEAD_LETTERS: Final = {
     " Money is in transit: only the command “credits” may settle it.",
     "credit_too_old": "A credit that is too old to know whether it was applied."
     " Money is in transit: only the command “credits” may settle it.",
-    "internal_error": "The message failed again and again by a fault of the server, whose log tells more.",
+    "internal_error": "The message failed again and again by a fault of the server, whose log says more.",
 }
