@@ -66,7 +66,12 @@ scenarios: $(INSTALLED)  ## Stories over AMQP and HTTP, against a running server
 
 .PHONY: chaos
 chaos: $(INSTALLED)  ## Servers and workers are killed under load; not a part of `make test`
-	@HYPOTHESIS_PROFILE=thorough $(PYTEST) -m chaos --timeout=1800 -o faulthandler_timeout=0
+	@HYPOTHESIS_PROFILE=thorough $(PYTEST) -m chaos --timeout=1800
+
+.PHONY: calendar
+calendar: $(INSTALLED)  ## The whole suite three weeks, half a year and a year ahead; needs faketime
+	@for days in 21 190 365; do FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -m -f "+$${days}d" \
+		$(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/browser || exit 1; done
 
 .PHONY: test-web
 test-web: $(INSTALLED)  ## The admin listener in full: thousands of requests to its API, all pages in a browser

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from swpt_accounts.storage.embedded import EmbeddedPostgres
+from tests.backstage.patience import pytest_timeout_set_timer
 from tests.services import postgres as postgres_service
 from tests.services import rabbitmq as rabbitmq_service
 from tests.services.errors import ServiceMissing, give_up
+from tests.services.faketime import mend_sleep
+from tests.services.leftovers import folder_of_this_run
 from tests.services.postgres import Postgres
 from tests.services.rabbitmq import Rabbitmq
 from tests.services.rabbitmq_node import Rabbitmqctl, RabbitmqNode
@@ -37,16 +40,22 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
+__all__ = ["pytest_timeout_set_timer"]
+
 _RINGS = ("unit", "properties", "integration", "scenarios")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Clean up when we are asked to end, too: `kill` is an interrupt like Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    mend_sleep()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    stack.enter_context(folder_of_this_run())
     if config.getoption("numprocesses", None):
-        stack = ExitStack()
         stack.enter_context(shared_by_processes())
-        config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

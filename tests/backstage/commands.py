@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,10 +14,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
-SERVER = (sys.executable, "-m", "swpt_accounts")
-FLASK = (sys.executable, "-m", "flask")
 
-_PATIENCE_SECONDS = 30.0
+_CLOCK = tuple(
+    f"{name}={value}"
+    for name, value in os.environ.items()
+    if name == "LD_PRELOAD" or name.startswith("FAKETIME")
+)
+_PYTHON = ("env", *_CLOCK, sys.executable) if _CLOCK else (sys.executable,)
+"""Whatever the environment of a program, its clock is that of the tests, also where that is shifted."""
+
+SERVER = (*_PYTHON, "-m", "swpt_accounts")
+FLASK = (*_PYTHON, "-m", "flask")
+
+_PATIENCE_SECONDS = 45.0
 
 
 class Command:
@@ -26,7 +36,12 @@ class Command:
         self.process = subprocess.Popen(
             words,
             cwd=TOP,
-            env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **environ},
+            env={
+                "PATH": os.environ["PATH"],
+                "TMPDIR": tempfile.gettempdir(),
+                "PYTHONUNBUFFERED": "1",
+                **environ,
+            },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -4,18 +4,17 @@ import fcntl
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from .errors import ServiceMissing
+from .leftovers import common_folder, on_the_right_clock
 
 
 @contextmanager
 def one_at_a_time(what: str) -> Iterator[None]:
     """A run may have several processes, and all of them need the packages."""
-    with (Path(tempfile.gettempdir()) / f"swpt_test_{what}_{os.geteuid()}").open("w") as lock:
+    with (common_folder() / f"swpt_test_{what}_{os.geteuid()}").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -40,7 +39,7 @@ def _apt_get(name: str, *arguments: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        env={**on_the_right_clock(), "DEBIAN_FRONTEND": "noninteractive"},
     )
     if done.returncode != 0:
         last_words = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

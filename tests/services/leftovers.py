@@ -4,12 +4,19 @@ import os
 import re
 import shutil
 import tempfile
-import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from time import time
 from typing import Final
 
+from swpt_accounts.storage.embedded import EmbeddedPostgres, stop_leftover
+
 ONE_DAY: Final = 86400.0
+
+# Where pytest keeps the folders of the last tests, and our locks are, whoever runs.
+_COMMON: Final = "PYTEST_DEBUG_TEMPROOT"
 
 _PREFIX: Final = "swpt_test"
 _NAME: Final = re.compile(rf"{_PREFIX}_(\d+)_(\d+)_\w+", re.ASCII)
@@ -18,13 +25,39 @@ _serial = count(1)
 
 def new_name() -> str:
     """A name that no other run uses, for a database, a virtual host or a folder."""
-    return f"{_PREFIX}_{int(time.time())}_{os.getpid()}_{next(_serial)}"
+    return f"{_PREFIX}_{int(machine_time())}_{os.getpid()}_{next(_serial)}"
+
+
+def is_shifted() -> bool:
+    """Whether this process sees a clock that faketime has shifted."""
+    return "faketime" in os.environ.get("LD_PRELOAD", "")
+
+
+def machine_time() -> float:
+    """Seconds since 1970 by the clock of the machine, also where ours is shifted.
+
+    Who took the names of a shifted clock for old would drop the databases of all others.
+    """
+    if not is_shifted():
+        return time()
+    [boot] = re.findall(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.M)
+    return float(boot) + float(Path("/proc/uptime").read_text().split()[0])
+
+
+def on_the_right_clock(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for a server or its tools, which may not stand a clock that is shifted."""
+    environment = os.environ if environment is None else environment
+    return {name: value for name, value in environment.items() if name != "LD_PRELOAD"}
 
 
 def is_leftover(name: str) -> bool:
     """Whether a run that is surely over has made `name` on a server that others use as well."""
     found = _NAME.fullmatch(name)
-    return found is not None and time.time() - int(found[1]) > ONE_DAY
+    return found is not None and machine_time() - int(found[1]) > ONE_DAY and not _is_alive(int(found[2]))
+
+
+def _is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def is_made_by(name: str, pid: int) -> bool:
@@ -41,13 +74,58 @@ def new_folder() -> Path:
 
 
 def abandoned_folders() -> list[Path]:
-    """The folders of runs on this machine whose process is gone."""
+    """The folders of runs on this machine whose process is gone, and those of their servers."""
+    found = _abandoned_in(common_folder())
+    return [inner for folder in found for inner in folder.glob(f"{_PREFIX}_*")] + found
+
+
+def _abandoned_in(parent: Path) -> list[Path]:
     found = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}_*"):
+    for folder in parent.glob(f"{_PREFIX}_*"):
         match = _NAME.fullmatch(folder.name)
-        if match and folder.stat().st_uid == os.geteuid() and not Path(f"/proc/{match[2]}").exists():
+        if match and folder.stat().st_uid == os.geteuid() and not _is_alive(int(match[2])):
             found.append(folder)
     return found
+
+
+def common_folder() -> Path:
+    """The folder for temporary files that all runs share."""
+    return Path(os.environ.get(_COMMON) or tempfile.gettempdir())
+
+
+@contextmanager
+def folder_of_this_run() -> Iterator[Path]:
+    """A folder for all temporary files of a run, of the programs that it starts as well.
+
+    It is deleted at the end; what runs have left that were killed is deleted now, and servers that still
+    run there are stopped.  The folders that pytest keeps on purpose stay where they are.
+    """
+    common = common_folder()
+    remove_abandoned()
+    before, named = tempfile.tempdir, os.environ.get("TMPDIR")
+    folder = new_folder()
+    os.environ |= {_COMMON: str(common), "TMPDIR": str(folder)}
+    tempfile.tempdir = None
+    try:
+        yield folder
+    finally:
+        tempfile.tempdir = before
+        del os.environ[_COMMON]
+        if named is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = named
+        remove_folder(folder)
+
+
+def remove_abandoned() -> None:
+    """Delete what runs have left that were killed, after their servers."""
+    for folder in _abandoned_in(common_folder()):
+        for data in (folder, *folder.glob("*")):
+            if (data / "data").is_dir():
+                stop_leftover(data)
+                EmbeddedPostgres(data).remove()
+        remove_folder(folder)
 
 
 def remove_folder(folder: Path) -> None:

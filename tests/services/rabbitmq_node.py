@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import ServiceMissing
-from .leftovers import abandoned_folders, remove_folder
+from .leftovers import abandoned_folders, on_the_right_clock, remove_folder
 from .ports import free_port
 
 _PROGRAMS: Final = Path("/usr/lib/rabbitmq/bin")
@@ -56,7 +56,7 @@ class Rabbitmqctl:
                 text=True,
                 timeout=60,
                 check=False,
-                env=self._environment,
+                env=on_the_right_clock(self._environment),
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise CommandFailed(str(error)) from error

@@ -17,6 +17,7 @@ from swpt_accounts.broker.amqp import administration
 from swpt_accounts.broker.amqp.connection import Connection
 from swpt_accounts.broker.errors import NoSuchVirtualHost, WrongPassword
 from swpt_accounts.broker.waker import Waker
+from tests.services.errors import ServiceMissing, give_up
 
 from .conftest import QUEUE, Server, Wire, envelope, publish_all, send_bodies, wait_until
 
@@ -235,7 +236,7 @@ def test_a_restarted_broker_is_served_again(restartable_rabbitmq, caplog):
 def test_tls_is_spoken(url, tmp_path):
     """amqps:// works for both streams, with the certificate checked."""
     if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl to make a certificate")
+        give_up(ServiceMissing("OpenSSL is missing: as root, apt-get install openssl"))
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]

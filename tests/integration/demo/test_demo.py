@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,13 +65,13 @@ main()
 
 def environ(**more: str) -> dict[str, str]:
     """An environment without a terminal and without settings."""
-    return {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **more}
+    return {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "TMPDIR": tempfile.gettempdir(), **more}
 
 
 def folders_of(process: int) -> list[Path]:
     """The private folders of a demonstration, which say whose they are."""
     found = []
-    for parent in ("/tmp", "/var/tmp"):
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
         for label in Path(parent).glob("swpt-accounts-demo-*/*README"):
             try:
                 if f"(process {process})" in label.read_text():
