@@ -56,6 +56,15 @@ unit: $(INSTALLED)  ## Tests that need nothing running
 client: $(INSTALLED)  ## Tests of the client SDK
 	@cd client && ../$(PYTEST)
 
+.PHONY: worlds
+worlds: $(INSTALLED)  ## Random worlds of client and server: WORLDS=10000 of them, from SEED=0 on
+	@$(BIN)/python -m swpt_client.testing.worlds --worlds $(or $(WORLDS),10000) --seed $(or $(SEED),0)
+
+.PHONY: mutants
+mutants: $(INSTALLED)  ## Faults planted into the client's pure rooms, which its tests must find; ROOM=ledger, or all
+	@cd client && HYPOTHESIS_PROFILE=quick ../$(BIN)/mutmut run $(if $(ROOM),"swpt_client.$(ROOM)*")
+	@cd client && ../$(BIN)/mutmut results
+
 .PHONY: integration
 integration: $(INSTALLED)  ## Tests with PostgreSQL and RabbitMQ
 	@$(PYTEST) tests/integration
@@ -140,5 +149,5 @@ wheel: $(INSTALLED)  ## Build the wheels of server and client into dist/
 
 .PHONY: clean
 clean:  ## Delete all that commands have made, .venv as well
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build client/mutants
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -72,7 +72,20 @@ def test_the_client_enters_the_server_by_one_door():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("swpt_accounts")
     }
-    assert found == {("swpt_client/embedded.py", "swpt_accounts.embedded")}
+    assert {one for one in found if "/testing/" not in one[0]} == {
+        ("swpt_client/embedded.py", "swpt_accounts.embedded")
+    }
+
+
+def test_what_is_for_tests_takes_nothing_of_the_server_but_its_rules():
+    """They are pure: somebody else's tests need no database and no broker."""
+    taken = {
+        ".".join((node.module or "").split(".")[:2])
+        for path in (CLIENT / "swpt_client" / "testing").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("swpt_accounts")
+    }
+    assert taken == {"swpt_accounts.rules", "swpt_accounts.wire", "swpt_accounts.events"}
 
 
 def test_the_server_needs_all_that_the_client_needs():

@@ -1,0 +1,1 @@
+"""Random worlds: what happens to a client and a server if everything goes wrong that can."""
