@@ -49,7 +49,7 @@ class CommandContext(NamedTuple):
 def command_context(*, key_lookups_only: bool = False) -> Iterator[CommandContext]:
     """Read the settings and connect; raises OperatorError if the tables are not those of this version."""
     from swpt_accounts.runtime import logs, settings
-    from swpt_accounts.storage import connections, migrations
+    from swpt_accounts.storage import connections, migrations, watch
 
     loaded = settings.load()
     logs.set_up(loaded)
@@ -59,7 +59,9 @@ def command_context(*, key_lookups_only: bool = False) -> Iterator[CommandContex
     connection = connections.connect(
         loaded.postgres_url, "swpt_accounts operator", key_lookups_only=key_lookups_only
     )
-    with closing(connection):
+    looking = watch.Watch(loaded.postgres_url, "The command has", "Soon it gives up.")
+    with closing(connection), watch.watching(looking):
+        looking.session = watch.session_number(connection)
         migrations.require_migrated(loaded.postgres_url)
         yield CommandContext(loaded, connection)
 

@@ -10,7 +10,7 @@ from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.runtime.standstill import Standstill
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
-_LONGEST_PAUSE_SECONDS: Final = 10.0
+_LONGEST_PAUSE_SECONDS: Final = 3.0
 _logger: Final = getLogger(__name__)
 
 

@@ -89,7 +89,8 @@ ANSWER_SECONDS: Final = Histogram(
 )
 RETRIES: Final = Counter(
     "retries",
-    "Transactions tried again: conflict (another one was in the way), outage (the database was away),"
+    "Transactions tried again: conflict (another one was in the way), lock (another one kept a lock for"
+    " seconds), outage (the database was away),"
     " isolation (a message failed alone), our_fault (so many failed that the batch was given back).",
     ["reason"],
     registry=REGISTRY,
@@ -111,7 +112,7 @@ EVENT_TYPES: Final = tuple(event.__name__ for event in get_args(events.Event))
 DEAD_LETTER_REASONS: Final = (*get_args(Reason), "credit_conflict", "credit_too_old", "internal_error")
 
 WORKS: Final = ("batch", "outbox", "chores", "consumer", "publisher")
-RETRY_REASONS: Final = ("conflict", "outage", "isolation", "our_fault")
+RETRY_REASONS: Final = ("conflict", "lock", "outage", "isolation", "our_fault")
 _IGNORED: Final = (
     ("ConfigureAccount", "C1"),
     ("ConfigureAccount", "C2"),

@@ -6,7 +6,7 @@ from flask import Flask
 from flask_migrate import Migrate
 
 from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.storage.connections import sqlalchemy_url
+from swpt_accounts.storage.connections import liveliness, sqlalchemy_url
 from swpt_accounts.storage.migrations import migrations_folder
 from swpt_accounts.storage.models import db
 
@@ -42,5 +42,5 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": 3,
         "pool_pre_ping": True,
-        "connect_args": {"application_name": "swpt_accounts web", **_GIVE_UP_SOON},
+        "connect_args": {**liveliness("swpt_accounts web"), **_GIVE_UP_SOON},
     }

@@ -21,12 +21,16 @@ class Fault(Enum):
     OUTAGE = auto()
     """The database is away or unable: back off, hold the messages, blame none of them."""
 
+    LOCK = auto()
+    """Another transaction has kept a lock for too long: try again, and say so."""
+
     MESSAGE = auto()
     """A message of the batch, or a bug that it has met: find it and isolate it."""
 
 
 # Connection, authorization, catalog, schema, resources, limits, state, operator, system.
 _INFRASTRUCTURE: Final = frozenset({"08", "25", "28", "3D", "42", "53", "54", "55", "57", "58"})
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 _CONFLICTS: Final = frozenset({"40001", "40P01"})
 # Two workers create the same row: the loser sees it when it tries again.
 _RACES: Final = frozenset({"account_pkey", "debtor_info_content", "registered_balance_change_pkey"})
@@ -44,6 +48,8 @@ def fault_of(error: BaseException) -> Fault:
         return Fault.OUTAGE if is_lost else Fault.MESSAGE
     if code in _CONFLICTS or (code == "23505" and error.diag.constraint_name in _RACES):
         return Fault.CONFLICT
+    if code == _LOCK_NOT_AVAILABLE:
+        return Fault.LOCK
     if code[:2] in _INFRASTRUCTURE or _misses_partition(error):
         return Fault.OUTAGE
     return Fault.MESSAGE

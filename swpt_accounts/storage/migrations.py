@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from swpt_accounts.runtime.errors import OperatorError
 
-from .connections import session, sqlalchemy_url
+from .connections import liveliness, session, sqlalchemy_url
+from .watch import Watch, watching
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -41,13 +42,18 @@ def upgrade(url: str) -> None:
     """
     # Only this command needs the tools for migrations, whose import takes as long as all others.
     from alembic import command
-    from sqlalchemy import create_engine, text
+    from sqlalchemy import text
 
-    engine = create_engine(sqlalchemy_url(url))
+    engine = make_engine(url)
+    watch = Watch(url, "The command has", "It goes on when it can.")
     try:
-        with engine.connect() as connection:
+        with engine.connect() as connection, watching(watch):
+            watch.session = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            # Somebody else's migrations may take long.
+            connection.execute(text("SET lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATIONS_LOCK})
             connection.commit()
+            watch.end()
             try:
                 # What is newer than we are is left as it is.
                 if found_versions(url) - _known_versions():
@@ -58,6 +64,18 @@ def upgrade(url: str) -> None:
                 connection.commit()
     finally:
         engine.dispose()
+
+
+def make_engine(url: str) -> "Engine":
+    """The connections of a migration.
+
+    One that waits for a lock on a table has everybody wait behind it, so it gives up like all others.
+    """
+    from sqlalchemy import NullPool, create_engine
+
+    return create_engine(
+        sqlalchemy_url(url), poolclass=NullPool, connect_args=liveliness("swpt_accounts configure")
+    )
 
 
 def is_migrated(url: str) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine
 
 from swpt_accounts.broker.state import BrokerState
 from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.storage.connections import sqlalchemy_url
+from swpt_accounts.storage.connections import liveliness, sqlalchemy_url
 from swpt_accounts.wire.moments import Moment
 
 from .watches import BrokerWatch, DatabaseWatch, count_both
@@ -23,12 +23,10 @@ _NAME: Final = "swpt_accounts admin context"
 # processor.  Every list has an index: to read a table whole may look cheaper, and one day is not.
 _OPTIONS: Final = (
     f"-c timezone=UTC -c statement_timeout={ANSWER_WITHIN_SECONDS}s -c lock_timeout=3s"
-    " -c idle_in_transaction_session_timeout=30s -c jit=off -c max_parallel_workers_per_gather=0"
-    " -c enable_seqscan=off"
+    " -c jit=off -c max_parallel_workers_per_gather=0 -c enable_seqscan=off"
 )
 _CONNECT: Final = {
-    "application_name": "swpt_accounts admin",
-    "options": _OPTIONS,
+    **liveliness("swpt_accounts admin", _OPTIONS),
     "connect_timeout": 3,
     "keepalives_idle": 5,
     "keepalives_interval": 2,

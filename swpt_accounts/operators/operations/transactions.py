@@ -21,6 +21,7 @@ def transact(connection: Any, action: Callable[[Any], T]) -> T:
                 return action(cursor)
         except Exception as error:
             conflicts += 1
+            # Who gives an order rather hears soon that it can not be done now.
             if fault_of(error) is not Fault.CONFLICT or conflicts > _MOST_CONFLICTS:
                 raise
             sleep(random.uniform(0.0, 0.01 * conflicts))  # noqa: S311 - spreads load, keeps no secret

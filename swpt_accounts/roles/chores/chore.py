@@ -12,6 +12,8 @@ from swpt_accounts.transactions.books import Outcome, log_outcome
 from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.wire.moments import Moment
 
+from .held_rows import HeldRows
+
 
 class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a step works with; `transaction` is fresh for each step."""
@@ -21,6 +23,9 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     periods: Periods
     outbox: Outbox
     settings: Settings
+    held_rows: HeldRows
+    """What other processes have had in hand, and since when."""
+
     rows: int
     """How many rows a step with a pace looks at."""
 

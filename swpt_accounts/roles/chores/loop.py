@@ -17,6 +17,7 @@ from swpt_accounts.runtime.standstill import Standstill
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.faults import Fault, fault_of, is_refusal
 from swpt_accounts.storage.outbox.publishing import Outbox
+from swpt_accounts.storage.watch import Watch, session_number
 from swpt_accounts.transactions.account_memory import AccountMemory
 from swpt_accounts.transactions.context import load_policy, make_context, make_periods, make_policy
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
@@ -26,6 +27,7 @@ from .accounts import tend_accounts
 from .chore import Chore, Deadline, Errand, Pass, StepContext
 from .cleaning import clean_registry, make_journal_partitions, remove_dead_letters, remove_refusals
 from .diary import enroll, find_requested, note_errand, take_step
+from .held_rows import HeldRows
 from .pace import Pace
 from .propagation import oldest_job_seconds, propagate_settings
 from .relay import relay_outbox
@@ -45,7 +47,7 @@ _ROWS: Final = 200
 # How often a pass asks whether its period is over; it may be a fraction of a second in tests.
 _LONGEST_LOOK_SECONDS: Final = 5.0
 _FIRST_PAUSE_SECONDS: Final = 0.5
-_LONGEST_PAUSE_SECONDS: Final = 10.0
+_LONGEST_PAUSE_SECONDS: Final = 3.0
 
 # A broker that is slow or away must not fill our memory with heartbeats: what can wait does.
 _MOST_PENDING: Final = 10_000
@@ -112,13 +114,29 @@ class Chores:
         self._is_enrolled = False
         self._pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         self._standstill = Standstill("chores")
+        self._is_held_up = False
+        self._held_rows = HeldRows()
+        self._watch = Watch(
+            settings.postgres_url,
+            "The chores have",
+            "Other chores have their turn meanwhile.",
+        )
 
     def turn(self, stop: Event) -> float:
         """Do what is due; returns how many seconds may pass before the next turn."""
+        self._watch.begin()
+        self._is_held_up = False
+        rest = self._turn(stop)
+        if not self._is_held_up:
+            self._watch.end()
+            self._standstill.end()
+        return rest
+
+    def _turn(self, stop: Event) -> float:
         try:
             self._hear_requests()
         except Exception as error:
-            if fault_of(error) is not Fault.OUTAGE:
+            if fault_of(error) is Fault.MESSAGE:
                 raise
             return self._back_off(error)
         for chore in self._chores:
@@ -140,13 +158,16 @@ class Chores:
                 rest = min(chore.period_seconds(self._settings), _LONGEST_LOOK_SECONDS)
                 if fault_of(error) is Fault.CONFLICT:
                     metrics.RETRIES.labels("conflict").inc()
+                if fault_of(error) is Fault.LOCK:
+                    metrics.RETRIES.labels("lock").inc()
+                    self._hold_up(first_line(error))
+                    _logger.warning("The chore %r is tried again: %s", chore.name, first_line(error))
                 if is_ours:
                     metrics.CHORE_FAILURES.labels(chore.name).inc()
                     rest = _LONGEST_LOOK_SECONDS
                     _logger.exception("ALARM: the chore %r fails; the others go on", chore.name)
             self._look_at[chore.name] = monotonic() + rest
         self._pauses.reset()
-        self._standstill.end()
         return max(0.0, min([self._hear_at, *self._look_at.values()]) - monotonic())
 
     def do_all(self, chore: Chore, stop: Event) -> int:
@@ -157,7 +178,7 @@ class Chores:
             try:
                 handled, is_over = self._do_more(chore, stop, started_at)
             except Exception as error:
-                if fault_of(error) is not Fault.CONFLICT:
+                if fault_of(error) not in (Fault.CONFLICT, Fault.LOCK):
                     raise
             else:
                 rows += handled
@@ -196,9 +217,13 @@ class Chores:
 
     def close(self) -> None:
         """Close the connection to the database."""
+        self._watch.stop()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._watch.session = None
 
     def _do(self, chore: Chore, stop: Event) -> float:
         """Do a part of a chore; returns how many seconds may pass before it is looked at again."""
@@ -242,6 +267,7 @@ class Chores:
             self._connection = connections.connect(
                 self._settings.postgres_url, "swpt_accounts chores", key_lookups_only=True
             )
+            self._watch.session = session_number(self._connection)
             if self._publishes:
                 self._outbox.sign_in(self._connection)
         return self._connection
@@ -263,6 +289,7 @@ class Chores:
             periods=make_periods(self._settings, policy),
             outbox=self._outbox,
             settings=self._settings,
+            held_rows=self._held_rows,
             rows=_ROWS if chore is None else self._paces[chore.name].rows,
             until=self._clock(),
         )
@@ -271,10 +298,14 @@ class Chores:
         """Whether the database refuses only this chore, for lack of a right or the like, and no other one."""
         return is_refusal(error) and self._connection is not None and not self._connection.closed
 
-    def _back_off(self, error: Exception) -> float:
-        self.close()
-        self._standstill.begin(first_line(error))
+    def _hold_up(self, why: str) -> None:
+        self._is_held_up = True
+        self._standstill.begin(why)
         self._standstill.look()
+
+    def _back_off(self, error: Exception) -> float:
+        self._disconnect()
+        self._hold_up(first_line(error))
         pause = self._pauses.draw()
         _logger.warning("The database is away (%s): trying again in %.1f s.", first_line(error), pause)
         return pause

@@ -3,11 +3,15 @@
 Rows of a process that is gone are taken over at once: its advisory lock is free.  Rows that the broker
 did not take before are tried again when their time has come.  Of those that no queue wanted, one row
 tries the way to a peer for all that wait for it at the time (see `waiting`).
+
+A process that hangs keeps its lock; but who lives does not have the same row in hand for longer than its
+publisher waits, and so it is taken over as well.  If it goes on one day, its messages come twice.
 """
 
 from logging import getLogger
 from typing import Any, Final
 
+from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.outbox.publishing import Scout
 from swpt_accounts.storage.outbox.rows import Stored, unpack
 from swpt_accounts.storage.outbox.waiting import choose
@@ -19,14 +23,29 @@ _STEP: Final = 200
 # Rows of whole batches are big, and all of them are in memory until the broker has confirmed them.
 _BATCH_ROWS: Final = 20
 
-_FIND_PUBLISHERS: Final = "SELECT DISTINCT publisher_key FROM outbox WHERE publisher_key IS NOT NULL"
+# A publisher waits for room for as long as it waits for confirms, and its keeper may have to connect again.
+_KEEPING_SECONDS: Final = 30.0
+
+_FIND_PUBLISHERS: Final = """
+SELECT publisher_key, min(outbox_id), max(outbox_id) FROM outbox WHERE publisher_key IS NOT NULL
+GROUP BY publisher_key ORDER BY 2
+"""
+
+_FIND_HOLDER: Final = """
+SELECT format(
+    'process %%s ("%%s", %%s)', pid, application_name, coalesce(host(client_addr), 'a local client'))
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND datname = current_database()
+    AND classid::bigint << 32 | objid::bigint = %s
+"""
 
 _IS_GONE: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 
 _TAKE_OVER: Final = """
 UPDATE outbox SET publisher_key = %(own)s
 WHERE outbox_id IN (
-    SELECT outbox_id FROM outbox WHERE publisher_key = %(gone)s ORDER BY outbox_id LIMIT %(limit)s
+    SELECT outbox_id FROM outbox WHERE publisher_key = %(gone)s AND outbox_id <= %(newest_id)s
+    ORDER BY outbox_id LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED)
 RETURNING outbox_id, payload, attempts
 """
@@ -62,7 +81,7 @@ def relay_outbox(context: StepContext) -> int:
         return 0
     own = context.transaction.publisher_key
     with context.connection, context.connection.cursor() as cursor:
-        rows: list[tuple[Any, Scout | None]] = [(row, None) for row in _take_over(cursor, own)]
+        rows: list[tuple[Any, Scout | None]] = [(row, None) for row in _take_over(cursor, context)]
         due = _find_due(cursor, context)
         to_try = choose(cursor, due, context.outbox, context.transaction.clock())
         rows += [(row[:3], scout) for row, scout in to_try]
@@ -99,15 +118,36 @@ def _find_due(cursor: Any, context: StepContext) -> list[Any]:
     return rows
 
 
-def _take_over(cursor: Any, own: int) -> list[Any]:
+def hanging_after_seconds(settings: Settings) -> float:
+    """For how long a living process may have the same row in hand."""
+    return 2 * settings.publish_confirm_timeout + _KEEPING_SECONDS
+
+
+def _take_over(cursor: Any, context: StepContext) -> list[Any]:
+    own = context.transaction.publisher_key
     cursor.execute(_FIND_PUBLISHERS)
-    for (key,) in cursor.fetchall():
-        if key == own:
-            continue
-        cursor.execute(_IS_GONE, [key])
-        if cursor.fetchone()[0]:
-            cursor.execute(_TAKE_OVER, {"own": own, "gone": key, "limit": _BATCH_ROWS})
-            rows: list[Any] = cursor.fetchall()
-            if rows:
-                return rows
+    held = {key: (oldest, newest) for key, oldest, newest in cursor.fetchall() if key != own}
+    context.held_rows.note(held)
+    hanging = context.held_rows.hanging(hanging_after_seconds(context.settings))
+    for key, (_, newest_id) in held.items():
+        rows = _take_over_from(cursor, own, key, newest_id, hanging.get(key))
+        if rows:
+            return rows
     return []
+
+
+def _take_over_from(
+    cursor: Any, own: int, key: int, newest_id: int, newest_hanging_id: int | None
+) -> list[Any]:
+    """Rows of one publisher: all if it is gone, those that it has had for long if it hangs."""
+    cursor.execute(_IS_GONE, [key])
+    if not cursor.fetchone()[0]:
+        if newest_hanging_id is None:
+            return []
+        cursor.execute(_FIND_HOLDER, [key])
+        (holder,) = cursor.fetchone() or ("a process",)
+        _logger.warning("The messages of %s stay in the outbox: it seems to hang; taking them over.", holder)
+        newest_id = newest_hanging_id
+    cursor.execute(_TAKE_OVER, {"own": own, "gone": key, "newest_id": newest_id, "limit": _BATCH_ROWS})
+    rows: list[Any] = cursor.fetchall()
+    return rows

@@ -28,6 +28,7 @@ from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.storage import eager
 from swpt_accounts.storage.faults import Fault, fault_of
 from swpt_accounts.storage.outbox.publishing import Outbox
+from swpt_accounts.storage.watch import Watch, session_number
 from swpt_accounts.transactions.context import TransactionContext, load_policy
 from swpt_accounts.transactions.dead_letters import ALARMING_REASONS
 
@@ -38,6 +39,7 @@ PATIENCE_SECONDS: Final = 60.0
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 10.0
+_LONGEST_OUTAGE_PAUSE_SECONDS: Final = 3.0
 _POLICY_SECONDS: Final = 1.0
 
 # So many conflicts in a row are worth a line in the log.
@@ -84,6 +86,12 @@ class Processor:
         self._failures_in_a_row = 0
         self._received_at: float | None = None
         self._is_stopping = Event()
+        self._watch = Watch(
+            postgres_url,
+            "The worker has",
+            "It holds its messages, and tries again.",
+            statements_are_short=True,
+        )
 
     def stop(self) -> None:
         """Give up waiting for the database; the batch at hand comes again elsewhere."""
@@ -91,12 +99,20 @@ class Processor:
 
     def close(self) -> None:
         """Close the connection to the database."""
+        self._watch.stop()
         self._disconnect()
 
     def process(self, batch: Batch) -> None:
         """Commit all effects of the batch and settle it; or leave it unsettled, to come again."""
+        self._watch.begin()
+        try:
+            self._process(batch)
+        finally:
+            self._watch.end()
+
+    def _process(self, batch: Batch) -> None:
         give_up_at = monotonic() + self._patience_seconds
-        pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_OUTAGE_PAUSE_SECONDS)
         begun_at, self._received_at = perf_counter(), batch.received_at
         self._gate.standstill.begin()
         while not self._is_stopping.is_set():
@@ -248,8 +264,9 @@ class Processor:
                 if self._is_stopping.is_set():
                     raise DatabaseAwayError("a conflict that has not ended in time") from error
                 conflicts += 1
-                metrics.RETRIES.labels("conflict").inc()
-                level = DEBUG if conflicts % _MANY_CONFLICTS else WARNING
+                is_lock = fault is Fault.LOCK
+                metrics.RETRIES.labels("lock" if is_lock else "conflict").inc()
+                level = WARNING if is_lock or not conflicts % _MANY_CONFLICTS else DEBUG
                 _logger.log(level, "Conflict %d, trying again: %s", conflicts, first_line(error))
                 self._is_stopping.wait(random.uniform(0.0, min(0.01 * conflicts, 0.5)))  # noqa: S311
 
@@ -257,6 +274,7 @@ class Processor:
         """The context with a fresh policy, on a connection that is there."""
         if self._connection is None:
             self._connection = eager.connect(self._postgres_url, "swpt_accounts worker")
+            self._watch.session = session_number(self._connection)
             self._outbox.sign_in(self._connection)
             self._context = None
         if self._context is None or monotonic() > self._context_until:
@@ -267,7 +285,7 @@ class Processor:
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._watch.session = None
 
     # -- afterwards ----------------------------------------------------------------------------
 

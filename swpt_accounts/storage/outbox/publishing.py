@@ -40,6 +40,7 @@ from .rows import Stored, pack_accounts, pack_bodies
 _GATHER_SECONDS: Final = 0.1
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 10.0
+_LONGEST_OUTAGE_PAUSE_SECONDS: Final = 3.0
 
 _logger: Final = getLogger(__name__)
 
@@ -190,7 +191,7 @@ class Outbox:
     # -- the keeper's thread -------------------------------------------------------------------
 
     def _keep(self) -> None:
-        pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_OUTAGE_PAUSE_SECONDS)
         work: list[Work] = []
         while True:
             with self._changed:
