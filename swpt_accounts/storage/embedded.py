@@ -41,7 +41,8 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
-        self.folder = folder
+        # The server works in its folder, where a relative path would mean another place.
+        self.folder = folder.absolute()
         self._settings = dict(settings or {})
         self._server: subprocess.Popen[bytes] | None = None
         self._user = _SERVER_USER_FOR_ROOT if os.geteuid() == 0 else None

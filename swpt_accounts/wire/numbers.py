@@ -1,4 +1,4 @@
-"""The protocol's numbers, flags and codes (protocol.rst#codes-and-types)."""
+"""The protocol's numbers (protocol.rst#special-values); its codes and flags are in `codes`."""
 
 from typing import Final
 

@@ -47,8 +47,8 @@ def test_what_was_not_acknowledged_comes_again(folder):
     assert play(folder, "take the answer") == []
 
 
-def test_a_message_is_confirmed_after_its_commit(folder):
-    """Who dies before the confirmation sends again; who has it need not."""
+def test_a_message_is_confirmed_after_its_commit(folder, monkeypatch):
+    """Who dies before the confirmation sends again; who has it need not.  A relative path is as good."""
     assert play(folder, "die at the confirmation") == ["committed"]
     with (
         EmbeddedServer(folder) as server,
