@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from swpt_client import core
-from swpt_client.inputs import Due, Input, Sent
+from swpt_client.inputs import BeginBundle, DismissBundle, Due, Input, Refusal, Sent
+from swpt_client.messages import ConfigureAccount, encode
 from swpt_client.moments import DAY, Moment, to_datetime
 from swpt_client.news import News
 from swpt_client.policy import Policy, Timers
@@ -36,6 +37,17 @@ POLICY = Policy(
 )
 
 
+def _check_refusal(one: Any, refusal: Refusal, records: core.Records) -> None:
+    """A refusal names what was refused, and the state in which it is, if there is a record of it."""
+    if refusal.code == "LEDGER_IS_BEHIND":
+        return
+    assert refusal.key == one.key
+    if isinstance(one.key, str) and refusal.code != "BAD_FIELD":
+        is_about_bundle = isinstance(one, BeginBundle | DismissBundle) or getattr(one, "kind", "") == "bundle"
+        table: Any = records.bundles if is_about_bundle else records.transfers
+        assert refusal.state == (table[one.key].state if one.key in table else "")
+
+
 class Client:
     """Records, outbox and news, all at hand; time stands still until it is moved."""
 
@@ -62,6 +74,9 @@ class Client:
         records = core.Records(records.accounts, records.transfers, records.bundles, stored)
         self.chance += 1
         result = core.fold(inputs, records, self.now, self.chance, self.policy)
+        for one, answer in zip(inputs, result.answers, strict=True):
+            if isinstance(answer, Refusal):
+                _check_refusal(one, answer, records)
         self._write(result)
         return result
 
@@ -113,6 +128,9 @@ class Client:
         self.entries += result.entries
         self.outbox += result.outgoing
         self.sent += [one.message for one in result.outgoing]
+        for leaving in result.outgoing:
+            assert encode(leaving.message)
+            assert leaving.message.ts <= self.now or isinstance(leaving.message, ConfigureAccount)
         self.news += result.news
         for row, count in result.ignored.items():
             self.ignored[row] = self.ignored.get(row, 0) + count

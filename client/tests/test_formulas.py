@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from swpt_client.formulas import amount_to_lock, balance_at, certain_amount, growth, is_about
 from swpt_client.limits import AMOUNT_TOLERANCE, MAX_INT64, SECONDS_PER_YEAR
 from swpt_client.moments import SECOND
-
-from .values import amounts, demurrage_rates
+from swpt_client.testing.strategies import amounts, demurrage_rates
 
 YEAR = round(SECONDS_PER_YEAR) * SECOND
 DAYS = 86400.0

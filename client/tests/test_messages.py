@@ -23,8 +23,9 @@ from swpt_client.messages import (
 )
 from swpt_client.messages.diagnosis import diagnose
 from swpt_client.moments import render
+from swpt_client.testing import strategies as values
 
-from . import server_codec, values
+from . import server_codec
 
 JSON = "application/json"
 

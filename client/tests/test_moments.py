@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 
 from swpt_client.moments import DAY, FIRST, LAST, T0, T_FAR, later_by, of_datetime, parse, render, to_datetime
-
-from .values import moments
+from swpt_client.testing.strategies import moments
 
 
 @given(moments)

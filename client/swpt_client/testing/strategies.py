@@ -1,4 +1,4 @@
-"""Random messages, as the protocol allows them."""
+"""Hypothesis strategies: all messages that the protocol allows, and bad networks."""
 
 from datetime import date
 from typing import Any
@@ -18,7 +18,9 @@ from swpt_client.messages import (
     RejectedConfig,
     RejectedTransfer,
 )
-from swpt_client.moments import FIRST, LAST
+from swpt_client.moments import FIRST, HOUR, LAST
+
+from .network import Odds
 
 int32s = st.integers(limits.MIN_INT32, limits.MAX_INT32)
 int64s = st.integers(limits.MIN_INT64, limits.MAX_INT64)
@@ -131,3 +133,14 @@ server_messages = st.one_of(
 client_messages = st.one_of(*map(_random, (ConfigureAccount, PrepareTransfer, FinalizeTransfer))).filter(
     _sound
 )
+
+_odds = st.floats(0.0, 0.3)
+networks = st.builds(
+    Odds,
+    lost=_odds,
+    doubled=_odds,
+    late=_odds,
+    longest_delay=st.integers(1, HOUR),
+    is_shuffled=st.booleans(),
+)
+"""Ways that are bad, and let things through in the end."""
