@@ -42,16 +42,20 @@ def connect(url: str, name: str) -> "EagerConnection":
         url,
         name,
         **_reachable_host(url, name),
-        key_lookups_only=True,
         connection_factory=EagerConnection,
         cursor_factory=EagerCursor,
         async_=True,
     )
-    link.establish(connections.CONNECT_TIMEOUT_SECONDS)
+    try:
+        link.establish(connections.CONNECT_TIMEOUT_SECONDS)
+        connections.settle(link, key_lookups_only=True)
+    except BaseException:
+        link.close()
+        raise
     return link
 
 
-def _reachable_host(url: str, name: str) -> dict[str, object]:
+def _reachable_host(url: str, name: str) -> dict[str, Any]:
     """Which of several hosts to connect to: only a connection that waits goes on to the next in time."""
     if "," not in parse_dsn(url.replace("+psycopg2", "", 1)).get("host", ""):
         return {}

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from swpt_accounts.runtime.errors import OperatorError
 
-from .connections import liveliness, session, sqlalchemy_url
+from .connections import DRIVER, connect, session
 from .watch import Watch, watching
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 import os
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -73,9 +73,7 @@ def make_engine(url: str) -> "Engine":
     """
     from sqlalchemy import NullPool, create_engine
 
-    return create_engine(
-        sqlalchemy_url(url), poolclass=NullPool, connect_args=liveliness("swpt_accounts configure")
-    )
+    return create_engine(DRIVER, poolclass=NullPool, creator=partial(connect, url, "swpt_accounts configure"))
 
 
 def is_migrated(url: str) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine
 
 from swpt_accounts.broker.state import BrokerState
 from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.storage.connections import liveliness, sqlalchemy_url
+from swpt_accounts.storage.connections import DRIVER, connect
 from swpt_accounts.wire.moments import Moment
 
 from .watches import BrokerWatch, DatabaseWatch, count_both
@@ -21,12 +21,14 @@ _NAME: Final = "swpt_accounts admin context"
 
 # A question must never keep the server from its work: it ends soon, whatever it waits for, and takes one
 # processor.  Every list has an index: to read a table whole may look cheaper, and one day is not.
-_OPTIONS: Final = (
-    f"-c timezone=UTC -c statement_timeout={ANSWER_WITHIN_SECONDS}s -c lock_timeout=3s"
-    " -c jit=off -c max_parallel_workers_per_gather=0 -c enable_seqscan=off"
-)
-_CONNECT: Final = {
-    **liveliness("swpt_accounts admin", _OPTIONS),
+_SETTINGS: Final = {
+    "statement_timeout": f"{ANSWER_WITHIN_SECONDS}s",
+    "lock_timeout": "3s",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "enable_seqscan": "off",
+}
+_GIVE_UP_SOON: Final[dict[str, Any]] = {
     "connect_timeout": 3,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -52,12 +54,14 @@ class AdminContext:
         self.broker = BrokerWatch(ask_broker or partial(count_both, count_messages, queue))
         self.database = DatabaseWatch(settings.postgres_url, settings.metrics_folder)
         self._engine: Engine = create_engine(
-            sqlalchemy_url(settings.postgres_url),
+            DRIVER,
+            creator=lambda: connect(
+                settings.postgres_url, "swpt_accounts admin", settings=_SETTINGS, **_GIVE_UP_SOON
+            ),
             pool_size=settings.admin_threads,
             max_overflow=0,
             pool_timeout=3,
             pool_pre_ping=True,
-            connect_args=_CONNECT,
         )
 
     @contextmanager

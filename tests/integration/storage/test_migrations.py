@@ -7,7 +7,6 @@ from alembic import command, util
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
 
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.runtime.settings import load
@@ -56,7 +55,7 @@ def query(url: str, statement: str) -> list[tuple[object, ...]]:
 
 def migrate(url: str, direction: str, revision: str) -> None:
     """Go to a revision, as `flask db` would."""
-    engine = create_engine(connections.sqlalchemy_url(url))
+    engine = migrations.make_engine(url)
     try:
         getattr(command, direction)(migrations._alembic_config(engine), revision)
     finally:
@@ -71,7 +70,7 @@ def revisions() -> list[str]:
 
 def test_migrations_make_what_the_models_say(database):
     """Nothing is left to be migrated: tables, columns, types, defaults and indexes agree."""
-    engine = create_engine(connections.sqlalchemy_url(database))
+    engine = migrations.make_engine(database)
     try:
         with engine.connect() as connection:
             context = MigrationContext.configure(
@@ -92,7 +91,7 @@ def test_migrations_make_what_the_models_say(database):
 
 def test_a_migrated_schema_is_a_fresh_one(postgres_url, empty_postgres_url):
     """Constraints, storage options, sequences and comments included."""
-    engine = create_engine(connections.sqlalchemy_url(empty_postgres_url))
+    engine = migrations.make_engine(empty_postgres_url)
     models.metadata.create_all(engine)
     engine.dispose()
     assert schema_of(postgres_url) == schema_of(empty_postgres_url)
