@@ -15,11 +15,13 @@ from swpt_accounts.runtime.settings import Settings, SettingsError
 from swpt_accounts.runtime.shown import spelled_out_lines
 
 from .accounts import account_commands
+from .aliases import aliases
 from .checks import check_shard, restored, verify
 from .credits import credit_commands
 from .dead_letters import dead_letters
 from .journal import journal_commands
 from .outbox import outbox_commands
+from .reference import import_reference
 from .tokens import token_commands
 from .topology import topology_commands
 
@@ -32,6 +34,7 @@ _FOR_OPERATORS: Final = (
     check_shard,
     credit_commands,
     dead_letters,
+    import_reference,
     journal_commands,
     outbox_commands,
     restored,
@@ -191,7 +194,7 @@ def healthcheck(role: "Role") -> int:
     return 0
 
 
-for _command in _FOR_OPERATORS:
+for _command in (*_FOR_OPERATORS, *aliases(web, worker, chores, check_shard)):
     program.add_command(_command)
 
 

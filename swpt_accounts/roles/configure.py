@@ -13,6 +13,7 @@ from swpt_accounts.broker.errors import NoSuchVirtualHost, WrongPassword
 from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.storage import migrations
 from swpt_accounts.storage.readiness import configure_database, refuse_shards
 
 from .composition import make_broker
@@ -44,6 +45,29 @@ def run(settings: Settings, wait_seconds: float = WAIT_SECONDS) -> int:
     _retry("the broker", lambda: configure_broker(settings, make_broker(settings)), deadline)
     _logger.info("The broker %s is ready.", mask_secrets(settings.protocol_broker_url))
     return 0
+
+
+def await_tables(settings: Settings, pauses: Pauses | None = None) -> None:
+    """Return when the database has the tables of this version, which somebody else makes.
+
+    A server that is not up yet is waited for as well, without an end.  Raises OperatorError for what does
+    not pass by waiting, such as a wrong password or tables of a newer version.
+    """
+    pauses = pauses or Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+    while True:
+        try:
+            found = migrations.found_versions(settings.postgres_url)
+            if not migrations.is_behind(found):
+                if (why := migrations.misfit(found)) is not None:
+                    raise OperatorError(f"the database {why}")
+                return
+            _logger.info("The database has no tables of this version yet.")
+        except psycopg2.OperationalError as error:
+            text = mask_secrets(first_line(error))
+            if _is_permanent(text):
+                raise OperatorError(f"cannot ask the database: {text}") from None
+            _logger.info("Waiting for the database: %s", text)
+        sleep(pauses.draw())
 
 
 def configure_broker(settings: Settings, broker: SmpBroker) -> None:

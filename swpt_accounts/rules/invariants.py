@@ -1,4 +1,4 @@
-"""The invariants V1 to V7 that hold after every step, whatever happened (rules.md#invariants).
+"""The invariants V1 to V7 and V9 that hold after every step, whatever happened (rules.md#invariants).
 
 Pure: a row of facts about an account in, what is wrong with it out.
 """
@@ -31,6 +31,14 @@ class AnnouncedNumbers(msgspec.Struct, frozen=True):
     greatest: int = 0
 
 
+class Opening(msgspec.Struct, frozen=True):
+    """Where the journal begins for an account, and what it has moved since."""
+
+    principal: int
+    number: int
+    moved: int
+
+
 class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
     """An account with what belongs to it.  `announced` is none if the journal is not complete for it."""
 
@@ -51,6 +59,8 @@ class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
     locked_amount: int = 0
     greatest_transfer_id: int | None = None
     announced: AnnouncedNumbers | None = None
+    opening: Opening | None = None
+    """None if the journal begins with the creation, or later without a row that says where it stood."""
 
 
 def violations(account: AccountFacts, restorations: Sequence[Moment] = ()) -> Iterator[Violation]:
@@ -69,6 +79,10 @@ def violations(account: AccountFacts, restorations: Sequence[Moment] = ()) -> It
         broken.append(("V6", f"transfer {account.greatest_transfer_id} is beyond {account.last_transfer_id}"))
     if account.creditor_id == ROOT_CREDITOR_ID and not _bears_nothing(account):
         broken.append(("V7", "a root account with interest rate, debtor info or transfer numbers"))
+    if account.opening is not None and not account.is_overflown:
+        principal = account.opening.principal + account.opening.moved
+        if account.principal != principal:
+            broken.append(("V9", f"the principal is {account.principal}, by the journal {principal}"))
     for rule, text in broken:
         yield Violation(rule, account.debtor_id, account.creditor_id, text)
 
@@ -99,9 +113,12 @@ def _bears_nothing(account: AccountFacts) -> bool:
 def _wrong_numbers(
     account: AccountFacts, announced: AnnouncedNumbers, restorations: Sequence[Moment]
 ) -> Iterator[str]:
-    """The numbers are 1, 2, 3, … but for one jump at each restoration that the account has seen."""
-    last = account.last_transfer_number
-    jumps, rest = divmod(last - announced.count, _JUMP)
+    """The numbers are 1, 2, 3, … but for one jump at each restoration that the account has seen.
+
+    They go on from that of an opening balance.
+    """
+    last, first = account.last_transfer_number, 0 if account.opening is None else account.opening.number
+    jumps, rest = divmod(last - first - announced.count, _JUMP)
     most = sum(moment >= account.created_at for moment in restorations)
     if rest or not 0 <= jumps <= most:
         yield f"last transfer number {last}, but the journal has {announced.count} transfers"

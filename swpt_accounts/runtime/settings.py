@@ -25,6 +25,7 @@ from .readers import (
     read_secret_key,
     read_user_name,
 )
+from .reference_names import refused_names
 from .shown import spelled_out
 from .variables import REQUIRED, one_of, ratio, seconds, switch, text, variables, whole
 
@@ -296,11 +297,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment (by default, that of the process).
 
     Raises SettingsError with one line for each variable that is missing, malformed, out of
-    range or at odds with another one.
+    range or at odds with another one, or that belongs to the reference server.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
-    problems: list[str] = []
+    problems: list[str] = list(refused_names(environ))
     for name, variable in variables(Settings).items():
         content = environ.get(name.upper())
         if content is None:

@@ -113,6 +113,11 @@ def misfit(found: frozenset[str]) -> str | None:
     return None
 
 
+def is_behind(found: frozenset[str]) -> bool:
+    """Whether an upgrade is all that tables of these versions lack."""
+    return found <= _known_versions() and found != newest_versions()
+
+
 def _known_versions() -> frozenset[str]:
     """All versions of the schema that this program knows; the files are named by their versions."""
     folder = migrations_folder() / "versions"

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from swpt_accounts.rules.openings import OPENING
 from swpt_accounts.storage.arrays import int_array
 from swpt_accounts.storage.partitions import journal_start
 from swpt_accounts.wire.moments import FIRST_MOMENT, LAST_MOMENT, Moment
@@ -46,13 +47,14 @@ JOURNAL_ROW: Final = ", ".join(_Row._fields)
 _SIDE: Final = """
 (SELECT {columns} FROM journal
  WHERE debtor_id = CAST(%(debtor_id)s AS int8) AND {side}_creditor_id = CAST(%(creditor_id)s AS int8)
-   AND applied_at BETWEEN %(since)s AND %(until)s AND {{cut}}
+   AND {once} AND applied_at BETWEEN %(since)s AND %(until)s AND {{cut}}
  ORDER BY {{order}} LIMIT %(limit)s)
 """
 _LEDGER: Final = (
-    _SIDE.format(columns=JOURNAL_ROW, side="sender")
+    # An opening balance has the account on both sides.
+    _SIDE.format(columns=JOURNAL_ROW, side="sender", once="sender_creditor_id <> recipient_creditor_id")
     + "UNION ALL"
-    + _SIDE.format(columns=JOURNAL_ROW, side="recipient")
+    + _SIDE.format(columns=JOURNAL_ROW, side="recipient", once="true")
     + "ORDER BY {order} LIMIT %(limit)s"
 )
 
@@ -61,13 +63,14 @@ _KEYS: Final = ("applied_at", "journal_id")
 # The entry of an account that is next to a moment, on either side of the transfer.
 _NEXT_TO: Final = """
 (SELECT * FROM (
-    (SELECT applied_at, journal_id, sender_principal AS principal, amount, sender_created_at AS created_at
+    (SELECT applied_at, journal_id, sender_principal AS principal, amount, sender_created_at AS created_at,
+         coordinator_type
      FROM journal
      WHERE debtor_id = CAST(%(debtor_id)s AS int8) AND sender_creditor_id = CAST(%(creditor_id)s AS int8)
        AND applied_at {which}
      ORDER BY applied_at {order}, journal_id {order} LIMIT 1)
     UNION ALL
-    (SELECT applied_at, journal_id, recipient_principal, -amount, recipient_created_at
+    (SELECT applied_at, journal_id, recipient_principal, -amount, recipient_created_at, coordinator_type
      FROM journal
      WHERE debtor_id = CAST(%(debtor_id)s AS int8) AND recipient_creditor_id = CAST(%(creditor_id)s AS int8)
        AND applied_at {which}
@@ -84,7 +87,7 @@ ORDER BY m.at
 """  # noqa: S608 - constants only
 
 _FIRST: Final = f"""
-SELECT e.principal + e.amount FROM {_NEXT_TO.format(which="> 0", order="ASC")} AS e
+SELECT e.principal + e.amount, e.coordinator_type FROM {_NEXT_TO.format(which="> 0", order="ASC")} AS e
 """  # noqa: S608 - constants only
 
 _ACCOUNT: Final = """
@@ -241,14 +244,15 @@ def _principals(
 def _principal_at_birth(cursor: Any, account: Any, parameters: Mapping[str, Any]) -> int:
     """The principal before everything that the journal knows of this account.
 
-    If the journal does not reach back to its creation, it follows from the first entry, or is the
-    present one if there is none.
+    If the journal does not reach back to its creation, or begins with an opening balance, it follows from
+    the first entry, or is the present one if there is none.
     """
     created_at, principal = account
-    if _is_known_since(cursor, created_at):
-        return 0
     cursor.execute(_FIRST, parameters)
     row = cursor.fetchone()
+    is_opened = row is not None and row[1] == OPENING
+    if not is_opened and _is_known_since(cursor, created_at):
+        return 0
     return int(principal if row is None else row[0])
 
 

@@ -1,10 +1,11 @@
-"""Checks the invariants V1 to V7 on the live database (rules.md#invariants).
+"""Checks the invariants V1 to V7 and V9 on the live database (rules.md#invariants).
 
 Each debtor has a snapshot of its own, so that the check of a large database never keeps it from
 cleaning up.  The rows stream through a cursor of the server, so that memory does not grow.
 
 V3 is checked only if one shard holds all accounts.  V4 is checked for accounts whose whole life is
-in the journal: those that were created since its oldest partition begins.
+in the journal: those that were created since its oldest partition begins, or have an opening balance.
+V9 is checked for the latter.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import msgspec
 from swpt_accounts.rules.invariants import (
     AccountFacts,
     AnnouncedNumbers,
+    Opening,
     Violation,
     stray_transfers,
     unbalanced,
@@ -42,21 +44,30 @@ SELECT creditor_id, count(*) AS number, sum(locked_amount) AS locked, max(transf
 FROM prepared_transfer WHERE debtor_id = %(debtor_id)s GROUP BY creditor_id
 """
 
+# Both parties of an opening balance are the account; its recipient's side says where it stood.
 _ANNOUNCED: Final = """
-SELECT creditor_id, created_at, count(*) AS number, count(DISTINCT announced) AS distinct_numbers,
-    max(announced) AS greatest
+SELECT creditor_id, created_at, count(*) FILTER (WHERE announced > 0) AS number,
+    count(DISTINCT announced) FILTER (WHERE announced > 0) AS distinct_numbers, max(announced) AS greatest,
+    sum(moved) AS moved, max(opening_principal) AS opening_principal, max(opening_number) AS opening_number
 FROM (
-    SELECT sender_creditor_id, sender_created_at, sender_transfer_number FROM journal
-    WHERE debtor_id = %(debtor_id)s AND sender_transfer_number > 0
+    SELECT sender_creditor_id, sender_created_at, sender_transfer_number, -amount, NULL::int8, NULL::int8
+    FROM journal
+    WHERE debtor_id = %(debtor_id)s AND sender_creditor_id <> recipient_creditor_id
+        AND sender_created_at IS NOT NULL
     UNION ALL
-    SELECT recipient_creditor_id, recipient_created_at, recipient_transfer_number FROM journal
-    WHERE debtor_id = %(debtor_id)s AND recipient_transfer_number > 0
-) AS party (creditor_id, created_at, announced)
+    SELECT recipient_creditor_id, recipient_created_at,
+        CASE WHEN sender_creditor_id <> recipient_creditor_id THEN recipient_transfer_number ELSE 0 END,
+        amount,
+        CASE WHEN sender_creditor_id = recipient_creditor_id THEN recipient_principal END,
+        CASE WHEN sender_creditor_id = recipient_creditor_id THEN recipient_transfer_number END
+    FROM journal
+    WHERE debtor_id = %(debtor_id)s AND recipient_created_at IS NOT NULL
+) AS party (creditor_id, created_at, announced, moved, opening_principal, opening_number)
 GROUP BY creditor_id, created_at
 """
 _NOTHING_ANNOUNCED: Final = """
 SELECT 0::int8 AS creditor_id, 0::int8 AS created_at, 0::int8 AS number, 0::int8 AS distinct_numbers,
-    0::int8 AS greatest
+    0::int8 AS greatest, 0::int8 AS moved, NULL::int8 AS opening_principal, NULL::int8 AS opening_number
 WHERE false
 """
 
@@ -65,7 +76,8 @@ SELECT coalesce(a.creditor_id, t.creditor_id), a.created_at, a.principal, a.inte
     a.debtor_info_id <> 0, a.deleted, a.overflown, a.last_transfer_number, a.last_transfer_id,
     a.total_locked_amount, a.pending_transfers_count,
     coalesce(t.number, 0), coalesce(t.locked, 0)::text, t.greatest,
-    coalesce(j.number, 0), coalesce(j.distinct_numbers, 0), coalesce(j.greatest, 0)
+    coalesce(j.number, 0), coalesce(j.distinct_numbers, 0), coalesce(j.greatest, 0),
+    coalesce(j.moved, 0)::text, j.opening_principal, j.opening_number
 FROM (SELECT * FROM account WHERE debtor_id = %(debtor_id)s) AS a
 FULL JOIN ({transfers}) AS t ON t.creditor_id = a.creditor_id
 LEFT JOIN ({announced}) AS j ON j.creditor_id = a.creditor_id AND j.created_at = a.created_at
@@ -93,6 +105,9 @@ class _Row(NamedTuple):
     announced_number: int
     announced_distinct_numbers: int
     announced_greatest: int
+    moved: str
+    opening_principal: int | None
+    opening_number: int | None
 
 
 class Verified(msgspec.Struct):
@@ -203,4 +218,9 @@ def _facts(debtor_id: int, found: _Row, start: Moment | None) -> AccountFacts:
     is_whole_life_known = start is not None and found.created_at is not None and found.created_at >= start
     # A sum of bigints is a numeric, which comes as a text.
     values["locked_amount"] = int(found.locked_amount)
-    return AccountFacts(debtor_id=debtor_id, announced=announced if is_whole_life_known else None, **values)
+    moved, principal, number = (values.pop(name) for name in ("moved", "opening_principal", "opening_number"))
+    opening = None if principal is None or number is None else Opening(principal, number, int(moved))
+    is_announced = is_whole_life_known or opening is not None
+    return AccountFacts(
+        debtor_id=debtor_id, announced=announced if is_announced else None, opening=opening, **values
+    )

@@ -1,9 +1,9 @@
-"""The invariants V1 to V7, by tables of accounts that keep or break them."""
+"""The invariants V1 to V7 and V9, by tables of accounts that keep or break them."""
 
 import msgspec
 import pytest
 
-from swpt_accounts.rules.invariants import AccountFacts, AnnouncedNumbers, violations
+from swpt_accounts.rules.invariants import AccountFacts, AnnouncedNumbers, Opening, violations
 from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.builders import ALICE, DEBTOR, NOW, ROOT
 
@@ -71,6 +71,20 @@ ROOT_ACCOUNT = {
         (ROOT_ACCOUNT | {"interest_rate": 1.0}, ["V7"]),
         (ROOT_ACCOUNT | {"has_debtor_info": True}, ["V7"]),
         (ROOT_ACCOUNT | {"last_transfer_number": 1, "announced": None}, ["V7"]),
+        # V9, and V4 for accounts whose numbers go on from an opening balance
+        ({"opening": Opening(1100, 0, -100)}, []),
+        ({"opening": Opening(1100, 0, -101)}, ["V9"]),
+        ({"opening": Opening(1100, 0, -101), "is_overflown": True}, []),
+        ({"opening": Opening(1000, 1, 0)}, ["V4"]),
+        (
+            {
+                "opening": Opening(1000, 77, 0),
+                "last_transfer_number": 80,
+                "announced": AnnouncedNumbers(3, 3, 80),
+            },
+            [],
+        ),
+        ({"opening": Opening(1000, 3, 0), "announced": AnnouncedNumbers()}, []),
         # all that is wrong is told
         ({"total_locked_amount": 0, "pending_transfers_count": 0}, ["V1", "V2"]),
     ],
