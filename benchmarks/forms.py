@@ -3,7 +3,7 @@
     python -m benchmarks.forms
 
 Sizes in bytes, processor time in microseconds, both forms in one run; every member is set and
-read.  Nothing on the wire uses Cap'n Proto (docs/decisions/0038-messages-stay-json.md).
+read.  Nothing on the wire uses Cap'n Proto (docs/decisions/0028-messages-stay-json.md).
 """
 
 from datetime import date

@@ -1,7 +1,7 @@
 # The messages of the Swaptacular Messaging Protocol as Cap'n Proto structs.
 #
 # Nothing on the wire uses it: messages travel as JSON (protocol.rst).  It is here for those
-# who want to weigh a binary form; docs/decisions/0038-messages-stay-json.md has the figures.
+# who want to weigh a binary form; docs/decisions/0028-messages-stay-json.md has the figures.
 #
 # Moments are microseconds since 1970-01-01T00:00:00Z, days are days since 1970-01-01,
 # rates are percent per year, periods are seconds.
