@@ -247,7 +247,7 @@ def test_what_is_lost_is_told(reference):
         assert len(examine(source).losses) == 1
     reference.insert(
         "registered_balance_change",
-        {"debtor_id": 1, "other_creditor_id": 2, "change_id": 3, "committed_at": "2026-01-01Z"},
+        {"debtor_id": 1, "other_creditor_id": 2, "change_id": 3, "committed_at": "now"},
     )
     reference.execute("UPDATE account SET config_data = 'x'")
     with reference_source(reference.url) as source:
