@@ -38,6 +38,19 @@ def test_a_seed_repeats_its_world():
     assert one != play(78)
 
 
+def test_counts_are_sums_of_their_worlds():
+    """No two sums share anything, or figures would be told that nobody has measured."""
+    both = play_some([5, 6])[0]
+    one, other = play_some([5])[0], play_some([6])[0]
+    assert both.bundles == one.bundles + other.bundles
+    assert both.transfers == one.outcomes.total() + other.outcomes.total()
+
+
+def test_the_end_of_a_bundle_is_known_when_the_client_has_forgotten_it():
+    """In this world answers are lost for ever, and more than a year passes."""
+    assert isinstance(play(2106), Counts)
+
+
 def test_the_command_says_what_has_happened(capsys):
     """One world, and how often each thing did."""
     assert main(["--worlds", "2", "--seed", "5", "--processes", "1"]) == 0

@@ -11,13 +11,13 @@ class Counts(msgspec.Struct):
 
     worlds: int = 0
     transfers: int = 0
-    outcomes: Counter[str] = Counter()
-    bundles: Counter[str] = Counter()
+    outcomes: Counter[str] = msgspec.field(default_factory=Counter)
+    bundles: Counter[str] = msgspec.field(default_factory=Counter)
     """How many bundles have been in each state."""
-    crashes: Counter[str] = Counter()
-    to_server: Counter[str] = Counter()
-    to_client: Counter[str] = Counter()
-    ledger_entries: Counter[str] = Counter()
+    crashes: Counter[str] = msgspec.field(default_factory=Counter)
+    to_server: Counter[str] = msgspec.field(default_factory=Counter)
+    to_client: Counter[str] = msgspec.field(default_factory=Counter)
+    ledger_entries: Counter[str] = msgspec.field(default_factory=Counter)
 
     def add(self, other: "Counts") -> None:
         """Sum up."""

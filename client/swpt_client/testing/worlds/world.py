@@ -79,7 +79,7 @@ class World:
         self.told: Counter[str] = Counter()
         """How often an outcome was told: keys of transfers and bundles."""
         self.finished: dict[str, Transfer] = {}
-        """Transfers as their outcomes were told; cancelled ones are forgotten after a month."""
+        """Transfers that have ended, legs of bundles as well; a client forgets them in the end."""
         self.finished_bundles: dict[str, Bundle] = {}
         """The same of bundles."""
         self.was_in: dict[str, set[str]] = {}
@@ -88,10 +88,12 @@ class World:
     def _committed(self, result: Result) -> None:
         for bundle in result.bundles.values():
             self.was_in.setdefault(bundle.key, set()).add(bundle.state)
+        for transfer in result.transfers.values():
+            if transfer.finished_at is not None:
+                self.finished[transfer.key] = transfer
         for one in result.news:
             if isinstance(one, TransferFinished):
                 self.told[one.transfer.key] += 1
-                self.finished[one.transfer.key] = one.transfer
             elif isinstance(one, BundleFinished):
                 self.told[one.bundle.key] += 1
                 self.finished_bundles[one.bundle.key] = one.bundle
