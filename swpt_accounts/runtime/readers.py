@@ -55,12 +55,50 @@ def read_secret_key(content: str) -> str:
 
 
 _POSTGRES_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg2")
+# What every connection tells libpq itself (see `connections.connect`): here it would have no effect.
+_OWN_PARAMETERS: Final = frozenset(
+    {
+        "application_name",
+        "client_encoding",
+        "connect_timeout",
+        "fallback_application_name",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "replication",
+        "tcp_user_timeout",
+    }
+)
 
 
 def read_postgres_url(text: str) -> str:
-    """A `postgresql://` address, as given; raises ValueError with what is allowed."""
-    _split(text, _POSTGRES_SCHEMES, "postgresql://user:password@host:5432/database")
-    return text
+    """An address of libpq, as all who connect give it to libpq; raises ValueError with what is allowed.
+
+    The parser is libpq's own, so hosts, socket folders and every parameter mean what they mean there.
+    """
+    # Only who connects to a database needs the driver.
+    from psycopg2 import ProgrammingError
+    from psycopg2.extensions import parse_dsn
+
+    example = "postgresql://user:password@host:5432/database"
+    scheme, _, rest = text.partition("://")
+    address = f"postgresql://{rest}"
+    try:
+        parts: dict[str, str] = parse_dsn(address)
+    except (ProgrammingError, UnicodeError, ValueError):
+        # What libpq says of it quotes passwords.
+        raise ValueError(f"must be an address like {example}") from None
+    ports = parts.get("port", "").split(",")
+    if scheme not in _POSTGRES_SCHEMES or re.search(r"\s", text) or not all(map(_is_port, ports)):
+        raise ValueError(f"must be an address like {example}")
+    if own := sorted(_OWN_PARAMETERS & parts.keys()):
+        raise ValueError(f"must not set what the server sets by itself: {', '.join(own)}")
+    return address
+
+
+def _is_port(text: str) -> bool:
+    """Whether it is a port, or nothing, which means the usual one."""
+    return not text or (re.fullmatch(r"[0-9]{1,5}", text) is not None and 0 < int(text) < 65536)
 
 
 def read_amqp_url(text: str) -> str:

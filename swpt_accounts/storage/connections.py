@@ -29,6 +29,11 @@ DRIVER: Final = "postgresql+psycopg2://"
 """The driver, as SQLAlchemy names it; its engines connect by `connect`, as all others do."""
 
 
+def libpq_url(url: str) -> str:
+    """The address as libpq knows it, without the driver that SQLAlchemy wants in it."""
+    return "postgresql://" + url.removeprefix(DRIVER) if url.startswith(DRIVER) else url
+
+
 def connect(
     url: str,
     name: str,
@@ -42,7 +47,7 @@ def connect(
     What the driver needs to know besides is passed on to it.  An asynchronous one has to be settled by
     whoever makes it.  Raises psycopg2.OperationalError, or OperatorError if the database is of no use.
     """
-    connection = psycopg2.connect(url.replace("+psycopg2", "", 1), **(_liveliness(name) | driver))
+    connection = psycopg2.connect(libpq_url(url), **(_liveliness(name) | driver))
     if not driver.get("async_"):
         try:
             settle(connection, key_lookups_only=key_lookups_only, settings=settings)

@@ -57,7 +57,7 @@ def connect(url: str, name: str) -> "EagerConnection":
 
 def _reachable_host(url: str, name: str) -> dict[str, Any]:
     """Which of several hosts to connect to: only a connection that waits goes on to the next in time."""
-    if "," not in parse_dsn(url.replace("+psycopg2", "", 1)).get("host", ""):
+    if "," not in parse_dsn(connections.libpq_url(url)).get("host", ""):
         return {}
     with closing(connections.connect(url, name)) as pilot:
         return {"host": pilot.info.host, "port": pilot.info.port}

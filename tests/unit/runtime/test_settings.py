@@ -134,6 +134,14 @@ FORMS = [
     ("POSTGRES_URL", "mysql://u@h/d", "must be an address like postgresql://"),
     ("POSTGRES_URL", "postgresql://h:99999/d", "must be an address like postgresql://"),
     ("POSTGRES_URL", "h/d", "must be an address like postgresql://"),
+    ("POSTGRES_URL", "postgresql://h:5432,i:0/d", "must be an address like postgresql://"),
+    ("POSTGRES_URL", "postgresql://h/d?hosts=i", "must be an address like postgresql://"),
+    ("POSTGRES_URL", "postgresql://h/d?connect_timeout=1", "by itself: connect_timeout"),
+    (
+        "POSTGRES_URL",
+        "postgresql://h/d?keepalives_idle=1&application_name=a",
+        "by itself: application_name, keep",
+    ),
 ]
 
 
@@ -360,3 +368,23 @@ def test_the_example_environment_shows_the_defaults(name):
 def test_the_example_environment_can_be_loaded():
     """env.development as it stands is a valid environment."""
     assert load({name: content for name, (content, _) in environment_file().items()}).unsafe == ()
+
+
+ADDRESSES = {
+    "postgresql://u:hush@h:5999,i:5432/d": "postgresql://u:hush@h:5999,i:5432/d",
+    "postgresql://u@/d?host=h,i&port=5999,5432": "postgresql://u@/d?host=h,i&port=5999,5432",
+    "postgresql://%2Frun%2Fpostgresql/d": "postgresql://%2Frun%2Fpostgresql/d",
+    "postgresql:///d?host=/run/postgresql": "postgresql:///d?host=/run/postgresql",
+    "postgresql://[::1]:5432/d": "postgresql://[::1]:5432/d",
+    "postgres://h/d?sslmode=verify-full&sslrootcert=/ca.pem": (
+        "postgresql://h/d?sslmode=verify-full&sslrootcert=/ca.pem"
+    ),
+    "postgresql+psycopg2://u:+psycopg2@h/d": "postgresql://u:+psycopg2@h/d",
+    "postgresql://h/d?options=-csearch_path%3Done": "postgresql://h/d?options=-csearch_path%3Done",
+}
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_what_libpq_takes_is_taken(text):
+    """Several hosts, socket folders and parameters of libpq; and all who connect get the same text."""
+    assert load({"POSTGRES_URL": text}).postgres_url == ADDRESSES[text]
