@@ -20,6 +20,8 @@ from swpt_accounts.runtime.errors import first_line
 from swpt_accounts.runtime.lateness import NOTED_SECONDS, TOLERANCE_SECONDS, lag_seconds
 from swpt_accounts.wire.moments import MICROSECONDS, Moment
 
+from .horizon import oldest_transaction
+
 TOP_DEBTORS: Final = 20
 """How many debtors have numbers of their own: those with the most accounts."""
 
@@ -94,6 +96,14 @@ GAUGES: Final = {
     ),
     "messages_given_up": Gauge(
         "Messages that the broker itself has given up, in the queue whose name ends in .XQ."
+    ),
+    "oldest_transaction_seconds": Gauge(
+        "For how long the oldest transaction has been open that keeps old versions of rows in the tables."
+        " Without pg_read_all_stats only those of our own user are known."
+    ),
+    "oldest_transaction_age": Gauge(
+        "How many transactions were begun since the oldest one that keeps old versions of rows,"
+        " replication slots included."
     ),
     "processes": Gauge("Living processes that keep their numbers in METRICS_FOLDER, by role.", "role"),
     "database_up": Gauge("Whether the database does what a batch needs, down to the commit: 1 or 0."),
@@ -178,6 +188,7 @@ def read_gauges(connection: Any, now: Callable[[], Moment], *, is_only_shard: bo
         lambda cursor: _debtors(cursor, now(), is_only_shard=is_only_shard),
         _top_debtors,
         lambda cursor: _clock_difference(cursor, now),
+        _oldest_transaction,
     ]
     values: Values = {}
     failed, until = 0, monotonic() + _BUDGET_SECONDS
@@ -288,6 +299,11 @@ def _clock_difference(cursor: Any, now: Callable[[], Moment]) -> Values:
     cursor.execute(_CLOCK)
     here = (before + now()) / 2 / MICROSECONDS
     return {"clock_difference_seconds": here - float(cursor.fetchone()[0])}
+
+
+def _oldest_transaction(cursor: Any) -> Values:
+    seconds, transactions = oldest_transaction(cursor)
+    return {"oldest_transaction_seconds": seconds, "oldest_transaction_age": transactions}
 
 
 def _age(moment: Moment, now: Moment) -> float:

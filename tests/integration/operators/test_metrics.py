@@ -14,6 +14,7 @@ from swpt_accounts.operators.admin.app import create_admin_app
 from swpt_accounts.operators.admin.context import AdminContext
 from swpt_accounts.operators.admin.exposition import Exposition
 from swpt_accounts.operators.inspection import gauges
+from swpt_accounts.operators.inspection.horizon import oldest_transaction
 from swpt_accounts.operators.inspection.tokens import VIEWER
 from swpt_accounts.operators.operations.orders import Order
 from swpt_accounts.operators.operations.tokens import create_token
@@ -218,6 +219,43 @@ def test_the_clocks_are_compared(stand, desk):
         with closing(AdminContext(desk.settings, ahead, lambda queue: 0)) as elsewhere:
             found = samples(Exposition(elsewhere).answer(TEXT)[0].decode())
         assert found["clock_difference_seconds",] == pytest.approx(seconds, abs=1.0)
+
+
+def test_a_transaction_that_stays_open_is_told(stand, look):
+    """By seconds and by what has happened since; when it ends, all is well again."""
+    found = look()
+    assert found["oldest_transaction_seconds",] < 5
+    assert found["oldest_transaction_age",] < 1000
+    with connections.session(stand.postgres_url, "a forgotten session") as other:
+        other.set_session(isolation_level="REPEATABLE READ")
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.execute("SELECT extract(epoch FROM clock_timestamp() - now())")
+            before = float(cursor.fetchone()[0])
+            for _ in range(5):
+                stand.execute("CREATE TEMPORARY TABLE something (); DROP TABLE something")
+            found = look()
+            assert found["oldest_transaction_age",] >= 5
+            cursor.execute("SELECT extract(epoch FROM clock_timestamp() - now())")
+            after = float(cursor.fetchone()[0])
+            assert before <= found["oldest_transaction_seconds",] <= after
+    assert look()["oldest_transaction_seconds",] < after
+
+
+def test_a_transaction_of_another_user_is_told_by_its_age(stand, desk):
+    """Who may not read the statistics of others does not learn since when, but how much it holds up."""
+    with (
+        connections.session(stand.postgres_url, "somebody else") as other,
+        connections.session(stand.postgres_url, "a user with few rights") as connection,
+    ):
+        other.set_session(isolation_level="REPEATABLE READ")
+        other.cursor().execute("SELECT 1")
+        for _ in range(5):
+            stand.execute("CREATE TEMPORARY TABLE something (); DROP TABLE something")
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SET ROLE pg_signal_backend")  # any role that may not see what others do
+            seconds, transactions = oldest_transaction(cursor)
+        assert (seconds, transactions >= 5) == (0.0, True)
 
 
 def _ahead(seconds: int) -> int:

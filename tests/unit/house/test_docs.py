@@ -57,7 +57,8 @@ def rst_titles(text: str) -> list[str]:
 def code(path: Path) -> Iterator[str]:
     """What a file shows as code: the lines of blocks, and what stands between backticks."""
     text = path.read_text()
-    blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```", text, re.M | re.S)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S)
+    blocks = [block for kind, block in fenced if kind in ("", "sh", "console")]
     for block in blocks:
         yield from (line.split("   #")[0] for line in block.splitlines())
     rest = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)

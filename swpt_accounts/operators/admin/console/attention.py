@@ -15,6 +15,7 @@ Numbers: TypeAlias = Mapping[str, Mapping[str, float]]
 """Gauges by name, each by the value of its label, which is empty if it has none."""
 
 _MOST_CLOCK_SECONDS: Final = 1.0
+_LONG_TRANSACTION_SECONDS: Final = 120.0
 _OLD_SUMMARIES_SECONDS: Final = 2 * 86400.0
 
 
@@ -99,6 +100,9 @@ def _late(numbers: Numbers) -> Iterable[Notice]:
     if abs(difference) > _MOST_CLOCK_SECONDS:
         shown = f"The clocks of this host and of the database differ by {lasting(abs(difference))}."
         yield Notice(True, shown, "console.overview")
+    if (open_for := _one(numbers, "oldest_transaction_seconds")) > _LONG_TRANSACTION_SECONDS:
+        shown = f"Somebody has kept a transaction of the database open for {lasting(open_for)}."
+        yield Notice(False, shown, "console.overview")
     if failed := _one(numbers, "gauges_failed"):
         shown = f"{_shown(failed, 'question', 'questions')} to the database took too long for this page."
         yield Notice(False, shown, "console.overview")
