@@ -26,8 +26,7 @@ _SERVER_USER_FOR_ROOT: Final = "nobody"
 """PostgreSQL refuses to run as root; this user exists everywhere."""
 
 _LONGEST_SOCKET_PATH: Final = 107
-_SOCKET_PORT: Final = 5432
-_SOCKET_NAME: Final = f".s.PGSQL.{_SOCKET_PORT}"
+_PORT: Final = "5432"
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.02
@@ -49,7 +48,7 @@ class EmbeddedPostgres:
 
     def url(self, database: str = "postgres") -> str:
         """Where a client finds a database of this server, whatever its environment says."""
-        return f"postgresql://postgres@/{database}?host={quote(str(self._sockets))}&port={_SOCKET_PORT}"
+        return f"postgresql://postgres@/{database}?host={quote(str(self._sockets))}&port={self._port}"
 
     @property
     def log(self) -> Path:
@@ -64,9 +63,13 @@ class EmbeddedPostgres:
     def _sockets(self) -> Path:
         return self.folder / "socket"
 
+    @property
+    def _port(self) -> str:
+        return self._settings.get("port", _PORT)
+
     def start(self) -> None:
         """Start the server and wait until it answers.  Raises OperatorError if it does not."""
-        if len(os.fsencode(self._sockets / _SOCKET_NAME)) > _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(self._sockets / f".s.PGSQL.{self._port}")) > _LONGEST_SOCKET_PATH:
             raise OperatorError(f"The path of {self.folder} is too long for a socket: choose a shorter one.")
         self._make_folders()
         self._check_the_way_in()

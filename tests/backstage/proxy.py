@@ -45,7 +45,8 @@ class _Link:
 class Proxy:
     """Forwards connections to the address in `url`; `self.url` is the same address through here."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, address: str = "127.0.0.1") -> None:
+        self._address = address
         parts = urlsplit(url)
         self._target = parts.hostname or "127.0.0.1", parts.port or _DEFAULT_PORTS[parts.scheme]
         options = dict(parse_qsl(parts.query))
@@ -53,7 +54,7 @@ class Proxy:
         self._listener = self._listen(0)
         self._port: int = self._listener.getsockname()[1]
         user = parts.netloc.rpartition("@")[0]
-        self.url = urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{self._port}", query=""))
+        self.url = urlunsplit(parts._replace(netloc=f"{user}@{address}:{self._port}", query=""))
         self._links: list[_Link] = []
         self._changed = threading.Condition()
         self._frozen: set[tuple[str, bytes]] = set()
@@ -63,7 +64,7 @@ class Proxy:
         self.trapped = threading.Event()
 
     def _listen(self, port: int) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", port), reuse_port=False)
+        listener = socket.create_server((self._address, port), reuse_port=False)
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
         return listener
 

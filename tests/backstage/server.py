@@ -142,6 +142,8 @@ def locking(postgres_url: str, statement: str) -> Iterator[Any]:
     """A transaction that has run this statement, and ends with the context at the latest."""
     with connections.session(postgres_url, "a test that locks") as connection:
         with connection.cursor() as cursor:
+            # The limit is for our own sessions; this one is somebody who takes his time.
+            cursor.execute("SET idle_in_transaction_session_timeout = 0")
             cursor.execute(statement)
         yield connection
         connection.rollback()

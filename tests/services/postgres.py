@@ -6,7 +6,7 @@ of its own, and drops them.
 
 import getpass
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -131,9 +131,9 @@ def postgres() -> Iterator[Postgres]:
 
 
 @contextmanager
-def own_postgres() -> Iterator[EmbeddedPostgres]:
+def own_postgres(settings: Mapping[str, str] | None = None) -> Iterator[EmbeddedPostgres]:
     """A running server of our own, which tests may stop, kill and start again."""
-    server = EmbeddedPostgres(new_folder(), _FAST_AND_LOOSE)
+    server = EmbeddedPostgres(new_folder(), _FAST_AND_LOOSE | dict(settings or {}))
     try:
         server.start()
         yield server

@@ -35,7 +35,7 @@ from .frames import CHANNEL, HEARTBEAT, Confirm, Frame, FrameReader, Method, Ret
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 REPLY_TIMEOUT_SECONDS: Final = 5.0
 CLOSE_TIMEOUT_SECONDS: Final = 2.0
-HEARTBEAT_SECONDS: Final = 30
+HEARTBEAT_SECONDS: Final = 10
 # There is one room for all reads: a block of this size for each of them, cut down to what has come, leaves
 # a hole in the heap, and a worker grew by 5 MB in ten minutes of load.
 _READ_BYTES: Final = 1 << 16

@@ -61,6 +61,7 @@ def living(server: Server) -> Iterator[None]:
     with connections.session(server.postgres_url, "a living process") as connection:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [KEY])
+        connection.commit()
         yield
 
 
