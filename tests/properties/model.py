@@ -549,7 +549,9 @@ class Model:
     def announce_pending(self, key: tuple[int, int], now: int) -> list[Event]:
         self.now, self.events = now, []
         row = self.accounts[key]
-        due = max(row["update_pending_since"] + 1_000_000, row["last_delayed_update_ts"] + 60_000_000)
+        # What lies further ahead than a 24th of its wait was written by a clock that was wrong.
+        waits = (row["update_pending_since"], 1_000_000), (row["last_delayed_update_ts"], 60_000_000)
+        due = max([since + wait for since, wait in waits if since <= now + wait // 24], default=now)
         if row["update_pending_since"] and due <= now:
             row["last_delayed_update_ts"] = now
             self.announce(row)

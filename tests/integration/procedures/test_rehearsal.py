@@ -36,5 +36,5 @@ def test_a_rehearsal_meets_what_the_batch_would_meet(stand):
     with locking(stand.postgres_url, f"SELECT FROM account WHERE creditor_id = {ALICE} FOR UPDATE"):
         with pytest.raises(psycopg2.Error) as refused:
             procedures.rehearse_batch(stand.connection, BATCH, stand.context)
-        assert fault_of(refused.value) is Fault.OUTAGE
+        assert fault_of(refused.value) is Fault.LOCK
     procedures.rehearse_batch(stand.connection, BATCH, stand.context)

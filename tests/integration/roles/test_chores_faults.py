@@ -340,7 +340,7 @@ def test_issuers_that_have_to_wait_keep_no_other_waiting(stand, keeper):
 def keep_issuers_waiting(stand, keeper) -> None:
     """The first fifty wait for the open transaction, all others fail but the last one, in its last pass."""
     stand.execute(
-        "UPDATE settings_propagation SET barrier = pg_snapshot_xmax(pg_current_snapshot())::text::int8"
+        "UPDATE settings_propagation SET barrier = pg_current_xact_id()::text::int8"
         " WHERE debtor_id <= 50;"
         "UPDATE settings_propagation SET barrier = 1, is_final_pass = true, next_creditor_id = -1"
         " WHERE debtor_id = 100"
