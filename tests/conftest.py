@@ -140,10 +140,17 @@ def rabbitmqctl(rabbitmq: Rabbitmq) -> Rabbitmqctl:
 
 
 @pytest.fixture(scope="session")
-def restartable_rabbitmq() -> Iterator[RabbitmqNode]:
-    """A RabbitMQ of our own, to be stopped, killed and started; a test leaves it running."""
+def own_rabbitmq() -> Iterator[RabbitmqNode]:
+    """A RabbitMQ of our own; a test wants `restartable_rabbitmq`, unless it brings a virtual host."""
     try:
         with rabbitmq_service.own_rabbitmq() as node:
             yield node
     except ServiceMissing as error:
         give_up(error)
+
+
+@pytest.fixture
+def restartable_rabbitmq(own_rabbitmq: RabbitmqNode) -> Iterator[RabbitmqNode]:
+    """A RabbitMQ of our own, with nothing declared in it, to be stopped, killed and started."""
+    yield own_rabbitmq
+    own_rabbitmq.make_empty()

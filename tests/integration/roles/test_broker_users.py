@@ -21,7 +21,7 @@ DEBTOR, MALLORY, ROOT = 4711, 4294967297, 0
 
 
 @pytest.fixture(scope="module")
-def site(restartable_rabbitmq, tmp_path_factory):
+def site(own_rabbitmq, tmp_path_factory):
     """A broker with the users and rights of deploy/; it gives their addresses in a new virtual host."""
     definitions = json.loads(DEFINITIONS.read_text())
     vhost = secrets.token_hex(4)
@@ -31,9 +31,9 @@ def site(restartable_rabbitmq, tmp_path_factory):
     definitions["vhosts"] = [{"name": vhost}]
     file: Path = tmp_path_factory.mktemp("broker") / "definitions.json"
     file.write_text(json.dumps(definitions))
-    rabbitmqctl = restartable_rabbitmq.rabbitmqctl
+    rabbitmqctl = own_rabbitmq.rabbitmqctl
     rabbitmqctl("import_definitions", str(file))
-    where = urlsplit(restartable_rabbitmq.url)
+    where = urlsplit(own_rabbitmq.url)
     yield lambda user: where._replace(
         netloc=f"{user}:{user}@{where.hostname}:{where.port}", path=f"/{vhost}"
     ).geturl()
