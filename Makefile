@@ -32,6 +32,7 @@ demo: $(INSTALLED)  ## See it work, with nothing installed; KEEP=1 stays up with
 .PHONY: test
 test: lint types  ## All that is checked, here and in CI: style, types, the whole suite
 	@cd client && ../$(PYTEST) -n $(PROCESSES)
+	@cd apps && ../$(PYTEST) -n $(PROCESSES) --dist loadfile
 	@$(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 ## One check at a time
@@ -42,11 +43,13 @@ lint: $(INSTALLED)  ## Style, formatting, and that imports point down
 	@$(BIN)/ruff format --check
 	@$(BIN)/lint-imports --no-logo
 	@cd client && ../$(BIN)/lint-imports --no-logo
+	@cd apps && ../$(BIN)/lint-imports --no-logo
 
 .PHONY: types
 types: $(INSTALLED)  ## Types, strictly
 	@$(BIN)/mypy
 	@cd client && ../$(BIN)/mypy
+	@cd apps && ../$(BIN)/mypy
 
 .PHONY: unit
 unit: $(INSTALLED)  ## Tests that need nothing running
@@ -55,6 +58,10 @@ unit: $(INSTALLED)  ## Tests that need nothing running
 .PHONY: client
 client: $(INSTALLED)  ## Tests of the client SDK
 	@cd client && ../$(PYTEST)
+
+.PHONY: apps-test
+apps-test: $(INSTALLED)  ## Tests of the applications
+	@cd apps && ../$(PYTEST)
 
 .PHONY: worlds
 worlds: $(INSTALLED)  ## Random worlds of client and server: WORLDS=10000 of them, from SEED=0 on
@@ -124,6 +131,16 @@ web: $(INSTALLED)  ## HTTP for other services
 .PHONY: all
 all: $(INSTALLED)  ## All roles on this machine, supervised
 	@exec $(BIN)/swpt-accounts all
+
+## Run an application, with everything in one process, or beside a server elsewhere (see apps/README.md)
+
+.PHONY: apps
+apps: $(INSTALLED)  ## List the applications
+	@cd apps && ../$(BIN)/python -m house
+
+.PHONY: wallets
+wallets: $(INSTALLED)  ## Wallets over HTTP: registration, deposits, transfers, invoices
+	@cd apps && exec ../$(BIN)/python -m wallets
 
 ## Work on it
 

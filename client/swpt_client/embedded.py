@@ -12,6 +12,7 @@ from swpt_accounts.embedded import (
     ChannelClosed,
     EmbeddedServer,
     MemorySource,
+    OperatorError,
     QueueFull,
     Receipt,
     Waker,
@@ -21,7 +22,7 @@ from swpt_accounts.embedded import MemoryTransport as ServerTransport
 from .bindings import Binding
 from .transport.memory import MemoryTransport
 
-__all__ = ["EmbeddedServer", "embedded_engine", "embedded_transport"]
+__all__ = ["EmbeddedServer", "OperatorError", "embedded_engine", "embedded_transport"]
 
 
 def embedded_engine(server: EmbeddedServer, name: str) -> Engine:

@@ -13,6 +13,7 @@ from swpt_accounts.broker.errors import ChannelClosed, QueueFull, QueueMissing
 from swpt_accounts.broker.memory.receipt import Receipt
 from swpt_accounts.broker.memory.transport import MemorySource, MemoryTransport
 from swpt_accounts.broker.waker import Waker
+from swpt_accounts.runtime.errors import OperatorError
 
 from .server import EmbeddedServer
 
@@ -22,6 +23,7 @@ __all__ = [
     "EmbeddedServer",
     "MemorySource",
     "MemoryTransport",
+    "OperatorError",
     "QueueFull",
     "QueueMissing",
     "Receipt",

@@ -1,0 +1,75 @@
+"""What an application has at hand: its settings, its database, its desk, and who waits."""
+
+from collections.abc import Callable, Mapping
+from threading import Event
+from typing import Any, Final
+
+import msgspec
+from flask import Flask, current_app
+
+from swpt_client.agent import Agent
+
+from .database import Database
+from .desk import Desk
+from .settings import Defaults, Reader, Settings
+from .signing import SigningKeys
+from .tables import Tables
+from .throttle import Throttle
+from .verifying import Report
+from .waiting import Bells, Waiting
+
+_ROOM: Final = "house.room"
+_THREADS_LEFT: Final = 4
+"""Requests that wait leave at least so many threads to the others."""
+
+
+class Room:
+    """One for each process; thread-safe."""
+
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], agent: Agent, database: Database
+    ) -> None:
+        self.settings = settings
+        self.reader = Reader(environ)
+        """Reads the application's own settings."""
+        self.agent = agent
+        self.database = database
+        self.desk = Desk(agent, settings.debtor_id, settings.subnet, settings.issuing_limit)
+        self.bells = Bells()
+        self.waiting = Waiting(database, self.bells, max(1, settings.threads - _THREADS_LEFT))
+        self.signing = SigningKeys(database)
+        self.throttle = Throttle()
+        self.is_ready = Event()
+        """The tables are there; until then nothing can be stored."""
+
+
+class Application(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes an application of the house: its name, its tables, and what it adds."""
+
+    name: str
+    title: str
+    defaults: Defaults
+    tables: Tables
+    set_up: Callable[[Room, Flask], None]
+    """Adds routes to the Flask application, and handlers of news to `room.agent`."""
+    verify: Callable[[Room], Report]
+    """Compares the application's own tables with the ledgers; the ledgers are compared by the house."""
+    codes: Mapping[str, tuple[int, str]] = {}
+    """Codes of problems, statuses and usual words: besides those of `problems.CODES`, or instead."""
+    prepare: Callable[[Room], None] = lambda _room: None
+    """Makes sample people; in the background, after the start, again until it has succeeded."""
+    greeting: Callable[[Room], str] = lambda _room: ""
+    """What else a person should know at the start: the names of sample people."""
+    commands: tuple[Any, ...] = ()
+    """More click commands."""
+
+
+def keep_room(app: Flask, room: Room) -> None:
+    """Let views find the room."""
+    app.extensions[_ROOM] = room
+
+
+def room() -> Room:
+    """The room of the application that answers this request."""
+    found: Room = current_app.extensions[_ROOM]
+    return found

@@ -1,0 +1,136 @@
+"""An application as a process of its own, as people run it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any, Final, Self
+
+import requests
+
+APPS: Final = Path(__file__).parents[2]
+START_SECONDS: Final = 90.0
+_ADDRESS: Final = re.compile(r": (http://\S+)$")
+
+
+class Program:
+    """An application in a folder, or beside a server elsewhere; it can be killed and started again."""
+
+    def __init__(self, name: str, environ: Mapping[str, str]) -> None:
+        self.name = name
+        self._environ = {"APP_PORT": "0", **environ}
+        self._process: subprocess.Popen[str] | None = None
+        self.lines: list[str] = []
+        """What it has said on standard output and standard error."""
+        self.address = ""
+
+    def start(self) -> None:
+        """Start it, and wait until it can be asked; the port stays the same from then on."""
+        said: Queue[str] = Queue()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", self.name],
+            cwd=APPS,
+            env=_surroundings() | self._environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        Thread(target=self._listen, args=(self._process, said), daemon=True).start()
+        while True:
+            try:
+                line = said.get(timeout=START_SECONDS)
+            except Empty:
+                raise AssertionError(f"{self.name} does not start:\n" + "".join(self.lines)) from None
+            if found := _ADDRESS.search(line.rstrip()):
+                self.address = found.group(1).rstrip("/")
+                self._environ["APP_PORT"] = self.address.rpartition(":")[2]
+                return
+            assert line, f"{self.name} has ended:\n" + "".join(self.lines)
+
+    def _listen(self, process: "subprocess.Popen[str]", said: "Queue[str]") -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                self.lines.append(line)
+                said.put(line)
+        said.put("")
+
+    def kill(self) -> None:
+        """As `kill -9` does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """As Ctrl-C does; gives the exit status."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(60)
+
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """A command beside the running program."""
+        return run_command(self.name, arguments, self._environ)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            if self._process is not None:
+                self._process.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+
+
+def run_command(
+    name: str, arguments: tuple[str, ...], environ: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """A command of an application, and what it says."""
+    return subprocess.run(
+        [sys.executable, "-m", name, *arguments],
+        cwd=APPS,
+        env=_surroundings() | dict(environ),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def _surroundings() -> dict[str, str]:
+    ours = ("POSTGRES_URL", "PROTOCOL_BROKER_URL")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("APP_")}
+    return {name: value for name, value in kept.items() if name not in ours} | {"PYTHONUNBUFFERED": "1"}
+
+
+class Caller:
+    """Somebody with a connection, and maybe a token."""
+
+    def __init__(self, address: str, prefix: str = "") -> None:
+        self.session = requests.Session()
+        self._base = address + prefix
+
+    def post(self, path: str, body: Any = None, *, key: str | None = None) -> requests.Response:
+        """A JSON body; `key` is the Idempotency-Key."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.session.post(self._base + path, json=body, headers=headers, timeout=60)
+
+    def get(self, path: str, **query: Any) -> requests.Response:
+        """A question."""
+        return self.session.get(self._base + path, params=query, timeout=60)
+
+
+@contextmanager
+def embedded(name: str, folder: Path, **environ: str) -> Iterator[Program]:
+    """The program with everything in one folder."""
+    with Program(name, {"APP_FOLDER": str(folder), **environ}) as program:
+        yield program

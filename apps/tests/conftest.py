@@ -1,0 +1,16 @@
+"""What all tests of applications share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder with a short path that everybody may enter, as an embedded PostgreSQL needs it."""
+    with TemporaryDirectory(prefix="swpt-app-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
