@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import psycopg2
 
-from swpt_accounts.storage.embedded import EmbeddedPostgres
+from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres
 from tests.services.leftovers import new_folder
 from tests.services.postgres import Postgres, postgres
 from tests.services.rabbitmq import Rabbitmq, rabbitmq

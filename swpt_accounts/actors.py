@@ -5,13 +5,13 @@ from typing import Any
 
 import dramatiq
 
-from .broker import APPLY_BATCH, Batch
+from .broker import TAKE_BATCH, Batch
 
 
 def declare_actors(broker: dramatiq.Broker, queue: str, process: Callable[[Batch], None]) -> None:
     """Declare the actors of the server on a broker, for messages that arrive through `queue`.
 
-    The queue delivers batches, and `apply_batch` takes them.  The other actors are names to
+    The queue delivers batches, and `take_batch` takes them.  The other actors are names to
     send to: `actor.send(...)` publishes the message that the protocol defines, like any client
     would, and it comes back in a batch.  Their arguments are the fields of the message.
     """
@@ -44,12 +44,12 @@ def declare_actors(broker: dramatiq.Broker, queue: str, process: Callable[[Batch
         """Twice: ignored, because the prepared transfer is gone (rule F1)."""
         raise _SendIt
 
-    def apply_batch(batch: Batch) -> None:
+    def take_batch(batch: Batch) -> None:
         """Twice: harmless, because each message in it is (rule S9)."""
         process(batch)
 
-    apply_batch.__name__ = APPLY_BATCH
-    actor(apply_batch)
+    take_batch.__name__ = TAKE_BATCH
+    actor(take_batch)
 
 
 _SendIt = NotImplementedError("send it: messages are applied in batches, as they come from the queue")

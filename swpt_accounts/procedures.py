@@ -22,9 +22,15 @@ from .storage.outbox.rows import Stored
 from .transactions.account_memory import AccountMemory
 from .transactions.books import close_book
 from .transactions.context import TransactionContext
-from .transactions.dead_letters import DeadLetter, store_dead_letters
 from .transactions.debtor_infos import DebtorInfos
 from .transactions.gathering import gather
+from .transactions.new_dead_letters import (
+    NewDeadLetter,
+    of_failing,
+    of_malformed,
+    of_refused_credits,
+    store_dead_letters,
+)
 from .transactions.refusals import store_refusals
 from .wire.messages import ConfigureAccount, Malformed, Message
 from .wire.moments import Moment, seconds
@@ -49,7 +55,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     consumed: Counter[str]
     ignored: Counter[tuple[str, str]]
     rejections: Counter[str]
-    dead_letters: list[DeadLetter]
+    dead_letters: list[NewDeadLetter]
     alarms: list[Alarm]
     overflows: int
     future_configs: int
@@ -103,7 +109,7 @@ def forget_attempts(connection: Any, delivery: Delivery) -> None:
 
 def put_aside(connection: Any, delivery: Delivery, detail: str, context: TransactionContext) -> Applied:
     """Make a delivery that fails again and again a dead letter (rules.md#failures)."""
-    letter = DeadLetter(delivery, "internal_error", detail)
+    letter = of_failing(delivery, detail)
     with connection, connection.cursor() as cursor:
         is_room = store_dead_letters(
             cursor, [letter], context.queue, context.dead_letter_max_open, context.clock()
@@ -123,19 +129,17 @@ def put_aside(connection: Any, delivery: Delivery, detail: str, context: Transac
 
 def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext) -> Applied:
     messages: list[Message] = []
-    dead_letters = []
-    for delivery, message in items:
+    for _, message in items:
         if isinstance(message, Malformed):
-            dead_letters.append(DeadLetter(delivery, message.reason, message.detail))
-        elif isinstance(message, Exception):
+            continue
+        if isinstance(message, Exception):
             raise message
-        else:
-            messages.append(message)
+        messages.append(message)
     facts = gather(cursor, messages, context.policy, context.infos, context.memory, context.clock)
     book = Book(facts)
     for message in messages:
         decide(book, message)
-    dead_letters += _refused_credits(book, items)
+    dead_letters = [*of_malformed(items), *of_refused_credits(items, book.refused_credits)]
     consumed = Counter(type(message).__name__ for message in messages)
     outcome = close_book(cursor, context, book)
     store_refusals(cursor, book.refusals, book.now)
@@ -150,17 +154,6 @@ def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext)
         overflows=outcome.overflows,
         future_configs=_future_configs(messages, book.now) if consumed[ConfigureAccount.__name__] else 0,
     )
-
-
-def _refused_credits(book: Book, items: Sequence[Delivered]) -> list[DeadLetter]:
-    if not book.refused_credits:
-        return []
-    reasons = {id(refused.message): refused.reason for refused in book.refused_credits}
-    return [
-        DeadLetter(delivery, reasons[id(message)], "see the registry of applied credits")
-        for delivery, message in items
-        if id(message) in reasons
-    ]
 
 
 def _future_configs(messages: Sequence[Message], now: Moment) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from swpt_accounts.storage.embedded import EmbeddedPostgres
+from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres
 from tests.backstage.patience import pytest_timeout_set_timer
 from tests.services import postgres as postgres_service
 from tests.services import rabbitmq as rabbitmq_service

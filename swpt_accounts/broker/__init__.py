@@ -7,7 +7,7 @@ May import: `runtime`, `events`, `wire`.
 
 from .amqp.publisher import RabbitmqPublisher
 from .amqp.rabbitmq import RabbitmqSmpBroker
-from .batch import APPLY_BATCH, Batch, BatchMessage, Delivered
+from .batch import TAKE_BATCH, Batch, BatchMessage, Delivered
 from .consumer import BatchConsumer, BatchLimits, Intake
 from .delivery import Delivery
 from .errors import BrokerProblem, NotRouted, QueueMissing
@@ -17,7 +17,7 @@ from .settlement import OnSettled, Publisher, Reason, Settlement
 from .smp_broker import SmpBroker
 
 __all__ = [
-    "APPLY_BATCH",
+    "TAKE_BATCH",
     "Batch",
     "BatchConsumer",
     "BatchLimits",

@@ -8,7 +8,7 @@ from dramatiq.broker import MessageProxy
 
 from .delivery import Delivery
 
-APPLY_BATCH = "apply_batch"
+TAKE_BATCH = "take_batch"
 """The name of the actor that takes a Batch."""
 
 
@@ -53,10 +53,10 @@ class Batch:
 
 
 class BatchMessage(MessageProxy):
-    """A batch in the form that Dramatiq's worker passes on to the actor `apply_batch`."""
+    """A batch in the form that Dramatiq's worker passes on to the actor `take_batch`."""
 
     def __init__(self, queue_name: str, batch: Batch) -> None:
         super().__init__(
-            Message(queue_name=queue_name, actor_name=APPLY_BATCH, args=(batch,), kwargs={}, options={})
+            Message(queue_name=queue_name, actor_name=TAKE_BATCH, args=(batch,), kwargs={}, options={})
         )
         self.batch = batch

@@ -1,4 +1,4 @@
-"""The commands for operators, as click groups: thin verbs over the functions of `operations`.
+"""What is typed, as click groups: thin verbs over `inspection`, `operations`, roles and demo.
 
 May import: `demo`, `embedded`, `roles`, `actors`, `operators`, `shards`, `procedures`, `transactions`,
 `storage`, `broker`, `rules`, `runtime`, `events`, `wire`.

@@ -1,6 +1,6 @@
 """The commands of the public reference server, under their names there, where they mean something.
 
-They are hidden, and told in docs/from-the-reference.md.  Those of a role take its own options; where the
+They are hidden, and explained in docs/from-the-reference.md.  Those of a role take its own options; where the
 reference server lets options overrule settings (`--url`, `--queue`, `--queue-routing-key`), so do they.
 """
 

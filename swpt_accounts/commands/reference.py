@@ -29,7 +29,7 @@ def _source_url(_context: click.Context, _parameter: click.Parameter, text: str)
     show_default=True,
     help="What APP_PREPARED_TRANSFER_MAX_DELAY_DAYS was there: COMMIT_PERIOD may not be shorter.",
 )
-@click.option("--check", is_flag=True, help="Only tell what is in the way, and what would be lost.")
+@click.option("--check", is_flag=True, help="Only show what is in the way, and what would be lost.")
 @click.option("--force", is_flag=True, help="Although others are connected to the source.")
 @operator_option
 def import_reference(
@@ -38,7 +38,7 @@ def import_reference(
     """Take over the database of a reference server, which is stopped and drained.
 
     Reads the accounts and prepared transfers at SOURCE_URL, which is never written to, into the database
-    POSTGRES_URL, which has to be new (`swpt-accounts configure`).  Tells first what can not be
+    POSTGRES_URL, which has to be new (`swpt-accounts configure`).  Shows first what can not be
     taken over.  All is written in one transaction, which is proved before its end: when it is interrupted,
     nothing has happened, and it can be repeated.
     """
@@ -64,7 +64,7 @@ def import_reference(
             source,
             examined,
             order=order_of(operator),
-            progress=_tell,
+            progress=_show_progress,
             is_stopping=is_stopping,
         )
     if not imported.is_finished:
@@ -93,6 +93,6 @@ def _keep_promises(commit_period: int, transfer_note_max_bytes: int, commit_peri
         )
 
 
-def _tell(rows: int) -> None:
+def _show_progress(rows: int) -> None:
     if rows and rows % _TELL_EVERY == 0:
         click.echo(f"{rows} rows are written, and not yet committed", err=True)

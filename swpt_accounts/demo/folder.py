@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from swpt_accounts.runtime.temporary import temporary_files
-from swpt_accounts.storage.embedded import stop_leftover
+from swpt_accounts.storage.postgres_from_wheel import stop_leftover
 
 _PREFIX: Final = "swpt-accounts-demo-"
 # Whoever holds the lock on this file lives; the kernel takes it from the dead.

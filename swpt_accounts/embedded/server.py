@@ -23,7 +23,7 @@ from swpt_accounts.roles.composition import make_broker
 from swpt_accounts.roles.worker.wiring import make_worker_broker
 from swpt_accounts.runtime.settings import Settings, load
 from swpt_accounts.storage import readiness
-from swpt_accounts.storage.embedded import EmbeddedPostgres
+from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres
 
 from .ownership import Ownership
 

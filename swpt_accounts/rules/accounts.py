@@ -188,7 +188,7 @@ def moved(account: Account, amount: int, committed_at: Moment, is_announced: boo
 
     `amount` is what the account acquires, maybe negative, with the interest that is due since
     `committed_at`; `is_announced` says whether an AccountTransfer takes the next number (S4, S5,
-    rules.md#a-credit).  The sticky mark `is_overflown` is set if the principal had
+    V8, rules.md#a-credit).  The sticky mark `is_overflown` is set if the principal had
     to be contained.
     """
     interest = interest_at(account, now)

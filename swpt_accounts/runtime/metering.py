@@ -111,7 +111,7 @@ def longest_standstill(folder: Path) -> float:
 
 
 def is_current(path: Path) -> bool:
-    """Whether a file can be read, and tells of now: how things stood with a process that is gone does not."""
+    """Whether a file can be read, and is of now: how things stood with a process that is gone does not."""
     if not is_readable(path):
         return False
     kind, _, name = path.stem.rpartition("_")

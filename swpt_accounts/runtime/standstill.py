@@ -27,7 +27,7 @@ class Standstill:
         self._lock = Lock()
         self._since: float | None = None
         self._log_at = 0.0
-        self._is_told = False
+        self._is_logged = False
         self._why = ""
 
     def begin(self, why: str = "", ago_seconds: float = 0.0) -> None:
@@ -41,9 +41,9 @@ class Standstill:
     def end(self) -> None:
         """It is done."""
         with self._lock:
-            since, is_told = self._since, self._is_told
-            self._since, self._is_told, self._why = None, False, ""
-        if is_told and since is not None:
+            since, is_logged = self._since, self._is_logged
+            self._since, self._is_logged, self._why = None, False, ""
+        if is_logged and since is not None:
             metrics.STANDSTILL.labels(self._work).set(0)
             _logger.warning("The %s goes on, after %.0f s.", self._work, self._clock() - since)
 
@@ -53,7 +53,7 @@ class Standstill:
             since, why = self._since, self._why
             if since is None or (now := self._clock()) < since + ALARM_AFTER_SECONDS:
                 return
-            is_due, self._is_told = now >= self._log_at, True
+            is_due, self._is_logged = now >= self._log_at, True
             if is_due:
                 self._log_at = now + _AGAIN_AFTER_SECONDS
         metrics.STANDSTILL.labels(self._work).set(now - since)

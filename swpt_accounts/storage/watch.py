@@ -1,4 +1,4 @@
-"""Tells while a session stands still: for whom it waits, or that the database does not answer."""
+"""Says in the log why a session stands still: for whom it waits, or that the database does not answer."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -50,14 +50,14 @@ class Blocker(NamedTuple):
     def __str__(self) -> str:
         if not self.pid:
             return "a prepared transaction (see pg_prepared_xacts)"
-        told = [f'"{self.name}"' if self.name else "without a name", self.address or "a local client"]
+        words = [f'"{self.name}"' if self.name else "without a name", self.address or "a local client"]
         if self.state is None:
-            told.append("its user does not show more")
+            words.append("its user does not show more")
         else:
-            told.append(self.state)
+            words.append(self.state)
         if self.transaction_seconds is not None:
-            told.append(f"in its transaction since {self.transaction_seconds:.0f} s")
-        return f"process {self.pid} ({', '.join(told)})"
+            words.append(f"in its transaction since {self.transaction_seconds:.0f} s")
+        return f"process {self.pid} ({', '.join(words)})"
 
 
 def blockers_of(connection: Any, session: int) -> list[Blocker]:
@@ -70,7 +70,7 @@ def blockers_of(connection: Any, session: int) -> list[Blocker]:
         ]
 
 
-def told_blockers(blockers: Sequence[Blocker]) -> str:
+def described_blockers(blockers: Sequence[Blocker]) -> str:
     """The same in words."""
     return ", which waits for ".join(map(str, blockers))
 
@@ -91,7 +91,7 @@ class Watch:
     def __init__(
         self, postgres_url: str, who: str, what_next: str, *, statements_are_short: bool = False
     ) -> None:
-        """`what_next` says what happens by itself; a statement that runs is told only if all are short."""
+        """`what_next` says what happens by itself; a statement that runs is named only if all are short."""
         self._postgres_url = postgres_url
         self._who = who
         self._what_next = what_next
@@ -129,9 +129,9 @@ class Watch:
                 watched, tell_at = begun_at, begun_at + TOLD_AFTER_SECONDS
             if now >= tell_at:
                 tell_at = now + _TOLD_AGAIN_SECONDS
-                self._tell(begun_at)
+                self._log(begun_at)
 
-    def _tell(self, begun_at: float) -> None:
+    def _log(self, begun_at: float) -> None:
         try:
             cause = self._cause()
         except psycopg2.Error as error:
@@ -154,7 +154,7 @@ class Watch:
                 return "it has no connection to the database, which answers others"
             blockers = blockers_of(connection, pid)
             if blockers:
-                return f"it waits for a lock of {told_blockers(blockers)}"
+                return f"it waits for a lock of {described_blockers(blockers)}"
             with connection, connection.cursor() as cursor:
                 cursor.execute(_OWN_STATE, [pid])
                 row = cursor.fetchone()

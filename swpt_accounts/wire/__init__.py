@@ -1,6 +1,7 @@
-"""What both sides of the protocol share: numbers, codes, moments, keys, JSON, and incoming messages.
+"""What both sides of the protocol mean by the same words: numbers, codes, moments, keys, and messages.
 
-Pure, and free of everything else in this house: a client may import it.
+Of the messages it has those that come in, decoded strictly; what goes out is in `events`.  Pure: the client
+in this checkout has a codec of its own, and its tests compare both.
 
 May import: nothing of this house.
 """

@@ -251,7 +251,7 @@ def applied(book: Book, *messages: Message) -> Book:
     return book
 
 
-def told(book: Book, kind: type[E]) -> list[E]:
+def emitted(book: Book, kind: type[E]) -> list[E]:
     """The events of one kind, in the order of their emission."""
     return [event for event in book.events if isinstance(event, kind)]
 

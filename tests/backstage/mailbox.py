@@ -103,12 +103,12 @@ class Mailbox:
 
     # -- waiting -------------------------------------------------------------------------------
 
-    def told(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
+    def received(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
         """The events of a kind with these fields."""
         fields["type"] = kind
         return [event for event in list(self.events) if fields.items() <= event.items()]
 
     def wait_for(self, kind: str, count: int = 1, timeout: float = 30.0, **fields: Any) -> dict[str, Any]:
         """The event that completes `count` events of a kind with these fields."""
-        wait_until(lambda: len(self.told(kind, **fields)) >= count, f"{count} {kind} {fields}", timeout)
-        return self.told(kind, **fields)[count - 1]
+        wait_until(lambda: len(self.received(kind, **fields)) >= count, f"{count} {kind} {fields}", timeout)
+        return self.received(kind, **fields)[count - 1]

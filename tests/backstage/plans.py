@@ -44,19 +44,19 @@ def plan_of(connection: Any, query: str) -> Plan | None:
         return None
     with connection, connection.cursor() as asking:
         asking.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + query.replace("%", "%%"), ())
-        [[[told]]] = asking.fetchall()
-    nodes = list(_nodes(told["Plan"]))
+        [[[explained]]] = asking.fetchall()
+    nodes = list(_nodes(explained["Plan"]))
     return Plan(
         query=query,
         whole_tables=frozenset(node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"),
         indexes=frozenset(node["Index Name"] for node in nodes if "Index Name" in node),
-        pages=told["Plan"]["Shared Hit Blocks"] + told["Plan"]["Shared Read Blocks"],
-        milliseconds=told["Execution Time"],
+        pages=explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"],
+        milliseconds=explained["Execution Time"],
     )
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    # What was never carried out, like the partitions of other months, tells nothing.
+    # What was never carried out, like the partitions of other months, shows nothing.
     if plan.get("Actual Loops") != 0:
         yield plan
     for inner in plan.get("Plans", ()):

@@ -18,7 +18,7 @@ class _Link:
     def __init__(self, proxy: "Proxy", near: socket.socket, far: socket.socket) -> None:
         self._proxy = proxy
         self._ends = near, far
-        self.head = b""  # the first words of the client, which tell who it is
+        self.head = b""  # the first words of the client, which show who it is
         for source, target, direction in ((near, far, TO_SERVER), (far, near, TO_CLIENT)):
             threading.Thread(target=self._pump, args=(source, target, direction), daemon=True).start()
 
@@ -109,7 +109,7 @@ class Proxy:
             self._changed.notify_all()
 
     def trap(self, words: bytes, after: bytes = b"") -> None:
-        """Freeze all answers as soon as a client has said these words; `trapped` tells that it has.
+        """Freeze all answers as soon as a client has said these words; `trapped` shows that it has.
 
         With `after`, only a client that has said those words before counts.
         """

@@ -101,7 +101,7 @@ def test_without_the_role_there_are_no_buttons_and_no_way_around(desk, scene, vi
     )
     viewer.page.get_by_role("heading", name="Forbidden").wait_for()
     assert "yours has the role viewer" in viewer.text
-    # The browser itself tells of the status, which is wanted here.
+    # The browser itself speaks of the status, which is wanted here.
     assert all("403" in complaint for complaint in viewer.complaints)
     viewer.complaints.clear()
     viewer.click("Log out", "button")
@@ -169,8 +169,8 @@ def test_a_table_stays_a_table_on_a_phone(desk, scene, visit):
     phone = visit(viewport=PHONE)
     phone.log_in(desk.tokens["viewer"])
     phone.go(f"debtors/{DEBTOR}/accounts/{ALICE}")
-    told = phone.page.context.new_cdp_session(phone.page).send("Accessibility.getFullAXTree")
-    roles = Counter(node["role"]["value"] for node in told["nodes"] if not node["ignored"])
+    shown = phone.page.context.new_cdp_session(phone.page).send("Accessibility.getFullAXTree")
+    roles = Counter(node["role"]["value"] for node in shown["nodes"] if not node["ignored"])
     assert roles["table"] >= 1
     assert roles["row"] >= 3
     assert roles["columnheader"] >= 7

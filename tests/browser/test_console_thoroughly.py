@@ -47,13 +47,13 @@ def test_the_demonstration_can_be_looked_into(browser):
     """What it prints is enough to log in, and to follow a transfer into both ledgers in four clicks."""
     ports = {"WEBSERVER_PORT": str(free_port()), "ADMIN_PORT": str(free_port())}
     environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **ports}
-    # What is told to people goes where the lines of logs are expected.
+    # What is shown to people goes where the lines of logs are expected.
     redirected = ("sh", "-c", 'exec "$@" >&2', "sh")
     with running((*redirected, *SERVER, "demo", "--keep", "--transfers", "50"), environ) as demo:
         demo.wait_for("Its database:")
-        told = "\n".join(demo.lines)
-        [address] = re.findall(r"http://\S+/admin/", told)
-        [token] = re.findall(r"swpt_\S{43}", told)
+        shown = "\n".join(demo.lines)
+        [address] = re.findall(r"http://\S+/admin/", shown)
+        [token] = re.findall(r"swpt_\S{43}", shown)
         visitor = Visitor(browser.new_context(), address)
         visitor.log_in(token)
         visitor.page.locator("td[data-label=Transfer] a").first.click()

@@ -141,9 +141,9 @@ def check(server: Server, bank: Bank) -> None:
     assert ALICE not in principals
     assert server.rows("SELECT * FROM prepared_transfer") == []
     finalized_once(bank.mailbox.events)
-    told = chains(bank.mailbox.events)
+    received = chains(bank.mailbox.events)
     numbers = dict(server.rows("SELECT creditor_id, last_transfer_number FROM account"))
-    assert {key[1]: len(chain) for key, chain in told.items()} == {
+    assert {key[1]: len(chain) for key, chain in received.items()} == {
         creditor_id: number for creditor_id, number in numbers.items() if creditor_id != ROOT
     }
-    assert all(chain[-1]["principal"] == principals[key[1]] for key, chain in told.items())
+    assert all(chain[-1]["principal"] == principals[key[1]] for key, chain in received.items())

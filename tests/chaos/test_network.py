@@ -14,7 +14,7 @@ from swpt_accounts.broker.amqp.connection import HEARTBEAT_SECONDS
 from swpt_accounts.runtime import clock
 from swpt_accounts.storage import migrations
 from swpt_accounts.storage.connections import IDLE_IN_TRANSACTION_SECONDS, LOCK_SECONDS, SILENCE_SECONDS
-from swpt_accounts.storage.embedded import EmbeddedPostgres
+from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres
 from tests.backstage.audit import find_violations
 from tests.backstage.builders import ALICE, BOB, ROOT, configure
 from tests.backstage.commands import SERVER, Command, running
@@ -94,7 +94,7 @@ class Scene:
             yield worker
 
     def ask(self, creditor_id: int) -> int:
-        """Configure an account anew; the number of the configuration, which its announcement will tell."""
+        """Configure an account anew; the number of the configuration, which its announcement will say."""
         self._seqnum += 1
         self.mailbox.send(configure(creditor_id, ts=clock.utcnow(), seqnum=self._seqnum))
         return self._seqnum
@@ -106,11 +106,11 @@ class Scene:
     def seconds_until_any(self, creditor_id: int, seqnums: list[int], timeout: float) -> float:
         """How long it takes until one of several configurations is announced."""
         begun_at = monotonic()
-        told = lambda: any(  # noqa: E731
-            self.mailbox.told("AccountUpdate", creditor_id=creditor_id, last_config_seqnum=seqnum)
+        has_announced = lambda: any(  # noqa: E731
+            self.mailbox.received("AccountUpdate", creditor_id=creditor_id, last_config_seqnum=seqnum)
             for seqnum in seqnums
         )
-        wait_until(told, f"an announcement of {creditor_id}", timeout)
+        wait_until(has_announced, f"an announcement of {creditor_id}", timeout)
         return monotonic() - begun_at
 
     def seconds_until(self, creditor_id: int, seqnum: int, timeout: float) -> float:
@@ -188,7 +188,7 @@ def test_a_host_loses_its_power_with_messages_in_the_outbox(scene, powered):
         lose_power(scene, worker)
         with scene.server.running("chores"):
             seconds = scene.seconds_until(ALICE, seqnum, SILENCE_SECONDS + ROOM_SECONDS)
-    print(f"told after {seconds:.1f} s")
+    print(f"reported after {seconds:.1f} s")
     scene.wire.thaw()
     scene.finish()
 
@@ -226,7 +226,7 @@ def test_a_worker_sleeps_with_messages_in_the_outbox(scene):
         with scene.server.running("chores", {"PUBLISH_CONFIRM_TIMEOUT": "1"}) as chores:
             seconds = scene.seconds_until(ALICE, seqnum, 2 + 30 + ROOM_SECONDS)
             chores.wait_for('process .*"swpt_accounts worker", 10[.].* seems to hang')
-        print(f"told after {seconds:.1f} s")
+        print(f"reported after {seconds:.1f} s")
         scene.wire.thaw()
         worker.process.send_signal(signal.SIGCONT)
         scene.seconds_until(BOB, scene.ask(BOB), 30)

@@ -277,7 +277,7 @@ class Model:
             if p["key"] == (
                 m.debtor_id, m.creditor_id, m.coordinator_type, m.coordinator_id, m.coordinator_request_id,
             ):  # fmt: skip
-                self.tell_prepared(p)
+                self.announce_prepared(p)
                 return
         row = self.accounts.get((m.debtor_id, m.creditor_id))
         code, total = self.judge(m, row, foreign)
@@ -314,7 +314,7 @@ class Model:
             "final": m.final_interest_rate_ts,
         }  # fmt: skip
         self.prepared[m.debtor_id, m.creditor_id, row["last_transfer_id"]] = p
-        self.tell_prepared(p)
+        self.announce_prepared(p)
 
     def creditor_of(self, recipient: str) -> int | None:
         digits = recipient.isascii() and recipient.isdigit()
@@ -363,7 +363,7 @@ class Model:
     def lockable(self, m: PrepareTransfer, row: Row) -> int:
         return max(0, min(m.max_locked_amount, self.available(row) - self.min_balance(row)))
 
-    def tell_prepared(self, p: Row) -> None:
+    def announce_prepared(self, p: Row) -> None:
         debtor, creditor, kind, coordinator, number = p["key"]
         self.events.append(
             {
@@ -419,7 +419,7 @@ class Model:
         words = (m.coordinator_type, m.transfer_note, m.transfer_note_format)
         self.change(row)
         self.add(row, -amount)
-        self.tell_transfer(row, -amount, p["recipient_id"], words, t_c)
+        self.announce_transfer(row, -amount, p["recipient_id"], words, t_c)
         row["update_pending_since"] = row["update_pending_since"] or self.now
         if self.realm.owns(m.debtor_id, p["recipient_id"]):
             self.credit((m.debtor_id, p["recipient_id"]), amount, m.creditor_id, words, t_c)
@@ -481,7 +481,7 @@ class Model:
         if key[1] != 0:
             row["interest"] = bound(row["interest"] + self.due(row, amount, committed_at))
         self.add(row, amount)
-        self.tell_transfer(row, amount, other, words, committed_at)
+        self.announce_transfer(row, amount, other, words, committed_at)
         if fresh:
             self.announce(row)
         else:
@@ -496,7 +496,7 @@ class Model:
             k(row["previous_interest_rate"]) * t1 + k(row["interest_rate"]) * t2
         )
 
-    def tell_transfer(
+    def announce_transfer(
         self, row: Row, amount: int, other: int, words: tuple[str, str, str], committed_at: int
     ) -> None:
         kind, note, note_format = words
@@ -567,7 +567,7 @@ class Model:
         if not is_local:
             row["last_transfer_id"] += 1
         self.add(row, a)
-        self.tell_transfer(row, a, 0, words, self.now)
+        self.announce_transfer(row, a, 0, words, self.now)
         if is_local:
             self.credit(root, -a, row["creditor_id"], words, self.now)
         else:

@@ -322,7 +322,7 @@ class Auditor:
         state = (*account, event.last_change_ts, event.last_change_seqnum)
         bare = replace(event, ts="", ttl=0)
         assert self.states.setdefault(state, bare) == bare
-        # What was transferred last has been told (behaviour 81).
+        # What was transferred last has been announced (behaviour 81).
         chain = self.chains.get(account, [])
         if event.last_transfer_number == 0:
             assert event.last_transfer_committed_at == "1970-01-01T00:00:00+00:00"

@@ -53,7 +53,7 @@ def test_an_agent_creates_the_account_that_it_pays(currency, is_reachable):
 
 
 def test_agents_pay_accounts_that_close(currency):
-    """The transfer is prepared, committed, and told whatever amount is negligible (behaviour 105)."""
+    """The transfer is prepared, committed, and announced whatever amount is negligible (behaviour 105)."""
     currency.rich(ALICE, 100)
     currency.open(BOB, config_flags=1, negligible_amount=1e30)
     assert currency.rejected(ALICE, BOB).status_code == "RECIPIENT_IS_UNREACHABLE"

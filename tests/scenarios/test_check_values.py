@@ -1,7 +1,7 @@
-"""The check values of docs/rules.md, as a running server tells them.
+"""The check values of docs/rules.md, as a running server says them.
 
-The past is written into the database; then a message lets the server tell what has become of it.  It does
-so some milliseconds later than the table says, and names the moment: `at` brings what it tells to the moment
+The past is written into the database; then a message lets the server say what has become of it.  It does
+so some milliseconds later than the table says, and names the moment: `at` brings what it says to the moment
 of the table, by the formula of rules.md#interest-on-a-balance, which is written here once more, in decimal
 numbers.
 
@@ -48,14 +48,14 @@ def between(start: datetime, end: str) -> Decimal:
 
 
 def at(seconds: float, start: datetime, told_at: str, balance: Decimal, rate: float) -> Decimal:
-    """The balance that was told a little later, so many seconds after the start."""
+    """The balance that was announced a little later, so many seconds after the start."""
     late = between(start, told_at) - Decimal(seconds)
     assert abs(late) < PATIENCE_SECONDS
     return balance * (1 + Decimal(rate) / 100) ** (-late / YEAR)
 
 
 def interest_at(seconds: float, start: datetime, update: Event, rate: float | None = None) -> float:
-    """The interest that an AccountUpdate tells, so many seconds after the start.
+    """The interest that an AccountUpdate says, so many seconds after the start.
 
     `rate` was in force until then, if it is not the one of the AccountUpdate.
     """
@@ -170,7 +170,7 @@ def test_a_balance_grows_by_the_rate_constant(earning, currency, past, rate, con
 def test_interest_is_what_the_table_says(
     earning, currency, past, principal, interest, rate, seconds, expected, tolerance
 ):
-    """An AccountUpdate tells the interest of the check values (behaviour 46)."""
+    """An AccountUpdate says the interest of the check values (behaviour 46)."""
     earning(rate, principal)
     since = past.account(ALICE, last_change_ts=ago(seconds), interest=interest)
     update = currency.open(ALICE)

@@ -33,7 +33,7 @@ def test_a_dismissal_only_unlocks(rich, chores_done):
 
 
 def test_a_commit_moves_the_amount_and_frees_the_rest(rich):
-    """40 of the locked 100 are moved, both parties are told, and 60 can be locked again (behaviour 25)."""
+    """40 of the locked 100 are moved, both parties hear of it, and 60 can be locked again (behaviour 25)."""
     prepared = rich.prepared(ALICE, BOB, 100)
     finalized = rich.commit(prepared, 40)
     assert finalized.total_locked_amount == 0
@@ -94,7 +94,7 @@ def test_locks_of_others_are_not_touched(rich):
     assert rich.take("AccountTransfer", creditor_id=BOB).principal == 70
 
 
-def test_returned_money_is_told_to_the_sender_only(rich):
+def test_returned_money_is_announced_to_the_sender_only(rich):
     """The root account gets the money and no AccountTransfer (behaviour 33)."""
     rich.pay(ALICE, ROOT, 30, transfer_note="back")
     sent = rich.take("AccountTransfer", creditor_id=ALICE)
@@ -180,8 +180,8 @@ def test_the_first_decision_counts(rich, amounts):
     assert rich.open(BOB).principal == amounts[0]
 
 
-def test_finalizations_tell_what_stays_locked(rich):
-    """The sum of the locks is told without the lock that has just gone (behaviour 78)."""
+def test_finalizations_say_what_stays_locked(rich):
+    """The sum of the locks is announced without the lock that has just gone (behaviour 78)."""
     one, two, three = (rich.prepared(ALICE, BOB, amount) for amount in (20, 30, 40))
     assert rich.finalize(one, 0).total_locked_amount == 70
     assert rich.finalize(two, 81).has(status_code="INSUFFICIENT_AVAILABLE_AMOUNT", total_locked_amount=40)

@@ -10,7 +10,7 @@ from .currency import ALICE, BOB, CAROL, MAX_INT64, ROOT, instant
 INFO = {"type": "DebtorInfo", "iri": "https://example.com/"}
 
 
-def test_issued_money_is_told_to_the_recipient_only(currency):
+def test_issued_money_is_announced_to_the_recipient_only(currency):
     """200 come into being: the root account falls to -200, and gets no AccountTransfer (behaviour 26)."""
     currency.open_root()
     currency.open(ALICE)
@@ -152,7 +152,7 @@ def test_bad_settings_are_rejected(currency, config_data):
 
 
 def test_a_rate_reaches_accounts_once_in_eight_days(currency, other_currency, chores_done):
-    """Without accounts nothing happens; the first change is told, the second is put off (behaviour 54)."""
+    """Without accounts nothing happens; a first change is announced, a second is put off (behaviour 54)."""
     other_currency.open_root({"rate": 7})
     currency.open(ALICE)
     currency.open_root({"rate": 5})
@@ -174,7 +174,7 @@ def test_a_rate_reaches_accounts_once_in_eight_days(currency, other_currency, ch
     other_currency.silent()
 
 
-def test_changed_info_is_told_and_the_same_is_not(currency, chores_done):
+def test_changed_info_is_announced_and_the_same_is_not(currency, chores_done):
     """Only another info makes an AccountUpdate, and no info is another one too (behaviour 55)."""
     currency.open(ALICE)
     currency.open_root({"info": INFO})

@@ -7,7 +7,7 @@ import pytest
 from .currency import ALICE, BOB, CAROL, T0, account_id, instant
 
 
-def test_both_parties_are_told_about_a_transfer(currency):
+def test_a_transfer_is_announced_to_both_parties(currency):
     """Parties, note, format, number, moment and principal stand in both messages (behaviour 39)."""
     currency.rich(ALICE, 100, negligible_amount=1000.0)
     currency.open(BOB)
@@ -30,8 +30,8 @@ def test_both_parties_are_told_about_a_transfer(currency):
         assert instant(transfer.ts) >= instant(transfer.committed_at)
 
 
-def test_small_incoming_transfers_are_not_told(currency):
-    """They change the principal and take no number; outgoing ones are always told (behaviour 38)."""
+def test_small_incoming_transfers_are_not_announced(currency):
+    """They change the principal and take no number; outgoing ones are always announced (behaviour 38)."""
     currency.rich(ALICE, 100)
     currency.open(BOB, negligible_amount=10.5)
     for amount in (10, 11, 1):
@@ -55,7 +55,7 @@ def test_small_incoming_transfers_are_not_told(currency):
 
 
 @pytest.mark.parametrize(
-    ("negligible_amount", "amount", "is_told"),
+    ("negligible_amount", "amount", "is_announced"),
     [
         (16777216.0, 16777216, False),
         (16777216.0, 16777217, True),
@@ -66,16 +66,16 @@ def test_small_incoming_transfers_are_not_told(currency):
         (1e30, 2**62, False),
     ],
 )
-def test_negligible_is_an_exact_word(currency, negligible_amount, amount, is_told):
+def test_negligible_is_an_exact_word(currency, negligible_amount, amount, is_announced):
     """An integer is compared with a float without rounding (behaviour 90)."""
     currency.open_root()
     currency.open(ALICE, negligible_amount=negligible_amount)
     currency.issue(ALICE, amount)
-    currency.silent(besides=() if not is_told else ("AccountTransfer", "AccountUpdate"))
-    assert len([event for event in currency.inbox if event.type == "AccountTransfer"]) == is_told
+    currency.silent(besides=() if not is_announced else ("AccountTransfer", "AccountUpdate"))
+    assert len([event for event in currency.inbox if event.type == "AccountTransfer"]) == is_announced
 
 
-def test_many_commits_at_once_tell_the_running_principal(currency):
+def test_many_commits_at_once_say_the_running_principal(currency):
     """Each principal is the one before plus the amount, and the numbers have no gaps (behaviour 76)."""
     currency.rich(ALICE, 1000)
     currency.open(BOB)
@@ -95,16 +95,16 @@ def test_many_commits_at_once_tell_the_running_principal(currency):
             )
 
 
-def test_updates_belong_to_transfers_that_were_told(currency):
+def test_updates_belong_to_transfers_that_were_announced(currency):
     """Number and moment of the last transfer are those of an AccountTransfer, or none (behaviour 81)."""
     currency.open_root()
     assert currency.open(ALICE).has(last_transfer_number=0, last_transfer_committed_at=T0)
     for number in (1, 2, 3):
         currency.issue(ALICE, number)
-        told = currency.take("AccountTransfer")
-        assert told.transfer_number == number
+        event = currency.take("AccountTransfer")
+        assert event.transfer_number == number
         assert currency.open(ALICE).has(
-            last_transfer_number=number, last_transfer_committed_at=told.committed_at
+            last_transfer_number=number, last_transfer_committed_at=event.committed_at
         )
 
 

@@ -107,7 +107,7 @@ def test_the_rate_may_not_have_changed_after_the_final_moment(currency):
     assert currency.prepared(ALICE, BOB, final_interest_rate_ts=T0).final_interest_rate_ts == T0
 
 
-def test_a_prepared_transfer_tells_its_terms(currency, chores_done):
+def test_a_prepared_transfer_says_its_terms(currency, chores_done):
     """What is there is locked, the deadline is a commit period away, no update comes (behaviour 23)."""
     currency.rich(ALICE, 100)
     currency.open(BOB)
@@ -211,8 +211,8 @@ def test_transfer_ids_count_from_the_day_of_creation(currency):
     assert currency.prepared(ALICE, BOB).transfer_id == first + 3
 
 
-def test_rejections_tell_what_is_locked(currency):
-    """Once the sender is looked at, the sum of its locks is told; before that it is 0 (behaviour 78)."""
+def test_rejections_say_what_is_locked(currency):
+    """Once the sender is looked at, the sum of its locks is announced; before that it is 0 (behaviour 78)."""
     currency.rich(ALICE, 100)
     currency.open(BOB)
     currency.prepared(ALICE, BOB, 30)

@@ -14,7 +14,7 @@ SHOWN = dict(re.findall(r"```sh\n([^\n]+)\n```\n\n```text\n(.+?)\n```", SECTION,
 TOUR = ".venv/bin/python scripts/tour.py"
 
 
-def told(command, deployment, **environ):
+def outcome_of(command, deployment, **environ):
     """What a command of the page prints, with the server of the tests instead of the reader's."""
     words = shlex.split(command)
     words[0] = sys.executable if words[0] == ".venv/bin/python" else str(TOP / words[0])
@@ -39,7 +39,7 @@ def without_serial_numbers(text):
 @pytest.fixture
 def played(deployment, agent):
     """What the tour has printed, on a server whose other messages are taken by somebody."""
-    return told(f"{TOUR} play", deployment)
+    return outcome_of(f"{TOUR} play", deployment)
 
 
 def test_the_tour_is_what_the_page_shows(played, deployment):
@@ -52,13 +52,13 @@ def test_the_tour_is_what_the_page_shows(played, deployment):
     assert str(get(deployment.web_port, path)[0]) == status
 
     [(verify, sound)] = [item for item in SHOWN.items() if " verify " in item[0]]
-    assert told(verify, deployment).stdout.strip() == sound
+    assert outcome_of(verify, deployment).stdout.strip() == sound
     assert len(SHOWN) == 3
 
 
 def test_the_tour_can_be_played_again(played, deployment):
     """A second round finds the accounts of the first, shows whole messages, and ends well."""
-    again = told(f"{TOUR} play --json", deployment)
+    again = outcome_of(f"{TOUR} play --json", deployment)
     assert again.returncode == 0
     assert '"status_code": "INSUFFICIENT_AVAILABLE_AMOUNT"' in again.stdout.splitlines()[-1]
 
@@ -66,7 +66,7 @@ def test_the_tour_can_be_played_again(played, deployment):
 def test_a_reader_who_has_seen_enough_ends_the_tour(deployment, agent):
     """Behind `head` the tour stops at the first line that nobody reads, and blames nobody."""
     command = f"{shlex.join([sys.executable, 'scripts/tour.py'])} play --json | head -1"
-    ended = told(f"/bin/bash -o pipefail -c '{command}'", deployment)
+    ended = outcome_of(f"/bin/bash -o pipefail -c '{command}'", deployment)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len(ended.stdout.splitlines()) == 1
 
@@ -80,7 +80,7 @@ def test_a_reader_who_has_seen_enough_ends_the_tour(deployment, agent):
 )
 def test_a_broker_that_is_away_is_one_line(deployment, url, line):
     """Without a broker the tour says so, and does not show its insides."""
-    failed = told(f"{TOUR} play", deployment, PROTOCOL_BROKER_URL=url)
+    failed = outcome_of(f"{TOUR} play", deployment, PROTOCOL_BROKER_URL=url)
     assert failed.returncode == 1
     [said] = failed.stderr.splitlines()
     assert said.startswith(line)
@@ -88,6 +88,6 @@ def test_a_broker_that_is_away_is_one_line(deployment, url, line):
 
 def test_a_broker_without_a_server_is_one_line(deployment, amqp_url):
     """On a broker that no server has configured the tour says what to do first."""
-    failed = told(f"{TOUR} play", deployment, PROTOCOL_BROKER_URL=amqp_url)
+    failed = outcome_of(f"{TOUR} play", deployment, PROTOCOL_BROKER_URL=amqp_url)
     assert failed.returncode == 1
     assert failed.stderr == "The broker lacks the server's exchanges or queue: start the server first.\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import time
 from typing import Final
 
-from swpt_accounts.storage.embedded import EmbeddedPostgres, stop_leftover
+from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres, stop_leftover
 
 ONE_DAY: Final = 86400.0
 

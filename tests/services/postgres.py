@@ -16,7 +16,7 @@ from psycopg2 import sql
 
 from swpt_accounts.runtime.errors import OperatorError, mask_secrets
 from swpt_accounts.storage import migrations
-from swpt_accounts.storage.embedded import EmbeddedPostgres, stop_leftover
+from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres, stop_leftover
 
 from .errors import ServiceMissing
 from .leftovers import abandoned_folders, is_leftover, is_made_by, new_folder, new_name

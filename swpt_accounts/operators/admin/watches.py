@@ -44,7 +44,7 @@ class DatabaseWatch:
             return self._found
 
     def _standstill(self) -> str:
-        """What processes that share our folder tell: one that waits for a lock knows more than we do."""
+        """What processes that share our folder know: one that waits for a lock knows more than we do."""
         if not self._metrics_folder:
             return ""
         seconds = metering.longest_standstill(Path(self._metrics_folder))

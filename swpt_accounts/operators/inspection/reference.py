@@ -22,7 +22,7 @@ from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.storage import connections
 
 PAGE: Final = 1000
-_MOST_TOLD: Final = 5
+_MOST_LISTED: Final = 5
 
 T = TypeVar("T")
 
@@ -184,8 +184,10 @@ def _check_form(cursor: Any) -> None:
     wanted = {("account", name) for name in ReferenceAccount.__struct_fields__}
     wanted |= {("prepared_transfer", name) for name in ReferenceTransfer.__struct_fields__}
     if missing := sorted(".".join(one) for one in wanted - found):
-        told = ", ".join(missing[:_MOST_TOLD])
-        raise OperatorError(f"this is no database of the reference server in a form that is known: no {told}")
+        listed = ", ".join(missing[:_MOST_LISTED])
+        raise OperatorError(
+            f"this is no database of the reference server in a form that is known: no {listed}"
+        )
 
 
 def _check_stopped(cursor: Any, examined: Examined) -> None:
@@ -228,15 +230,15 @@ def _check_books(cursor: Any, examined: Examined) -> None:
         (_FIND_WRONG_LOCKS, "accounts do not agree with their prepared transfers"),
         (_FIND_TWINS, "requests have two prepared transfers"),
     ):
-        cursor.execute(query, [_MOST_TOLD])
+        cursor.execute(query, [_MOST_LISTED])
         if rows := cursor.fetchall():
-            told = ", ".join(f"{debtor_id}/{creditor_id}" for debtor_id, creditor_id, _ in rows)
-            examined.problems.append(f"{rows[0][2]} {what}: {told}")
-    cursor.execute(_FIND_UNBALANCED, [_MOST_TOLD])
+            listed = ", ".join(f"{debtor_id}/{creditor_id}" for debtor_id, creditor_id, _ in rows)
+            examined.problems.append(f"{rows[0][2]} {what}: {listed}")
+    cursor.execute(_FIND_UNBALANCED, [_MOST_LISTED])
     if rows := cursor.fetchall():
-        told = ", ".join(f"those of {debtor_id} to {total}" for debtor_id, total, _ in rows)
+        listed = ", ".join(f"those of {debtor_id} to {total}" for debtor_id, total, _ in rows)
         examined.problems.append(
-            f"the principals of {rows[0][2]} currencies do not add up to 0, {told}: credits are on their"
+            f"the principals of {rows[0][2]} currencies do not add up to 0, {listed}: credits are on their"
             " way in its queue, or it is damaged, or one shard of several, which can not be imported"
         )
 
@@ -253,7 +255,7 @@ def _check_rows(source: Any, examined: Examined) -> None:
             if (why := why_not_account(one))
         ]
         refused += len(found)
-        reasons += found[: _MOST_TOLD - len(reasons)]
+        reasons += found[: _MOST_LISTED - len(reasons)]
         unreadable += sum(not _has_readable_configuration(one) for one in accounts)
     for transfers in read_transfers(source):
         examined.transfers += len(transfers)
@@ -263,7 +265,7 @@ def _check_rows(source: Any, examined: Examined) -> None:
             if (why := why_not_transfer(one))
         ]
         refused += len(found)
-        reasons += found[: _MOST_TOLD - len(reasons)]
+        reasons += found[: _MOST_LISTED - len(reasons)]
     examined.problems += reasons
     if refused > len(reasons):
         examined.problems.append(f"and so on: {refused} rows in all can not be taken over")

@@ -13,8 +13,8 @@ from swpt_accounts.transactions.books import Outcome, close_book, log_outcome, o
 from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.wire.moments import Moment, render_timestamp
 
+from .conflicts import transact
 from .orders import Order
-from .transactions import transact
 
 
 def set_back_config(

@@ -16,21 +16,14 @@ import msgspec
 from swpt_accounts.operators.inspection.agents import Agent, Walk, WalkedRow
 from swpt_accounts.runtime.errors import OperatorError
 
+from .conflicts import transact
 from .orders import Order
-from .outbox_rows import act_on_rows, check_note, detail_of
-from .transactions import transact
+from .outbox_rows import act_on_rows, check_note, detail_of, lock_rows
 
 ENOUGH_EVENTS: Final = 10_000
 """An order that has found so many events looks no further."""
 
 _ORDER_SECONDS: Final = 3.0
-
-
-_LOCK: Final = """
-SELECT outbox_id FROM outbox
-WHERE outbox_id = ANY(%(ids)s) AND last_failure = 'returned' AND publisher_key IS NULL
-ORDER BY outbox_id FOR UPDATE SKIP LOCKED
-"""
 
 
 class Handled(msgspec.Struct, frozen=True):
@@ -80,8 +73,8 @@ def _find(cursor: Any, agent: Agent, action: str, after: int) -> tuple[list[Walk
         found += [row for row in rows if row.agent == agent and _is_wanted(row, action)]
         if sum(row.events for row in found) >= ENOUGH_EVENTS:
             break
-    cursor.execute(_LOCK, {"ids": [row.outbox_id for row in found]})
-    locked = {outbox_id for (outbox_id,) in cursor.fetchall()}
+    ids = [row.outbox_id for row in found]
+    locked = {outbox_id for outbox_id, _, _ in lock_rows(cursor, ids, "returned", skip_locked=True)}
     return [row for row in found if row.outbox_id in locked], walk.next_after
 
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.wire.moments import Moment
 
+from .conflicts import transact
 from .orders import Order
-from .transactions import transact
 
 _REQUEST: Final = "UPDATE chore SET requested_at = %(now)s WHERE name = %(name)s"
 _NAMES: Final = "SELECT name FROM chore ORDER BY name"

@@ -19,9 +19,9 @@ from swpt_accounts.transactions.gathering import gather
 from swpt_accounts.wire.messages import Malformed, PendingBalanceChange
 from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, render_timestamp
 
+from .conflicts import transact
 from .dead_letters import ONLY_BY_CREDITS, lock_dead_letters, settle
 from .orders import Order
-from .transactions import transact
 
 # They were refused after the check of their sender, so that their origin is as certain as ever.
 _APPLICABLE: Final = ONLY_BY_CREDITS | {"internal_error", "wrong_shard"}

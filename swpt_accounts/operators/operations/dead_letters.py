@@ -19,8 +19,8 @@ from swpt_accounts.storage.outbox.returned import pack_returned, returned
 from swpt_accounts.wire.messages import PendingBalanceChange
 from swpt_accounts.wire.moments import Moment
 
+from .conflicts import transact
 from .orders import Order
-from .transactions import transact
 
 ONLY_DISCARDED: Final = frozenset({"not_internal", "not_allowed"})
 ONLY_BY_CREDITS: Final = frozenset({"credit_conflict", "credit_too_old"})

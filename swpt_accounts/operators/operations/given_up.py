@@ -9,11 +9,11 @@ from swpt_accounts.broker.amqp.draining import death_of, drain
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.broker.topology import DEAD_SUFFIX
 from swpt_accounts.runtime.errors import OperatorError
-from swpt_accounts.transactions.dead_letters import DeadLetter, store_dead_letters
+from swpt_accounts.transactions.new_dead_letters import NewDeadLetter, store_dead_letters
 from swpt_accounts.wire.messages import Malformed
 
+from .conflicts import transact
 from .orders import Order
-from .transactions import transact
 
 _GIVEN_UP: Final = "internal_error"
 
@@ -51,7 +51,7 @@ def take_given_up(
     return drain(amqp_url, dead_queue, most, keep)
 
 
-def _dead_letter(delivery: Delivery, admit: Admit) -> DeadLetter:
+def _dead_letter(delivery: Delivery, admit: Admit) -> NewDeadLetter:
     death = death_of(delivery)
     why = "the broker has given it up"
     if death is not None:
@@ -61,8 +61,8 @@ def _dead_letter(delivery: Delivery, admit: Admit) -> DeadLetter:
         why += f": {death.reason}"
     found = admit(delivery)
     if isinstance(found, Malformed):
-        return DeadLetter(delivery, found.reason, f"{found.detail}; {why}")
-    return DeadLetter(delivery, _GIVEN_UP, _ascii(why))
+        return NewDeadLetter(delivery, found.reason, f"{found.detail}; {why}")
+    return NewDeadLetter(delivery, _GIVEN_UP, _ascii(why))
 
 
 def _ascii(text: str) -> str:

@@ -21,8 +21,8 @@ from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.storage.partitions import DEFAULT, Month, creation, find_strays
 from swpt_accounts.wire.moments import from_datetime
 
+from .conflicts import transact
 from .orders import Order
-from .transactions import transact
 
 _STEP: Final = 10_000
 _MOST_TRIES: Final = 20

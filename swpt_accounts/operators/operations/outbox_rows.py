@@ -10,12 +10,12 @@ from typing import Any, Final
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.wire.moments import Moment
 
+from .conflicts import transact
 from .orders import Order
-from .transactions import transact
 
 _LOCK: Final = """
 SELECT outbox_id, type_counts, octet_length(payload) FROM outbox
-WHERE outbox_id = ANY(%(ids)s) AND last_failure = 'unreadable' AND publisher_key IS NULL
+WHERE outbox_id = ANY(%(ids)s) AND last_failure = %(last_failure)s AND publisher_key IS NULL
 ORDER BY outbox_id FOR UPDATE
 """
 
@@ -32,6 +32,20 @@ def check_note(action: str, note: str) -> None:
     """Raises OperatorError if there is no note for what cannot be taken back."""
     if action == "discard" and not note.strip():
         raise OperatorError("discarded events are lost: say in a note why")
+
+
+def lock_rows(
+    cursor: Any, ids: Sequence[int], last_failure: str, *, skip_locked: bool = False
+) -> list[tuple[int, dict[str, int], int]]:
+    """Lock those of these rows that have failed so, and that no process has in hand.
+
+    Returns id, counts by type and size in bytes of each.  With `skip_locked` rows that somebody else has
+    locked are left out instead of waited for.
+    """
+    statement = _LOCK + (" SKIP LOCKED" if skip_locked else "")
+    cursor.execute(statement, {"ids": list(ids), "last_failure": last_failure})
+    rows: list[tuple[int, dict[str, int], int]] = cursor.fetchall()
+    return rows
 
 
 def act_on_rows(cursor: Any, ids: Sequence[int], action: str, now: Moment) -> None:
@@ -55,8 +69,7 @@ def settle_unreadable(connection: Any, ids: Sequence[int], action: str, note: st
     wanted = sorted(set(ids))
 
     def settle(cursor: Any) -> None:
-        cursor.execute(_LOCK, {"ids": wanted})
-        found = cursor.fetchall()
+        found = lock_rows(cursor, wanted, "unreadable")
         if missing := set(wanted) - {outbox_id for outbox_id, _, _ in found}:
             raise OperatorError("\n".join(_why_not(one) for one in sorted(missing)))
         act_on_rows(cursor, wanted, action, order.clock())

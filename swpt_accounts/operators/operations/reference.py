@@ -22,8 +22,8 @@ from swpt_accounts.transactions import columns
 from swpt_accounts.transactions import writing as sql
 from swpt_accounts.wire.moments import T0, Moment, render_timestamp
 
+from .conflicts import transact
 from .orders import Order
-from .transactions import transact
 
 ACTION: Final = "import-reference"
 

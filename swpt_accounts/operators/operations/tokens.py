@@ -13,8 +13,8 @@ from swpt_accounts.operators.inspection.tokens import COLUMNS, ROLES, ApiToken, 
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY
 
+from .conflicts import transact
 from .orders import Order
-from .transactions import transact
 
 _MARK: Final = "swpt_"
 _PREFIX_LENGTH: Final = len(_MARK) + 6

@@ -30,7 +30,7 @@ from swpt_accounts.storage.faults import Fault, fault_of
 from swpt_accounts.storage.outbox.publishing import Outbox
 from swpt_accounts.storage.watch import Watch, session_number
 from swpt_accounts.transactions.context import TransactionContext, load_policy
-from swpt_accounts.transactions.dead_letters import ALARMING_REASONS
+from swpt_accounts.transactions.new_dead_letters import ALARMING_REASONS
 
 from .about import about_delivery, about_item
 

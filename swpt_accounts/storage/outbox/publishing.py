@@ -33,7 +33,7 @@ from swpt_accounts.storage import connections
 from swpt_accounts.wire.moments import Moment, seconds
 
 from .peers import Peer, Silence, leftovers
-from .rows import Stored, pack_accounts, pack_bodies
+from .rows import FORGET_ROWS, INSERT_ROWS, Stored, pack_accounts, pack_bodies
 
 # Confirmed rows are removed together, this long after the first of them was confirmed: one small
 # transaction for many rows.  Nobody waits for it.
@@ -44,14 +44,7 @@ _LONGEST_OUTAGE_PAUSE_SECONDS: Final = 3.0
 
 _logger: Final = getLogger(__name__)
 
-_FORGET: Final = "DELETE FROM outbox WHERE outbox_id = ANY(%s)"
-
 _TAKE_BATCH_ROW: Final = "DELETE FROM outbox WHERE outbox_id = %s RETURNING created_at"
-
-_INSERT_LEFTOVERS: Final = """
-INSERT INTO outbox (created_at, type_counts, accounts, payload, attempts, next_attempt_at, last_failure)
-VALUES %s
-"""
 
 # What has waited with the row that tried the way is published now, unless an operator has parked it.
 _LET_GO: Final = """
@@ -253,7 +246,7 @@ class Outbox:
         confirmed = [one.outbox_id for one in work if not one.unsettled]
         with self._connection, self._connection.cursor() as cursor:
             if confirmed:
-                cursor.execute(_FORGET, [confirmed])
+                cursor.execute(FORGET_ROWS, [confirmed])
             for one in work:
                 if one.unsettled:
                     self._keep_leftovers(cursor, one)
@@ -295,7 +288,7 @@ class Outbox:
             )
             for group in groups
         ]
-        execute_values(cursor, _INSERT_LEFTOVERS, rows)
+        execute_values(cursor, INSERT_ROWS, rows)
 
 
 def _packed(envelopes: Sequence[Envelope]) -> tuple[Any, Any, Any]:

@@ -16,6 +16,13 @@ from swpt_accounts.rules.facts import AccountKey
 
 from .returned import unpack_returned
 
+FORGET_ROWS: Final = "DELETE FROM outbox WHERE outbox_id = ANY(%s)"
+
+INSERT_ROWS: Final = """
+INSERT INTO outbox (created_at, type_counts, accounts, payload, attempts, next_attempt_at, last_failure)
+VALUES %s
+"""
+
 _FIRST_BYTES: Final = 4096
 """Hardly an event is longer."""
 

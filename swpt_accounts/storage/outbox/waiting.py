@@ -15,18 +15,13 @@ from swpt_accounts.wire.moments import Moment
 
 from .peers import MOST_TOGETHER, Peer, peer_of
 from .publishing import Outbox, Scout
-from .rows import first_event, pack_bodies
+from .rows import FORGET_ROWS, INSERT_ROWS, first_event, pack_bodies
 
 _WAIT: Final = """
 UPDATE outbox SET attempts = attempts + %(tried)s, next_attempt_at = %(at)s WHERE outbox_id = ANY(%(ids)s)
 """
 
-_REMOVE: Final = "DELETE FROM outbox WHERE outbox_id = ANY(%s)"
-
-_JOIN: Final = """
-INSERT INTO outbox (created_at, type_counts, accounts, payload, attempts, next_attempt_at, last_failure)
-VALUES %s RETURNING outbox_id
-"""
+_JOIN: Final = INSERT_ROWS + " RETURNING outbox_id"
 
 
 class Waiting(NamedTuple):
@@ -104,7 +99,7 @@ def _wait(cursor: Any, waiting: Sequence[Waiting], until: Moment, *, tried: int)
     if left:
         cursor.execute(_WAIT, {"ids": left, "at": until, "tried": tried})
     if joined:
-        cursor.execute(_REMOVE, [[one.row.outbox_id for together in joined for one in together]])
+        cursor.execute(FORGET_ROWS, [[one.row.outbox_id for together in joined for one in together]])
         values = [_join(list(map(attrgetter("row"), together)), until, tried) for together in joined]
         left += [row[0] for row in execute_values(cursor, _JOIN, values, fetch=True)]
     return left

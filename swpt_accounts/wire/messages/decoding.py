@@ -34,6 +34,7 @@ def decode(
 ) -> Message | Malformed:
     """Read the body of an incoming message by the checks 1 to 12 of rules.md#checks-of-a-message.
 
+    What fails is malformed (rules C0, P0, F0 and B0).
     `body_size` is the full size in bytes, if `body` was cut.  A missing type property is
     None; an empty one counts as present.  A message that fails a check becomes the first
     one that it fails.  The other checks need to know the sender and the shard.

@@ -8,7 +8,7 @@ from .shapes import FinalizeTransfer, Message, PrepareTransfer
 
 
 def check_rules(message: Message) -> Malformed | None:
-    """Which rule the fields, each right by itself, break together; None if they fit."""
+    """Which rule the fields, each right by itself, break together (P0 and F0); None if they fit."""
     if isinstance(message, PrepareTransfer):
         return _check_combination(message) or _check_reserved(message) or _check_subnet(message)
     if isinstance(message, FinalizeTransfer):

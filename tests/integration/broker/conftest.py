@@ -41,10 +41,10 @@ class Server:
         self.broker = RabbitmqSmpBroker(amqp_url, Intake(body_of, **options))
         self.batches: list[Batch] = []
         self.on_batch: Callable[[Batch], None] = Batch.settle
-        for actor in (self.apply_batch, self.configure_account):
+        for actor in (self.take_batch, self.configure_account):
             dramatiq.actor(broker=self.broker, queue_name=QUEUE, actor_name=actor.__name__)(actor)
 
-    def apply_batch(self, batch: Batch) -> None:
+    def take_batch(self, batch: Batch) -> None:
         self.on_batch(batch)
         self.batches.append(batch)
 

@@ -129,7 +129,7 @@ def test_a_huge_body_is_cut_while_it_is_read(url):
     assert is_drained(url)
 
 
-def test_a_deleted_queue_is_told_and_taken_again(url, caplog):
+def test_a_deleted_queue_is_reported_and_taken_again(url, caplog):
     """The queue vanishes under the consumer: clear log lines, and service when it is back."""
     server = Server(url)
     with server.running():
@@ -259,7 +259,7 @@ def test_tls_is_spoken(url, tmp_path):
 
 
 def test_wrong_passwords_and_virtual_hosts_are_clear(amqp_url):
-    """Our own handshake tells what is wrong in one line."""
+    """Our own handshake says what is wrong in one line."""
     waker = Waker()
     with pytest.raises(WrongPassword, match="wrong password"):
         Connection(amqp_url.replace("guest:guest", "guest:secret"), "test", waker)

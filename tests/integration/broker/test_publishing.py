@@ -1,4 +1,4 @@
-"""Publishing to a real broker: what is settled is safe, what is not is told."""
+"""Publishing to a real broker: what is settled is safe, what is not is reported."""
 
 import sys
 import threading
@@ -43,7 +43,7 @@ def test_twenty_thousand_messages_are_confirmed_in_bulk(url, publisher):
     assert server.bodies() == [one.body for one in envelopes]
 
 
-def test_what_cannot_be_routed_is_told_and_delays_nobody(url, publisher):
+def test_what_cannot_be_routed_is_reported_and_delays_nobody(url, publisher):
     """Among others, mandatory messages come back; those that are not mandatory vanish."""
     envelopes = []
     for number in range(0, 3000, 3):

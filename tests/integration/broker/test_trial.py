@@ -34,7 +34,7 @@ def test_a_sound_broker_takes_messages(amqp_url):
         assert ask_broker(amqp_url, QUEUE) == BrokerState(1, 1, "")
 
 
-def test_a_queue_that_is_missing_is_told(amqp_url):
+def test_a_queue_that_is_missing_is_reported(amqp_url):
     """Ours is needed; the one for what the broker gives up may be missing in an old deployment."""
     with pytest.raises(QueueMissing, match="configure"):
         ask_broker(amqp_url, QUEUE)
@@ -59,7 +59,7 @@ def full(node: RabbitmqNode) -> Iterator[None]:
         node.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
 
 
-def test_a_broker_that_blocks_publishers_is_told(restartable_rabbitmq, monkeypatch, caplog):
+def test_a_broker_that_blocks_publishers_is_reported(restartable_rabbitmq, monkeypatch, caplog):
     """Connections, queues and consumers are as always: only who publishes finds out, and raises an alarm."""
     node = restartable_rabbitmq
     administration.declare(node.url, QUEUE, "#")

@@ -188,7 +188,7 @@ def test_a_broker_that_dies_is_served_again(restartable_rabbitmq):
         wait_until(lambda: transport.is_connected)
         tell(node.url, b"one")
         wait_until(lambda: listener.deliveries)
-        # A quorum queue that is killed within its first moments never comes up again; nothing tells
+        # A quorum queue that is killed within its first moments never comes up again; nothing shows
         # when it is on the disk.
         Event().wait(2.0)
         node.kill()

@@ -51,7 +51,7 @@ def test_an_alias_does_what_the_command_does():
 
 
 def test_a_queue_is_subscribed_unsubscribed_and_deleted(server):
-    """The options overrule the settings, what is done is told and in the audit, and it can be repeated."""
+    """The options overrule the settings, what is done is shown and in the audit, and it can be repeated."""
     queue = ("-q", "swpt_accounts.old")
     assert run(server, "subscribe", *queue, "-k", "1.#")[:2] == (
         0,
@@ -61,8 +61,8 @@ def test_a_queue_is_subscribed_unsubscribed_and_deleted(server):
         connection.channel().queue_declare("swpt_accounts.old", passive=True)
     unbound = "no binding any more: swpt_accounts.old to accounts_in by 1.#\n"
     assert run(server, "unsubscribe", *queue, "-k", "1.#", "-u", server.amqp_url)[:2] == (0, unbound)
-    code, _, told = run(server, "delete_queue", "-q", "swpt_accounts")
-    assert (code, "PROTOCOL_BROKER_QUEUE names" in told) == (1, True)
+    code, _, errors = run(server, "delete_queue", "-q", "swpt_accounts")
+    assert (code, "PROTOCOL_BROKER_QUEUE names" in errors) == (1, True)
     assert run(server, "delete_queue", *queue)[:2] == (0, "deleted: swpt_accounts.old\n")
     assert server.rows("SELECT action FROM audit ORDER BY audit_id") == [
         ("topology declare",),
@@ -73,10 +73,10 @@ def test_a_queue_is_subscribed_unsubscribed_and_deleted(server):
 
 def test_a_url_that_is_none_is_refused(server):
     """Before anything is asked of a broker."""
-    code, _, told = run(server, "subscribe", "-u", "http://h")
-    assert (code, "must be an address like amqp://" in told) == (2, True)
-    code, _, told = run(server, "delete_queue")
-    assert (code, "--queue" in told) == (1, True)
+    code, _, errors = run(server, "subscribe", "-u", "http://h")
+    assert (code, "must be an address like amqp://" in errors) == (2, True)
+    code, _, errors = run(server, "delete_queue")
+    assert (code, "--queue" in errors) == (1, True)
 
 
 def test_migrations_are_awaited(empty_postgres_url):

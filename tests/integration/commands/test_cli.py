@@ -31,7 +31,7 @@ def environ():
 
 @pytest.mark.parametrize("verb", ROLES)
 def test_every_role_refuses_wrong_settings(verb):
-    """Each role tells all wrong settings, one a line, and ends with exit code 2."""
+    """Each role shows all wrong settings, one a line, and ends with exit code 2."""
     code, lines = said((*SERVER, verb), {"WEBSERVER_PORT": "http", "COMMIT_PERIOD": "5"})
     assert code == 2
     names = {line.partition("=")[0].partition(" ")[0] for line in lines}
@@ -145,7 +145,7 @@ def test_flask_run_serves_the_same(environ):
 
 
 def test_flask_run_refuses_wrong_settings():
-    """`flask run` without settings tells what is missing, without a traceback."""
+    """`flask run` without settings shows what is missing, without a traceback."""
     code, lines = said((*FLASK, "run"), {})
     assert code == 1
     assert lines == [
@@ -167,7 +167,7 @@ def test_the_web_server_of_this_machine_is_checked(environ):
 def test_servers_are_checked_for_workers(environ, empty_postgres_url, postgres_url, amqp_url):
     """healthcheck --role worker wants the database, its tables, the broker, and its queue, in turn."""
     check = (*SERVER, "healthcheck", "--role", "worker")
-    for changes, told in [
+    for changes, shown in [
         ({"POSTGRES_URL": AWAY}, "unhealthy: no answer from the database postgresql://u:***@127.0.0.1:1/d: "),
         (
             {"POSTGRES_URL": empty_postgres_url},
@@ -187,7 +187,7 @@ def test_servers_are_checked_for_workers(environ, empty_postgres_url, postgres_u
         code, lines = said(check, environ | right | changes)
         assert code == 1
         assert len(lines) == 1
-        assert told in lines[0]
+        assert shown in lines[0]
         assert "hush" not in lines[0]
     with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
         connection.channel().queue_declare("swpt_accounts")

@@ -121,8 +121,8 @@ FOR_OPERATORS = [words for words in commands() if words[0] in TOPICS]
 def test_every_command_has_an_example():
     """The page for operators shows each of their commands."""
     shown = {" ".join(words) for words in FOR_OPERATORS}
-    told = {name for name in shown for line in EXAMPLES if line.startswith(f"swpt-accounts {name}")}
-    assert told == shown
+    exemplified = {name for name in shown for line in EXAMPLES if line.startswith(f"swpt-accounts {name}")}
+    assert exemplified == shown
 
 
 def test_the_examples_work(server):
@@ -231,7 +231,7 @@ def test_a_body_is_shown_raw_and_what_is_returned_waits_in_the_outbox(server):
 
 
 def test_what_is_wrong_is_exit_code_1(server):
-    """verify and check-shard tell people and programs that something is wrong (behaviour 62)."""
+    """verify and check-shard show people and programs that something is wrong (behaviour 62)."""
     stand = Stand(server.postgres_url, clock.utcnow)
     stand.apply(configure(CREDITOR, debtor_id=-1, ts=clock.utcnow()))
     stand.close()
@@ -271,19 +271,19 @@ MISTAKES = [
 
 
 def test_a_mistake_is_one_clear_line(server):
-    """What cannot be done is told without a traceback, and leaves no row in the audit."""
+    """What cannot be done is shown without a traceback, and leaves no row in the audit."""
     with pika.BlockingConnection(pika.URLParameters(server.amqp_url)) as connection:
         channel = connection.channel()
         channel.queue_declare("swpt_accounts.busy", durable=True)
         channel.confirm_delivery()
         channel.basic_publish("", "swpt_accounts.busy", b"x")
     answers = run_all(server, [f"swpt-accounts {words}" for words, _, _ in MISTAKES])
-    for (words, code, line), (shown, told) in zip(MISTAKES, answers, strict=True):
-        assert (shown, line in told) == (code, True), f"{words}: {told}"
+    for (words, code, line), (shown, errors) in zip(MISTAKES, answers, strict=True):
+        assert (shown, line in errors) == (code, True), f"{words}: {errors}"
     assert server.rows("SELECT count(*) FROM audit") == [(0,)]
 
 
-def test_tables_that_are_missing_are_told(empty_postgres_url):
+def test_tables_that_are_missing_are_shown(empty_postgres_url):
     """A command on a database without tables says what to do first."""
     done = subprocess.run(
         (*SERVER, "verify"),
@@ -298,7 +298,7 @@ def test_tables_that_are_missing_are_told(empty_postgres_url):
 
 
 def test_a_restoration_can_be_stopped_and_resumed(server):
-    """SIGTERM ends `restored` after the step at hand, which tells how to go on; nothing is done twice."""
+    """SIGTERM ends `restored` after the step at hand, which shows how to go on; nothing is done twice."""
     stand = Stand(server.postgres_url, clock.utcnow)
     now = clock.utcnow()
     stand.apply(*(configure(number, ts=now) for number in range(1, 1200)))

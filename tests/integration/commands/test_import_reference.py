@@ -41,9 +41,9 @@ def run(server, *words, **environ):
 
 def test_a_node_moves_in(server, reference):
     """First what is in the way and lost, then the import, then `verify`; and a second import is refused."""
-    code, output, told = run(server, "import-reference", reference.url, "--check")
+    code, output, emitted = run(server, "import-reference", reference.url, "--check")
     assert (code, output) == (0, "nothing is in the way\n")
-    assert told.splitlines() == [
+    assert emitted.splitlines() == [
         "not taken over: past transfers: the source keeps none, the ledgers here begin with the import",
         "found: 4 accounts, 2 prepared transfers",
     ]
@@ -57,18 +57,18 @@ def test_a_node_moves_in(server, reference):
     assert server.rows("SELECT operator, action FROM audit") == [("olga", "import-reference")]
     code, output, _ = run(server, "verify")
     assert (code, output) == (0, "1 currencies, 4 accounts (the numbers of 4), 0 violations\n")
-    code, _, told = run(server, "import-reference", reference.url)
-    assert (code, "an import was finished here at" in told) == (1, True)
+    code, _, emitted = run(server, "import-reference", reference.url)
+    assert (code, "an import was finished here at" in emitted) == (1, True)
     assert reference.rows("SELECT count(*) FROM account") == [(4,)]
 
 
-def test_what_is_in_the_way_is_told(server, reference):
+def test_what_is_in_the_way_is_shown(server, reference):
     """Reasons on lines of their own, exit code 1, and no traceback."""
     reference.execute("UPDATE account SET status_flags = 4 WHERE creditor_id = 1001")
     for words in ((), ("--check",)):
-        code, _, told = run(server, "import-reference", reference.url, *words)
+        code, _, emitted = run(server, "import-reference", reference.url, *words)
         assert code == 1
-        assert "nothing is imported:\n- account 7/1001 has status_flags 4" in told
+        assert "nothing is imported:\n- account 7/1001 has status_flags 4" in emitted
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_promises_are_kept(postgres_url, amqp_url, reference, words, environ, co
     """What the reference server has promised to its clients may only grow."""
     server = Server(postgres_url, amqp_url)
     server.execute("DELETE FROM server_record")
-    done, _, told = run(server, "import-reference", reference.url, "--check", *words, **environ)
-    assert (done, line in told) == (code, True)
+    done, _, emitted = run(server, "import-reference", reference.url, "--check", *words, **environ)
+    assert (done, line in emitted) == (code, True)
 
 
 def test_an_address_that_is_none_is_wrong_usage(server):
-    """It is told without being repeated: it may hold a password."""
-    code, _, told = run(server, "import-reference", "mysql://u:secret@h/d")
-    assert (code, "must be an address like postgresql://" in told, "secret" in told) == (2, True, False)
+    """It is shown without being repeated: it may hold a password."""
+    code, _, emitted = run(server, "import-reference", "mysql://u:secret@h/d")
+    assert (code, "must be an address like postgresql://" in emitted, "secret" in emitted) == (2, True, False)

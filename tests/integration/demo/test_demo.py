@@ -95,7 +95,7 @@ def processes_in(folder: Path) -> list[str]:
 
 
 def folder_in(output: str) -> Path:
-    """The private folder that the output tells."""
+    """The private folder that the output shows."""
     match = re.search(r"^PostgreSQL is here, for the time being: (\S+)$", output, re.MULTILINE)
     assert match, output
     return Path(match[1])
@@ -201,7 +201,7 @@ def test_the_demonstration_stays_up_when_asked():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demonstration_leaves_nothing_behind(number):
-    """A signal in the middle ends all processes and removes all files; the exit code tells the signal."""
+    """A signal in the middle ends all processes and removes all files; the exit code shows the signal."""
     with demonstration("--transfers", "100000") as process:
         said = read_until(process, "^Issued")
         os.killpg(process.pid, number)

@@ -58,14 +58,14 @@ def test_checkouts_are_compared_by_turns(durable):
         ((*GENERATOR, "amqp://127.0.0.1/", "--rate", "-1"), "0 or a number above"),
     ],
 )
-def test_wrong_usage_is_told_at_once(words, reason):
+def test_wrong_usage_is_refused_at_once(words, reason):
     """In one line after the usage, with exit code 2."""
     done = run(*words)
     assert done.returncode == 2
     assert reason in done.stderr.splitlines()[-1]
 
 
-def test_a_broker_that_is_away_is_told_in_one_line(durable, monkeypatch):
+def test_a_broker_that_is_away_is_shown_in_one_line(durable, monkeypatch):
     """With its address, but without the password."""
     monkeypatch.setenv("TEST_BROKER_URL", "amqp://guest:secret@127.0.0.1:1/")
     done = run(*BENCHMARKS, "idle")

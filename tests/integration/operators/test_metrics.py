@@ -221,7 +221,7 @@ def test_the_clocks_are_compared(stand, desk):
         assert found["clock_difference_seconds",] == pytest.approx(seconds, abs=1.0)
 
 
-def test_a_transaction_that_stays_open_is_told(stand, look):
+def test_a_transaction_that_stays_open_is_shown(stand, look):
     """By seconds and by what has happened since; when it ends, all is well again."""
     found = look()
     assert found["oldest_transaction_seconds",] < 5
@@ -242,7 +242,7 @@ def test_a_transaction_that_stays_open_is_told(stand, look):
     assert look()["oldest_transaction_seconds",] < after
 
 
-def test_a_transaction_of_another_user_is_told_by_its_age(stand, desk):
+def test_a_transaction_of_another_user_is_shown_by_its_age(stand, desk):
     """Who may not read the statistics of others does not learn since when, but how much it holds up."""
     with (
         connections.session(stand.postgres_url, "somebody else") as other,
@@ -277,7 +277,7 @@ def test_one_question_that_fails_leaves_the_others_alone(stand, look):
 
 
 def test_without_the_database_processes_still_show_what_they_count():
-    """An outage is told by a number, not by an error."""
+    """An outage is shown by a number, not by an error."""
     settings = load({"POSTGRES_URL": "postgresql://u@127.0.0.1:1/d"})
     desk = AdminContext(settings, lambda: NOW, lambda queue: 0)
     found = samples(Exposition(desk).answer(TEXT)[0].decode())

@@ -256,7 +256,7 @@ def test_a_transfer_that_is_finalized_while_a_batch_waits_is_gone(stand, workers
     assert stand.account(BOB).principal == 7
 
 
-def test_a_transfer_that_ends_while_its_request_is_repeated_is_told_only_once(stand, workers):
+def test_a_transfer_that_ends_while_its_request_is_repeated_is_announced_only_once(stand, workers):
     """A batch that has read the transfer before another worker finalized it answers nothing from memory."""
     seed(stand)
     stand.apply(request())
@@ -291,7 +291,7 @@ def test_the_sender_of_a_transfer_that_has_ended_may_be_gone(stand, workers):
 
 
 def test_a_transfer_without_a_sender_stops_nobody(stand):
-    """Such a row breaks a promise, which `verify` tells; messages that name it are ignored, none waits."""
+    """Such a row breaks a promise, which `verify` reports; messages that name it are ignored, none waits."""
     seed(stand)
     stand.apply(request())
     stand.execute("DELETE FROM account WHERE creditor_id = %s", ALICE)

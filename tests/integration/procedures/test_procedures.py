@@ -92,7 +92,7 @@ def test_a_batch_without_events_leaves_no_outbox_row(stand):
     assert [stand.count(table) for table in ("outbox", "account", "journal")] == [0, 0, 0]
 
 
-def test_the_journal_tells_the_whole_transfer(stand):
+def test_the_journal_shows_the_whole_transfer(stand):
     """A row of the journal holds both principals and numbers, the request and the words."""
     stand.apply(*issue(ALICE, 600), configure(BOB, negligible_amount=50.0))
     stand.apply(request(coordinator_request_id=9), now_transfer := request(coordinator_request_id=10))
@@ -226,7 +226,7 @@ def test_a_whole_batch_again_changes_no_balance(stand):
     assert stand.rows(principals) == before
     assert stand.count("journal") == 2
     assert applied.ignored == {("ConfigureAccount", "C1"): 3, ("FinalizeTransfer", "F1"): 2}
-    # Two new locks, which the coordinators dismiss when they are told about them.
+    # Two new locks, which the coordinators dismiss when they hear of them.
     assert stand.count("prepared_transfer") == 2
 
 

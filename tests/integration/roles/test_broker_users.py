@@ -53,10 +53,10 @@ def agent(url):
 
 def send(channel, message, **properties):
     """Publish a message as agents do."""
-    told = pika.BasicProperties(
+    header = pika.BasicProperties(
         content_type="application/json", type=type(message).__name__, delivery_mode=2, **properties
     )
-    channel.basic_publish("accounts_in", "0.1", body_of(message), told, mandatory=True)
+    channel.basic_publish("accounts_in", "0.1", body_of(message), header, mandatory=True)
 
 
 def forged(**fields):

@@ -39,7 +39,7 @@ TEND = "tend accounts"
 E = TypeVar("E", bound=Event)
 
 
-def told(stand: Stand, kind: type[E], creditor_id: int | None = None) -> list[E]:
+def emitted(stand: Stand, kind: type[E], creditor_id: int | None = None) -> list[E]:
     """What is in the outbox, of a kind and of an account; the oldest first."""
     events = [event for event in stand.events() if isinstance(event, kind)]
     return [event for event in events if creditor_id in (None, event.creditor_id)]
@@ -67,7 +67,7 @@ def test_interest_is_paid_after_a_month(stand, keeper):
     )
     assert keeper.do("propagate settings") >= 1
     assert wait_and_tend(stand, keeper, 30) == 2
-    transfer = only(told(stand, AccountTransfer))
+    transfer = only(emitted(stand, AccountTransfer))
     assert (transfer.coordinator_type, transfer.acquired_amount, transfer.principal) == (
         "interest",
         4015,
@@ -89,11 +89,11 @@ def test_an_interest_payment_is_announced_by_the_next_updates(stand, keeper):
     assert wait_and_tend(stand, keeper, 1, "announce updates") == 2
     stand.execute("UPDATE account SET interest = 5.5 WHERE creditor_id = %s", ALICE)
     assert wait_and_tend(stand, keeper, 3) == 1
-    assert told(stand, AccountUpdate) == []
+    assert emitted(stand, AccountUpdate) == []
     assert wait_and_tend(stand, keeper, 0, "announce updates") == 0
     keeper.now += SECOND
     assert keeper.do("announce updates") == 2
-    assert [(e.creditor_id, e.principal) for e in told(stand, AccountUpdate)] == [
+    assert [(e.creditor_id, e.principal) for e in emitted(stand, AccountUpdate)] == [
         (ROOT, -1005),
         (ALICE, 1005),
     ]
@@ -105,11 +105,11 @@ def test_silent_accounts_send_heartbeats(stand, keeper):
     seed(stand)
     assert wait_and_tend(stand, keeper, 6.9) == 0
     assert wait_and_tend(stand, keeper, 0.2) == 3
-    first = told(stand, AccountUpdate)
+    first = emitted(stand, AccountUpdate)
     assert wait_and_tend(stand, keeper, 6.9) == 0
     assert wait_and_tend(stand, keeper, 0.2) == 3
     ts = text(keeper.now)
-    assert told(stand, AccountUpdate) == [msgspec.structs.replace(event, ts=ts) for event in first]
+    assert emitted(stand, AccountUpdate) == [msgspec.structs.replace(event, ts=ts) for event in first]
 
 
 def test_grown_settings_reach_every_account(stand):
@@ -120,7 +120,7 @@ def test_grown_settings_reach_every_account(stand):
         keeper.do("announce updates")
         numbers = {c: stand.account(c).last_change_seqnum for c in (ROOT, ALICE, BOB)}
         assert wait_and_tend(stand, keeper, 8) == 3
-        for event in told(stand, AccountUpdate):
+        for event in emitted(stand, AccountUpdate):
             assert event.commit_period == 7776001
             grown = numbers[event.creditor_id] + 1
             assert event.last_change_seqnum == grown == stand.account(event.creditor_id).last_change_seqnum
@@ -136,7 +136,7 @@ def test_a_put_off_rate_is_applied_by_the_next_pass_after_its_time(stand, keeper
     assert stand.account(ALICE).interest_rate == 5.0
     wait_and_tend(stand, keeper, 0.01)
     assert (stand.account(ALICE).interest_rate, stand.account(ALICE).previous_interest_rate) == (6.0, 5.0)
-    assert only(told(stand, AccountUpdate, ALICE)).interest_rate == 6.0
+    assert only(emitted(stand, AccountUpdate, ALICE)).interest_rate == 6.0
 
 
 def test_settings_that_were_read_days_ago_are_not_applied(stand, keeper):
@@ -185,9 +185,9 @@ def test_the_life_of_an_account_to_its_end(stand, keeper):
     assert wait_and_tend(stand, keeper, 0.2) == 3, "two heartbeats and a deletion"
     assert stand.account(BOB).is_deleted
     wait_and_tend(stand, keeper, 105.9)
-    assert told(stand, AccountUpdate, BOB) == []
+    assert emitted(stand, AccountUpdate, BOB) == []
     wait_and_tend(stand, keeper, 0.2)
-    purge = only(told(stand, AccountPurge))
+    purge = only(emitted(stand, AccountPurge))
     assert (purge.creditor_id, purge.creation_date) == (BOB, day_of(NOW))
     with pytest.raises(KeyError):
         stand.account(BOB)
@@ -202,7 +202,7 @@ def test_a_rest_is_paid_before_the_deletion(stand, keeper):
     stand.apply(*issue(ALICE, 2))
     schedule(stand, ALICE, negligible_amount=2.0)
     wait_and_tend(stand, keeper, 8)
-    transfer = only(told(stand, AccountTransfer))
+    transfer = only(emitted(stand, AccountTransfer))
     assert (transfer.coordinator_type, transfer.acquired_amount, transfer.principal) == ("delete", -2, 0)
     assert stand.account(ROOT).principal == 0
     assert stand.account(ALICE).is_deleted
@@ -255,7 +255,7 @@ def test_what_is_paid_to_a_purged_root_account_in_the_same_step_is_not_lost(stan
     stand.execute("UPDATE account SET principal = -2 WHERE creditor_id = %s", BOB)
     schedule(stand, ALICE, negligible_amount=2.0)
     wait_and_tend(stand, keeper, 120)
-    assert only(told(stand, AccountPurge)).creditor_id == ROOT
+    assert only(emitted(stand, AccountPurge)).creditor_id == ROOT
     assert stand.account(ROOT).principal == 2
     assert stand.account(ROOT).created_at == keeper.now
     assert stand.count("root_configuration") == 0
@@ -271,12 +271,12 @@ def test_transfers_that_wait_are_announced_every_week(stand, keeper):
     stand.apply(
         request(coordinator_request_id=5, max_commit_delay=10 * 86400), request(coordinator_request_id=6)
     )
-    first = told(stand, PreparedTransfer)
+    first = emitted(stand, PreparedTransfer)
     assert wait_and_tend(stand, keeper, 7, "send reminders") == 0
     for _ in range(4):
         assert wait_and_tend(stand, keeper, 7.1, "send reminders") == 2
         ts = text(keeper.now)
-        assert told(stand, PreparedTransfer) == [msgspec.structs.replace(one, ts=ts) for one in first]
+        assert emitted(stand, PreparedTransfer) == [msgspec.structs.replace(one, ts=ts) for one in first]
         assert wait_and_tend(stand, keeper, 0, "send reminders") == 0
     assert stand.account(ALICE).pending_transfers_count == 2
 
@@ -368,7 +368,7 @@ def test_a_debtor_without_a_root_account_is_no_obstacle(stand, keeper):
 
 
 def test_a_clock_that_is_set_back_by_an_hour_harms_nothing(stand, keeper):
-    """Nothing is paid twice, nothing decreases, what is pending is told, and everything goes on later."""
+    """Nothing is paid twice, nothing decreases, what is pending is announced, and all goes on later."""
     seed(stand, 1000)
     stand.execute("UPDATE account SET interest = 7.5 WHERE creditor_id = %s", ALICE)
     assert wait_and_tend(stand, keeper, 8) == 3

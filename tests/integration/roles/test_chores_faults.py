@@ -186,8 +186,8 @@ def test_an_account_that_can_not_be_announced_stops_no_other(stand, keeper, capl
     alarm = spoil(stand, 10010)
     keeper.now += DAY
     keeper.do("announce updates")
-    told = {event.creditor_id for event in stand.events() if isinstance(event, AccountUpdate)}
-    assert told == set(range(10000, 10020)) - {10010}
+    announced = {event.creditor_id for event in stand.events() if isinstance(event, AccountUpdate)}
+    assert announced == set(range(10000, 10020)) - {10010}
     later = keeper.now + 60 * SECOND
     assert stand.rows("SELECT creditor_id, due_at FROM account_update_due") == [(10010, later)]
     [line] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
@@ -206,7 +206,7 @@ def test_an_account_that_can_not_take_a_new_rate_stops_no_other(stand, keeper, c
     assert lines == {alarm + "brought to the settings of its currency; the others are"}
 
 
-def test_a_transfer_that_can_not_be_told_stops_no_other(stand, keeper, caplog):
+def test_a_transfer_that_can_not_be_announced_stops_no_other(stand, keeper, caplog):
     """All others that wait for long are announced again."""
     stand.apply(*issue(ALICE, 1000), configure(BOB))
     stand.apply(wanted(ALICE, BOB), wanted(ALICE, BOB, coordinator_request_id=2))
@@ -491,7 +491,7 @@ def test_a_pass_is_shared_step_by_step(stand, processes):
     assert stand.rows(query, TEND) == [(None, None, NOW, 0)]
 
 
-def test_the_diary_tells_how_it_went(stand, keeper):
+def test_the_diary_shows_how_it_went(stand, keeper):
     """Every chore has its row: period, last start and end, rows, seconds."""
     populate(stand, 150)
     keeper.now += DAY

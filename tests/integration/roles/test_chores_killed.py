@@ -75,7 +75,7 @@ SELECT debtor_id, coordinator_type, sender_creditor_id, recipient_creditor_id, a
 FROM journal GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
 """
 
-# What is told at moments of its own, or as often as the work is interrupted.
+# What is announced at moments of its own, or as often as the work is interrupted.
 CHANGING: Final = {
     "ts",
     "committed_at",
@@ -96,19 +96,19 @@ SHOWN_BY_OTHERS: Final = (
 
 
 class Outcome(NamedTuple):
-    """What a run has left and told."""
+    """What a run has left and announced."""
 
     state: list[Any]
     transfers: list[Any]
     payments: list[Any]
     messages: Counter[Any]
-    """Everything that was told, but for AccountUpdates of root accounts, which count what others do."""
+    """Everything that was announced, but for AccountUpdates of root accounts, which count what others do."""
 
     last_words: dict[tuple[int, int], list[Any]]
     """What the last AccountUpdate of each account has shown."""
 
     def events(self) -> set[Any]:
-        """What was told at least once, besides AccountUpdates, of which there may be more or fewer."""
+        """What was announced at least once, besides AccountUpdates, of which there may be more or fewer."""
         return {message for message in self.messages if ("type", "AccountUpdate") not in message}
 
 
@@ -178,7 +178,7 @@ def has_begun(server: Server, before: Any, chores: Command) -> bool:
 
 
 def kill_at_random(server: Server, words: tuple[str, ...], times: int, luck: random.Random) -> int:
-    """Start the chores and kill them after they have begun to tell something; how often they were alive."""
+    """Start the chores and kill them once they have announced something; how often they were alive."""
     killed = 0
     for _ in range(times):
         with running(words, server.environ) as chores:

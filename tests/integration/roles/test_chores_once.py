@@ -37,7 +37,7 @@ def rows_of(table: str) -> dict[str, str]:
     return {row[0]: row[4] for row in cells}
 
 
-def test_everything_is_done_and_told_in_a_table(server):
+def test_everything_is_done_and_shown_in_a_table(server):
     """Each chore has its line, whether it had something to do or not; exit code 0."""
     code, table, _ = once(server)
     assert code == 0
@@ -67,7 +67,7 @@ def test_only_some_chores_are_done(server):
     assert server.rows("SELECT count(*) FROM account_update_due") == [(2,)]
 
 
-def test_a_late_chore_is_told(server):
+def test_a_late_chore_is_shown(server):
     """The table says by how many seconds a chore had missed its time."""
     assert once(server)[0] == 0
     server.execute("UPDATE chore SET last_started_at = last_started_at - 10 * 86400000000")
@@ -77,7 +77,7 @@ def test_a_late_chore_is_told(server):
     assert int(row[4]) > 86400
 
 
-def test_a_chore_that_does_not_exist_is_told(server):
+def test_a_chore_that_does_not_exist_is_refused(server):
     """With the names of those that do; nothing is done."""
     code, table, complaint = once(server, "--only", "tidy up")
     assert (code, table) == (2, "")
@@ -86,7 +86,7 @@ def test_a_chore_that_does_not_exist_is_told(server):
     assert "Traceback" not in complaint
 
 
-def test_a_chore_that_fails_is_told_and_the_others_are_done(server):
+def test_a_chore_that_fails_is_shown_and_the_others_are_done(server):
     """Its line says so, and the exit code is 1."""
     server.execute(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"

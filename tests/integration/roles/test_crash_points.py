@@ -151,7 +151,7 @@ def check(scene: Scene) -> None:
     finalized = finalized_once(scene.mailbox.events)
     assert sorted(event["committed_amount"] for event in finalized.values()) == [40, 1000]
     assert (
-        len({event["transfer_id"] for event in scene.mailbox.told("PreparedTransfer", creditor_id=ALICE)})
+        len({event["transfer_id"] for event in scene.mailbox.received("PreparedTransfer", creditor_id=ALICE)})
         == 2
     )
 
@@ -210,7 +210,7 @@ def test_after_the_commit_before(scene, who):
     kill(scene.worker)
     scene.wire.cut()
     if who:
-        assert bool(scene.mailbox.told("FinalizedTransfer", creditor_id=ALICE)) == (who == CONSUMER)
+        assert bool(scene.mailbox.received("FinalizedTransfer", creditor_id=ALICE)) == (who == CONSUMER)
     recover_and_check(scene)
 
 
@@ -224,7 +224,7 @@ def test_after_publishing_before_the_confirm(scene):
     kill(scene.worker)
     assert scene.server.rows("SELECT count(*) FROM outbox") != [(0,)]
     recover_and_check(scene)
-    assert len(scene.mailbox.told("AccountTransfer", creditor_id=BOB)) >= 2
+    assert len(scene.mailbox.received("AccountTransfer", creditor_id=BOB)) >= 2
 
 
 def test_after_the_confirm_before_the_row_is_deleted(scene):
@@ -239,7 +239,7 @@ def test_after_the_confirm_before_the_row_is_deleted(scene):
     assert scene.server.rows("SELECT count(*) FROM outbox") != [(0,)]
     scene.server.execute(RELEASE)
     recover_and_check(scene)
-    assert len(scene.mailbox.told("AccountTransfer", creditor_id=BOB)) >= 2
+    assert len(scene.mailbox.received("AccountTransfer", creditor_id=BOB)) >= 2
 
 
 def test_stopping_in_order_leaves_nothing_undone(scene):

@@ -102,11 +102,13 @@ class Story:
 
     def commit(self, serial: int, amount: int, sender_id: int = ALICE, recipient_id: int = BOB, **fields):
         """Commit the transfer that was prepared by this request."""
-        told = self.mailbox.wait_for("PreparedTransfer", coordinator_request_id=serial, timeout=SOON_SECONDS)
+        received = self.mailbox.wait_for(
+            "PreparedTransfer", coordinator_request_id=serial, timeout=SOON_SECONDS
+        )
         transfer = prepared(
             sender_id,
             recipient_id,
-            transfer_id=told["transfer_id"],
+            transfer_id=received["transfer_id"],
             coordinator_request_id=serial,
             **fields,
         )
@@ -135,8 +137,8 @@ class Story:
         assert find_violations(self.server.postgres_url) == []
 
     def _chain(self, creditor_id: int):
-        told = self.mailbox.told("AccountTransfer", creditor_id=creditor_id)
-        return sorted({transfer["transfer_number"] for transfer in told})
+        received = self.mailbox.received("AccountTransfer", creditor_id=creditor_id)
+        return sorted({transfer["transfer_number"] for transfer in received})
 
 
 @pytest.mark.parametrize("lost", ["COMMIT", "BEGIN", "EXECUTE insert_outbox", "DELETE FROM outbox"])
@@ -354,9 +356,9 @@ def test_messages_that_the_broker_has_lost(places, mailbox):
     with pika.BlockingConnection(pika.URLParameters(server.amqp_url)) as connection:
         wait_until(lambda: server.count_messages() == 3, "all messages in the queue")
         connection.channel().queue_purge(QUEUE)
-    told = len(mailbox.told("PreparedTransfer", coordinator_request_id=prepared_serial))
+    received = len(mailbox.received("PreparedTransfer", coordinator_request_id=prepared_serial))
     with server.serving_here():
-        mailbox.wait_for("PreparedTransfer", told + 1, coordinator_request_id=prepared_serial)
+        mailbox.wait_for("PreparedTransfer", received + 1, coordinator_request_id=prepared_serial)
         story.commit(prepared_serial, 1)
         story.wait_until_paid(prepared_serial)
         story.serial -= 1
@@ -400,7 +402,7 @@ def test_configure_waits_for_the_servers(server, to_postgres, to_broker, away):
 
 
 def test_configure_gives_up_with_one_line(server, to_postgres):
-    """A server that stays away is told once, with its reason."""
+    """A server that stays away is reported once, with its reason."""
     to_postgres.refuse()
     settings = load(server.environ | {"POSTGRES_URL": to_postgres.url})
     with pytest.raises(OperatorError, match=r"cannot configure the database: .*Connection refused"):

@@ -381,12 +381,12 @@ def test_log_lines_about_a_message_carry_its_ids(stand, line, poison, caplog):
     """Whoever reads that a message fails finds its account, and the row of its dead letter."""
     poison("22012")
     line.process(poisonous(), *harmless(1))
-    told = [
+    logged = [
         record.__dict__["fields"]
         for record in caplog.records
         if re.match(r"A message|Attempt", record.message)
     ]
-    assert {(one["type"], one["debtor_id"], one["creditor_id"]) for one in told} == {
+    assert {(one["type"], one["debtor_id"], one["creditor_id"]) for one in logged} == {
         ("ConfigureAccount", DEBTOR, 666)
     }
     [letter] = [record.__dict__["fields"] for record in caplog.records if "dead letter" in record.message]

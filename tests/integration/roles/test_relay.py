@@ -147,7 +147,7 @@ def test_what_nobody_wants_is_kept_and_tried_again(server, writer, relay, mailbo
     wait_until(lambda: relay.turn() or empty(server), "an empty outbox")
     mailbox.wait_for("RejectedTransfer", coordinator_request_id=1)
     mailbox.wait_for("RejectedTransfer", coordinator_request_id=2)
-    assert len(mailbox.told("AccountUpdate", creditor_id=ALICE)) == 1
+    assert len(mailbox.received("AccountUpdate", creditor_id=ALICE)) == 1
 
 
 def test_what_nobody_wants_blocks_nothing(server, writer, relay, mailbox):
@@ -238,9 +238,9 @@ def test_a_queue_that_comes_gets_all_that_has_waited(server, writer, relay, mail
     writer.execute("UPDATE outbox SET next_attempt_at = 1")
     relay.outbox.silence = Silence()
     wait_until(lambda: relay.turn() or empty(server), "an empty outbox")
-    wait_until(lambda: len(mailbox.told("RejectedTransfer")) >= number)
-    told = [event["coordinator_request_id"] for event in mailbox.told("RejectedTransfer")]
-    assert sorted(told) == list(range(number))
+    wait_until(lambda: len(mailbox.received("RejectedTransfer")) >= number)
+    received = [event["coordinator_request_id"] for event in mailbox.received("RejectedTransfer")]
+    assert sorted(received) == list(range(number))
 
 
 def test_what_was_parked_meanwhile_stays(server, writer, relay, mailbox):
@@ -306,9 +306,9 @@ def test_two_relays_share_the_work(server, writer, relay, mailbox):
         for thread in threads:
             thread.join()
         wait_until(lambda: any(one.turn() for one in relays) or empty(server), "an empty outbox")
-    wait_until(lambda: len(mailbox.told("AccountUpdate")) >= 120)
+    wait_until(lambda: len(mailbox.received("AccountUpdate")) >= 120)
     created = [
-        event["creditor_id"] for event in mailbox.told("AccountUpdate") if event["creditor_id"] >= 5000
+        event["creditor_id"] for event in mailbox.received("AccountUpdate") if event["creditor_id"] >= 5000
     ]
     assert sorted(created) == list(range(5000, 5120))
 
@@ -325,10 +325,10 @@ def test_a_relay_that_dies_leaves_its_rows_to_the_next(server, writer, relay, ma
         writer.apply(configure(6001, ts=now))
         wait_until(lambda: server.rows(ROWS)[0][0] != KEY, "that the row is taken over")
         relay.turn()
-        assert not mailbox.told("AccountUpdate", creditor_id=6001)
+        assert not mailbox.received("AccountUpdate", creditor_id=6001)
         kill(chores)
     wire.close()
     wait_until(lambda: not server.sessions("swpt_accounts chores") or relay.turn() or empty(server))
     wait_until(lambda: relay.turn() or empty(server), "an empty outbox")
     mailbox.wait_for("AccountUpdate", creditor_id=6001)
-    assert len(mailbox.told("AccountUpdate", creditor_id=6001)) == 1
+    assert len(mailbox.received("AccountUpdate", creditor_id=6001)) == 1

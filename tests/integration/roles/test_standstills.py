@@ -58,12 +58,12 @@ def test_a_worker_says_for_whom_it_waits(server, mailbox):
         with locking(server.postgres_url, LOCK_ALICE) as holder:
             locked_at = monotonic()
             mailbox.send(configure(ALICE, ts=clock.utcnow(), seqnum=2))
-            told = worker.wait_for("The worker has waited for .* s: it waits for a lock")
+            line = worker.wait_for("The worker has waited for .* s: it waits for a lock")
             assert monotonic() - locked_at < 6
-            assert f"of process {holder.info.backend_pid} " in told
-            assert '"a test that locks"' in told
-            assert "idle in transaction" in told
-            assert "tries again" in told
+            assert f"of process {holder.info.backend_pid} " in line
+            assert '"a test that locks"' in line
+            assert "idle in transaction" in line
+            assert "tries again" in line
             worker.wait_for("Conflict 1, trying again: canceling statement due to lock timeout")
         mailbox.wait_for("AccountUpdate", creditor_id=ALICE, last_config_seqnum=2)
 
@@ -74,8 +74,8 @@ def test_chores_say_for_whom_they_wait(server):
         locking(server.postgres_url, "LOCK TABLE account_update_due") as holder,
         server.running("chores") as chores,
     ):
-        told = chores.wait_for("The chores have waited")
-        assert f"of process {holder.info.backend_pid} " in told
+        line = chores.wait_for("The chores have waited")
+        assert f"of process {holder.info.backend_pid} " in line
         chores.wait_for("The chore 'announce updates' is tried again")
         assert not any("ALARM" in line for line in chores.lines)
 
@@ -87,14 +87,14 @@ def test_a_command_says_for_whom_it_waits(server):
         locking(server.postgres_url, "LOCK TABLE api_token") as holder,
         running(words, server.environ) as command,
     ):
-        told = command.wait_for("The command has waited")
-        assert f"of process {holder.info.backend_pid} " in told
+        line = command.wait_for("The command has waited")
+        assert f"of process {holder.info.backend_pid} " in line
         assert command.wait() == 1
     assert command.lines[-1] == "canceling statement due to lock timeout"
     assert len(command.lines) == 2
 
 
-def test_a_database_that_does_not_answer_is_told_within_seconds(server, proxy, mailbox):
+def test_a_database_that_does_not_answer_is_logged_within_seconds(server, proxy, mailbox):
     """A hole in the network gives no error for a while, but it gives a line; afterwards all is done."""
     with Server(proxy.url, server.amqp_url).worker() as worker:
         mailbox.send(configure(ROOT, ts=clock.utcnow()))
@@ -125,7 +125,7 @@ def test_locks_of_a_worker_that_hangs_are_free_within_its_time(server, mailbox, 
 
 
 def test_messages_of_a_process_that_hangs_are_taken_over(server, mailbox, monkeypatch, caplog):
-    """Its session is there and idle, but what it has committed is told to nobody: the relay does it."""
+    """Its session is there and idle, but what it has committed is announced to nobody: the relay does it."""
     monkeypatch.setattr(relay, "hanging_after_seconds", lambda settings: 0.5)
     key = 4711
     with (
@@ -139,5 +139,5 @@ def test_messages_of_a_process_that_hangs_are_taken_over(server, mailbox, monkey
         with server.serving_here():
             mailbox.wait_for("AccountUpdate", creditor_id=ROOT, timeout=10)
             server.wait_until_done()
-    [told] = [record.message for record in caplog.records if "seems to hang" in record.message]
-    assert f'process {pid} ("a worker that hangs"' in told
+    [line] = [record.message for record in caplog.records if "seems to hang" in record.message]
+    assert f'process {pid} ("a worker that hangs"' in line

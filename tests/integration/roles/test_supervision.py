@@ -122,7 +122,7 @@ def test_nobody_is_left_behind_who_has_just_been_forked(environ, program):
 
 
 @pytest.mark.parametrize("command", [("all",), ("demo", "--transfers", "1")])
-def test_a_machine_without_room_for_temporary_files_is_told_in_one_line(environ, command):
+def test_a_machine_without_room_for_temporary_files_is_reported_in_one_line(environ, command):
     """No folder there may be written to: the command ends at once and says what to set."""
     if os.geteuid() != 0 or said(("unshare", "--mount", "true"), {})[0]:
         pytest.skip("Mounting needs the rights of root.")

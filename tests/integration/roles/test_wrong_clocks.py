@@ -66,7 +66,7 @@ class Machine:
         transfer = prepared(ALICE, BOB, coordinator_request_id=1000 + number, transfer_id=transfer_id)
         self.stand.apply(finalize(transfer, amount, ts=self.clock()))
 
-    def told(self, kind: type[E], *creditor_ids: int) -> list[E]:
+    def emitted(self, kind: type[E], *creditor_ids: int) -> list[E]:
         """The events of a kind in the outbox, of these accounts; all are gone then."""
         events = [event for event in self.stand.events() if isinstance(event, kind)]
         clear_outbox(self.stand)
@@ -103,7 +103,7 @@ def test_what_was_pending_is_announced_within_its_usual_time(machine):
     """The change of the last second as well, for which the clock had settled a moment far ahead."""
     machine.wait(MINUTE)
     machine.do("announce updates")
-    updates = machine.told(AccountUpdate)
+    updates = machine.emitted(AccountUpdate)
     assert {update.creditor_id for update in updates} == {ALICE, BOB}
     assert machine.stand.count("account_update_due") == 0
 
@@ -112,13 +112,13 @@ def test_new_changes_are_announced_as_usual(machine):
     """A second after the change, and a minute after the one before; however often."""
     machine.wait(MINUTE)
     machine.do("announce updates")
-    machine.told(AccountUpdate)
+    machine.emitted(AccountUpdate)
     for _ in range(3):
         machine.wait(MINUTE)
         machine.pay()
         machine.wait(SECOND)
         machine.do("announce updates")
-        assert {update.creditor_id for update in machine.told(AccountUpdate)} == {ALICE, BOB}
+        assert {update.creditor_id for update in machine.emitted(AccountUpdate)} == {ALICE, BOB}
 
 
 def test_a_row_that_is_left_over_keeps_no_change_from_its_announcement(machine):
@@ -130,7 +130,7 @@ def test_a_row_that_is_left_over_keeps_no_change_from_its_announcement(machine):
     for _ in range(70):
         machine.wait(SECOND)
         machine.do("announce updates")
-    assert machine.told(AccountUpdate, BOB)
+    assert machine.emitted(AccountUpdate, BOB)
 
 
 def test_heartbeats_and_reminders_go_on(machine):
@@ -156,7 +156,7 @@ def test_messages_are_dated_and_numbered_in_order(machine):
     before = machine.stand.account(BOB)
     clear_outbox(machine.stand)
     machine.pay(5)
-    [transfer] = machine.told(AccountTransfer, BOB)
+    [transfer] = machine.emitted(AccountTransfer, BOB)
     after = machine.stand.account(BOB)
     assert transfer.previous_transfer_number == before.last_transfer_number
     assert after.last_change_ts == before.last_change_ts > machine.clock()

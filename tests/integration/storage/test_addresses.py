@@ -16,9 +16,9 @@ from swpt_accounts.operators.admin.context import AdminContext
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.shards.app import create_app
 from swpt_accounts.storage import connections, eager, migrations, readiness
-from swpt_accounts.storage.embedded import EmbeddedPostgres
 from swpt_accounts.storage.models import db
 from swpt_accounts.storage.partitions import MONTHS_AHEAD
+from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres
 from tests.backstage.builders import ALICE, NOW
 from tests.backstage.commands import SERVER, said
 from tests.backstage.stand import standing

@@ -121,7 +121,7 @@ def test_a_missing_right_is_an_alarm_and_no_reason_not_to_start(stand, powerless
     assert "permission denied" in alarms[0]
 
 
-def test_no_room_for_now_is_told_at_the_start(stand, powerless):
+def test_no_room_for_now_is_logged_at_the_start(stand, powerless):
     """Without a partition for this month and a default one nothing could be committed."""
     for name in partitions(stand):
         stand.execute(f"DROP TABLE {name}")
@@ -221,8 +221,8 @@ def test_a_backup_is_not_disturbed_and_nothing_is_lost(stand, maker, order, post
 def test_one_at_a_time(stand, maker, order, postgres_url):
     """A second one is told so."""
     lock = "SELECT pg_advisory_lock(hashtext('swpt_accounts journal tidy'))"
-    told = "another `swpt-accounts journal tidy` is at work"
-    with locking(postgres_url, lock), pytest.raises(OperatorError, match=told):
+    shown = "another `swpt-accounts journal tidy` is at work"
+    with locking(postgres_url, lock), pytest.raises(OperatorError, match=shown):
         journal.tidy(maker, order=order)
 
 
@@ -234,8 +234,8 @@ def test_operators_type_it(stand, powerless, monkeypatch):
         ["permission denied for schema public"],
     )
     monkeypatch.setenv("POSTGRES_URL", stand.postgres_url)
-    for told in (f"{journal_of(FAR)}: 3 rows moved", "the default partition holds no rows"):
+    for shown in (f"{journal_of(FAR)}: 3 rows moved", "the default partition holds no rows"):
         done = CliRunner().invoke(program, ["journal", "tidy"], standalone_mode=False)
         assert done.exception is None
-        assert told in done.stdout
+        assert shown in done.stdout
     assert stand.count("journal_default") == 0

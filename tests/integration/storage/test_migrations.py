@@ -248,7 +248,7 @@ def test_money_is_never_written_loosely(database):
     assert query(database, "SHOW synchronous_commit") == [("on",)]
 
 
-def test_the_newest_version_is_told_by_the_names_of_the_files():
+def test_the_newest_version_is_read_from_the_names_of_the_files():
     """Programs that only look need not load the tools for migrations."""
     script = ScriptDirectory.from_config(migrations._alembic_config())
     assert migrations.newest_versions() == set(script.get_heads())

@@ -80,15 +80,17 @@ def test_every_session_tells_the_server_when_to_give_it_up(postgres_url, session
         )
         is_tcp, lock_timeout = cursor.fetchone()
         assert 0 < lock_timeout <= 1000 * connections.LOCK_SECONDS
-        told = connection.info.dsn_parameters
+        parameters = connection.info.dsn_parameters
         connection.rollback()
     if not is_tcp:  # a Unix socket knows no such thing
         found |= {name: PROMISED[name] for name in PROMISED if name.startswith("tcp_")}
     assert found == PROMISED
-    assert int(told["tcp_user_timeout"]) <= 1000 * connections.SILENCE_SECONDS
-    patience = int(told["keepalives_idle"]) + int(told["keepalives_interval"]) * int(told["keepalives_count"])
+    assert int(parameters["tcp_user_timeout"]) <= 1000 * connections.SILENCE_SECONDS
+    patience = int(parameters["keepalives_idle"]) + int(parameters["keepalives_interval"]) * int(
+        parameters["keepalives_count"]
+    )
     assert patience <= connections.SILENCE_SECONDS
-    assert int(told["connect_timeout"]) <= connections.CONNECT_TIMEOUT_SECONDS
+    assert int(parameters["connect_timeout"]) <= connections.CONNECT_TIMEOUT_SECONDS
 
 
 def test_a_session_that_hangs_with_locks_is_ended(stand, monkeypatch):

@@ -40,13 +40,13 @@ def test_a_sound_database_can_work(postgres_url):
         ),
     ],
 )
-def test_a_table_that_refuses_is_told(postgres_url, statement, why):
+def test_a_table_that_refuses_is_reported(postgres_url, statement, why):
     """Something is wrong with a table that every batch needs."""
     execute(postgres_url, statement)
     assert why in why_not(postgres_url, "a test")
 
 
-def test_a_database_that_is_read_only_is_told(postgres_url):
+def test_a_database_that_is_read_only_is_reported(postgres_url):
     """As after a switch of servers, or by a setting: everybody can connect, and nobody can commit."""
     execute(
         postgres_url,
@@ -57,7 +57,7 @@ def test_a_database_that_is_read_only_is_told(postgres_url):
 
 
 @pytest.mark.parametrize("table", ["account", "journal", "prepared_transfer", "outbox"])
-def test_a_table_that_somebody_has_locked_is_told(postgres_url, table):
+def test_a_table_that_somebody_has_locked_is_reported(postgres_url, table):
     """An index that is made, or a change of the table that waits itself: no batch gets through."""
     with locking(postgres_url, f"LOCK TABLE {table} IN SHARE MODE"):
         assert "lock timeout" in why_not(postgres_url, "a test")
@@ -92,7 +92,7 @@ def small_disk(restartable_postgres) -> Iterator[str]:
         place.rmdir()
 
 
-def test_a_full_disk_is_told(small_disk):
+def test_a_full_disk_is_reported(small_disk):
     """What needs no more room still works, and so hides it: connections, questions, small changes."""
     assert why_not(small_disk, "a test") == ""
     execute(small_disk, "CREATE TABLE ballast (filler text)")

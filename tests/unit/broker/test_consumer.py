@@ -61,10 +61,10 @@ class Server:
         self.batches: list[Batch] = []
         self.on_batch: Callable[[Batch], None] = Batch.settle
         self._arrived = threading.Condition()
-        declare = dramatiq.actor(broker=self.broker, queue_name=QUEUE, actor_name="apply_batch")
-        declare(self.apply_batch)
+        declare = dramatiq.actor(broker=self.broker, queue_name=QUEUE, actor_name="take_batch")
+        declare(self.take_batch)
 
-    def apply_batch(self, batch: Batch) -> None:
+    def take_batch(self, batch: Batch) -> None:
         with self._arrived:
             self.batches.append(batch)
             self._arrived.notify_all()
@@ -311,7 +311,7 @@ def test_a_batch_of_a_closed_source_is_not_answered(transport):
 
 
 def test_an_outage_is_one_line_in_the_log(transport, caplog):
-    """A missing queue is told once, tried again, and its return is told."""
+    """A missing queue is reported once, tried again, and its return is reported."""
     transport.delete_queue(QUEUE)
     server = Server(transport)
     with server.running(), caplog.at_level("INFO"):
@@ -320,9 +320,9 @@ def test_an_outage_is_one_line_in_the_log(transport, caplog):
         transport.declare_topology(QUEUE, "#")
         send(transport, b"a")
         server.wait(1)
-    told = [record for record in caplog.records if record.name == "swpt_accounts.broker.consumer"]
-    assert [record.levelname for record in told] == ["WARNING", "INFO"]
-    assert all(record.exc_info is None for record in told)
+    logged = [record for record in caplog.records if record.name == "swpt_accounts.broker.consumer"]
+    assert [record.levelname for record in logged] == ["WARNING", "INFO"]
+    assert all(record.exc_info is None for record in logged)
 
 
 def test_next_returns_nothing_after_its_timeout(transport):
@@ -366,7 +366,7 @@ def test_a_batch_has_a_short_text(transport):
     consumer = broker.consume(QUEUE, timeout=1000)
     send(transport, *[b"secret"] * 100)
     message = next(consumer)
-    assert str(message) == "apply_batch(<Batch of 100, tags 1 to 100>)"
+    assert str(message) == "take_batch(<Batch of 100, tags 1 to 100>)"
     consumer.close()
 
 

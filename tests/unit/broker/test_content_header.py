@@ -16,8 +16,8 @@ def with_table(table: bytes) -> bytes:
     return b"\x20\x00" + struct.pack("!I", len(table)) + table
 
 
-def test_all_properties_are_told_by_their_names():
-    """What pika writes is told again, timestamps as the number that they are."""
+def test_all_properties_are_shown_by_their_names():
+    """What pika writes is shown again, timestamps as the number that they are."""
     fields = {
         "content_type": "application/json",
         "content_encoding": "gzip",
@@ -37,7 +37,7 @@ def test_all_properties_are_told_by_their_names():
 
 
 @pytest.mark.parametrize(
-    ("field", "told"),
+    ("field", "shown"),
     [
         (b"T" + b"\x80" + bytes(7), 2**63),  # a timestamp that kills other decoders
         (b"d" + struct.pack("!d", float("nan")), "nan"),
@@ -50,19 +50,19 @@ def test_all_properties_are_told_by_their_names():
         (b"V", None),
     ],
 )
-def test_every_kind_of_header_is_told(field, told):
-    """Values that JSON does not know are told as text."""
-    assert describe(with_table(b"\1h" + field)) == {"headers": {"h": told}}
+def test_every_kind_of_header_is_shown(field, shown):
+    """Values that JSON does not know are shown as text."""
+    assert describe(with_table(b"\1h" + field)) == {"headers": {"h": shown}}
 
 
-def test_what_cannot_be_read_is_told_in_hexadecimal():
+def test_what_cannot_be_read_is_shown_in_hexadecimal():
     """A header of an unknown kind ends the table, and nothing raises."""
     assert describe(with_table(b"\1h?rest")) == {"headers": {"unreadable": b"rest".hex()}}
     assert describe(b"\x80\x00\x05ab") == {"unreadable": "6162"}
 
 
 def test_deep_tables_end():
-    """Tables within tables are told to a bounded depth."""
+    """Tables within tables are shown to a bounded depth."""
     table = b""
     for _ in range(2000):
         table = b"\1tF" + struct.pack("!I", len(table)) + table

@@ -168,7 +168,7 @@ def test_our_acks_are_read_by_pika(tag):
     ],
 )
 def test_bytes_that_are_no_frames_end_the_connection(data):
-    """Garbage is the connection's fault, told in one clear exception."""
+    """Garbage is the connection's fault, reported in one clear exception."""
     with pytest.raises(ConnectionLost):
         FrameReader().feed(data)
 

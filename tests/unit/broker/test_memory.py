@@ -159,7 +159,7 @@ def test_a_queue_gets_a_message_once_however_many_ways_lead_there(transport):
     assert len(mailbox.take_all()) == 1
 
 
-def test_unknown_exchanges_and_queues_are_told(transport):
+def test_unknown_exchanges_and_queues_are_reported(transport):
     """A missing exchange closes the channel, a missing queue is a queue missing."""
     with pytest.raises(ChannelClosed, match="no exchange 'nowhere'"):
         transport.publish("nowhere", "", b"")

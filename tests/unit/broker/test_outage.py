@@ -23,8 +23,8 @@ from swpt_accounts.broker.waker import Waker
 from swpt_accounts.runtime.standstill import Standstill
 
 
-def test_an_outage_is_told_once_per_reason(caplog):
-    """The same reason again is silent; another one, and the end, are told."""
+def test_an_outage_is_reported_once_per_reason(caplog):
+    """The same reason again is silent; another one, and the end, are reported."""
     outage = Outage(logging.getLogger("test"), "Publisher", Standstill("publisher"))
     with caplog.at_level("INFO"):
         for text in ("refused", "refused", "no such virtual host", "no such virtual host"):
@@ -53,14 +53,14 @@ def test_an_outage_is_told_once_per_reason(caplog):
     ],
 )
 def test_every_exception_of_pika_becomes_one_clear_line(error, problem, text):
-    """Whatever pika raises is told as what an operator can mend."""
+    """Whatever pika raises is reported as what an operator can mend."""
     found = explained(error, "host:5672")
     assert type(found) is problem
     assert text in str(found)
     assert "\n" not in str(found)
 
 
-def test_a_port_where_nobody_listens_is_told(caplog):
+def test_a_port_where_nobody_listens_is_reported(caplog):
     """A refused connection is one clear line that names the address and not the password."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -74,7 +74,7 @@ def test_a_port_where_nobody_listens_is_told(caplog):
     )
 
 
-def test_a_server_that_is_no_broker_is_told():
+def test_a_server_that_is_no_broker_is_reported():
     """Another protocol behind the port ends the attempt with a problem, not with a crash."""
     waker = Waker()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -95,7 +95,7 @@ def test_a_server_that_is_no_broker_is_told():
 
 
 @pytest.mark.parametrize("url", ["http://localhost", "", "amqp://localhost:port", "amqp://h?heartbeat=x"])
-def test_what_is_no_url_is_told(url):
+def test_what_is_no_url_is_reported(url):
     """A URL that cannot be read is a problem with one clear line."""
     with pytest.raises(BrokerProblem, match="not a URL of an AMQP broker"):
         parameters_of(url)

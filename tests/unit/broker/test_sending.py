@@ -115,16 +115,16 @@ def test_what_cannot_be_a_message_is_refused(transport, members):
 
 
 def test_batches_cannot_be_sent(transport):
-    """`apply_batch` is fed by the consumer alone, and nothing can be delayed."""
-    with pytest.raises(ValueError, match="apply_batch takes no messages"):
-        actor(transport, "apply_batch").send(1)
+    """`take_batch` is fed by the consumer alone, and nothing can be delayed."""
+    with pytest.raises(ValueError, match="take_batch takes no messages"):
+        actor(transport, "take_batch").send(1)
     with pytest.raises(ValueError, match="no delayed messages"):
         actor(transport, "configure_account").send_with_options(kwargs=CONFIGURE, delay=timedelta(seconds=1))
     with pytest.raises(TypeError):
         actor(transport, "prepare_transfer").send(1, 2)
 
 
-def test_a_message_that_nobody_takes_is_told():
+def test_a_message_that_nobody_takes_is_reported():
     """Without a queue behind accounts_in, sending raises."""
     transport = MemoryTransport()
     transport.declare_topology(QUEUE, "#")

@@ -27,14 +27,14 @@ def fail(error):
     return done.stderr
 
 
-def test_a_bug_is_told_with_a_traceback_and_without_secrets():
+def test_a_bug_is_reported_with_a_traceback_and_without_secrets():
     """Everything that is needed to find it, but no password, and nothing that a terminal would obey."""
     said = fail(r"KeyError('amqp://u:hush@h \\x1b[2J')")
     assert said.startswith("Traceback (most recent call last):\n")
     assert "amqp://u:***@h" in said
 
 
-def test_an_outage_is_told_in_one_line():
+def test_an_outage_is_reported_in_one_line():
     """What the driver quotes of others is spelled out."""
     said = fail(r"__import__('psycopg2').OperationalError('postgresql://u:hush@h \x1b[2J\nmore')")
     assert said == "postgresql://u:***@h \\x1b[2J\n"

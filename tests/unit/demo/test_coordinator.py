@@ -83,7 +83,7 @@ def test_the_coordinator_keeps_to_its_table():
     ],
 )
 def test_the_coordinator_reads_what_it_signs(terms):
-    """A transfer on terms that nobody asked for is dismissed and told."""
+    """A transfer on terms that nobody asked for is dismissed and reported."""
     coordinator = Coordinator()
     coordinator.begin(request(), NOW)
     assert amounts(coordinator.take_prepared(prepared(4, **terms), NOW)) == [(4, 0)]
@@ -92,7 +92,7 @@ def test_the_coordinator_reads_what_it_signs(terms):
 
 @pytest.mark.parametrize(("status_code", "amount"), [("OK", 9), ("OK", 0), ("TIMEOUT", 10)])
 def test_the_coordinator_notices_what_was_never_sent(status_code, amount):
-    """An end that does not fit to the decision is told."""
+    """An end that does not fit to the decision is reported."""
     coordinator = Coordinator()
     coordinator.begin(request(), NOW)
     coordinator.take_prepared(prepared(4), NOW)

@@ -74,7 +74,7 @@ def account(creditor_id):
 
 
 def audit(creditor_id):
-    """The refused request that tells that nothing is locked."""
+    """The refused request that shows that nothing is locked."""
     asked = transfer(
         10, "direct", creditor_id, 1, Wish.LOCK_TOO_MUCH, 2**63 - 1, "INSUFFICIENT_AVAILABLE_AMOUNT"
     )
@@ -211,7 +211,7 @@ def test_a_wrong_book_is_found_out(evidence, change, claims):
     """Whatever is wrong breaks exactly those claims that speak about it."""
     change(evidence)
     assert len(failed(evidence)) == len(claims), failed(evidence)
-    assert all(claim in told for claim, told in zip(claims, failed(evidence), strict=True))
+    assert all(claim in faults for claim, faults in zip(claims, failed(evidence), strict=True))
 
 
 def test_accounts_that_never_answered_prove_nothing(evidence):
@@ -221,7 +221,7 @@ def test_accounts_that_never_answered_prove_nothing(evidence):
 
 
 def test_money_that_went_nowhere_is_missed(evidence):
-    """A commit to an account that does not exist is told."""
+    """A commit to an account that does not exist is reported."""
     lost = transfer(7, "direct", ALICE, 999, Wish.COMMIT, 1, "OK")
-    told = prove(replace(evidence, transfers=[*evidence.transfers, lost]))
-    assert any("money went to accounts that do not exist: [999]" in finding.faults for finding in told)
+    findings = prove(replace(evidence, transfers=[*evidence.transfers, lost]))
+    assert any("money went to accounts that do not exist: [999]" in finding.faults for finding in findings)

@@ -1,4 +1,4 @@
-"""The documents: their links lead somewhere, their commands exist, and every command is told."""
+"""The documents: their links lead somewhere, their commands exist, and every command is shown."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ FILES = sorted(
     for path in TOP.rglob(f"*.{suffix}")
     if not MADE & set(path.relative_to(TOP).parts)
 )
-DECISIONS = sorted((TOP / "docs" / "decisions").glob("*.md"))
+DECISIONS = sorted((TOP / "docs" / "decisions").glob("[0-9]*.md"))
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (TOP / "Makefile").read_text(), re.M))
 # The words of a command line after which another program's command line begins.
 PREFIXES = re.compile(r"(?:docker-compose (?:exec|run --rm) \w+|--entrypoint) ")
@@ -166,7 +166,7 @@ def test_commands_of_the_program_exist():
 
 
 @pytest.mark.parametrize("verb", list(verbs(program)), ids=" ".join)
-def test_every_command_is_told(verb):
+def test_every_command_is_shown(verb):
     """Every command of the program stands in a document for those who run it."""
     shown = lines_of_commands("swpt-accounts")
     is_shown = any(words[: len(verb)] == verb for words in shown)
@@ -185,8 +185,26 @@ def test_decisions_have_numbers_of_their_own():
         assert path.read_text().startswith(f"# {path.name[:4]}. ")
 
 
+def test_the_index_of_decisions_names_each():
+    """docs/decisions/README.md has a line for each decision, with its number, its title and its file."""
+    lines = []
+    for path in DECISIONS:
+        number, title = path.read_text().split("\n", 1)[0].removeprefix("# ").split(". ", 1)
+        lines.append(f"- {number} [{title}]({path.name})")
+    index = (TOP / "docs" / "decisions" / "README.md").read_text().splitlines()
+    assert [line for line in index if line.startswith("- ")] == lines
+
+
+def test_every_folder_of_tests_is_explained():
+    """CONTRIBUTING.md says what is in each folder below tests/."""
+    folders = [path.name for path in (TOP / "tests").iterdir() if any(path.glob("**/*.py"))]
+    assert {"unit", "web", "services"} <= set(folders)
+    text = (TOP / "CONTRIBUTING.md").read_text()
+    assert [name for name in folders if f"`tests/{name}/`" not in text] == []
+
+
 @pytest.mark.parametrize("path", DECISIONS, ids=short_name)
-def test_a_decision_tells_context_choice_and_cost(path):
+def test_a_decision_has_context_choice_and_cost(path):
     """A decision has its three words in their order, on about half a page."""
     text = path.read_text()
     assert re.findall(r"^(?:\*\*|## )(Context|Choice|Cost)", text, re.M) == ["Context", "Choice", "Cost"]

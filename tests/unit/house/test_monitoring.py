@@ -117,8 +117,8 @@ def test_a_fixed_name_exists_with_its_labels(name):
 
 def test_every_number_says_what_it_is():
     """The help text of a number is a sentence."""
-    for name, told in all_numbers().items():
-        assert told.endswith("."), name
+    for name, documented in all_numbers().items():
+        assert documented.endswith("."), name
 
 
 @pytest.mark.parametrize("where", EXPRESSIONS)
@@ -215,5 +215,5 @@ def test_the_document_lists_every_number():
     """docs/operators.md has each number, and no others; alerts say themselves what to do."""
     text = (TOP / "docs" / "operators.md").read_text()
     chapter = text.partition("\n## Metrics and alerts\n")[2].partition("\n## ")[0]
-    told = set(re.findall(r"^\| `(\w+)(?:\{[\w,]+\})?` \|", chapter, re.M))
-    assert told == set(all_numbers())
+    documented = set(re.findall(r"^\| `(\w+)(?:\{[\w,]+\})?` \|", chapter, re.M))
+    assert documented == set(all_numbers())

@@ -1,4 +1,4 @@
-"""The document of the protocol tells what the code does: fields, examples, codes, keys and words."""
+"""The document of the protocol says what the code does: fields, examples, codes, keys and words."""
 
 import json
 import re

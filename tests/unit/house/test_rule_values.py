@@ -204,8 +204,8 @@ def test_the_arguments_of_the_queues():
         names = re.findall(r"`([\w-]+)` =", shown)
         assert sorted(names) == sorted(declared.arguments)
         for name, value in declared.arguments.items():
-            told = {"q.XQ": "the name + `.XQ`", "": '`""`'}.get(value, f"`{value}`")
-            assert f"`{name}` = {told}" in shown
+            written = {"q.XQ": "the name + `.XQ`", "": '`""`'}.get(value, f"`{value}`")
+            assert f"`{name}` = {written}" in shown
 
 
 @cases("Keys", "number")

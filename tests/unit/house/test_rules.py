@@ -50,9 +50,9 @@ def ids_in(text: str) -> set[str]:
 
 def words_of(source: str) -> str:
     """The comments and texts of a program, without its code."""
-    told = (tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING))
+    kinds = (tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING))
     tokens = tokenize.generate_tokens(io.StringIO(dedent(source)).readline)
-    return "\n".join(token.string for token in tokens if token.type in told)
+    return "\n".join(token.string for token in tokens if token.type in kinds)
 
 
 def definitions(path: Path) -> Iterator[tuple[str, str]]:
@@ -143,6 +143,27 @@ def test_a_rule_is_cited_by_the_function_that_obeys_it(rule: str, function: Func
     """The way back: whoever searches the package for an id finds the function that the rule names."""
     source = dict(definitions(PACKAGE / function.file))[function.name]
     assert rule in ids_in(words_of(source)), f"{function.name} in {function.file} does not say {rule}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "deed"),
+    [
+        ("S4", "last_change_seqnum=next_number("),
+        ("S5", "last_change_ts=max("),
+        ("V8", "last_change_ts=max("),
+        ("V8", '"last_interest_rate_change_ts"] = '),
+    ],
+)
+def test_whoever_does_it_is_named_by_its_rule(rule, deed):
+    """A step is numbered, and its moment moves, nowhere else than where the rule says."""
+    doers = {
+        Function(f"rules/{path.name}", name)
+        for path in (PACKAGE / "rules").glob("*.py")
+        for name, source in definitions(path)
+        if deed in source
+    }
+    assert doers
+    assert doers <= {function for one, function in OBEYED if one == rule}
 
 
 def test_every_rule_is_cited_by_a_test():

@@ -26,7 +26,7 @@ from tests.backstage.builders import NOW, SECOND
     ],
 )
 def test_a_busy_minute_is_estimated_up_to_now(counted, last_after, now_after, number, is_estimated):
-    """The first rows tell how fast they came, and nothing is told about the future."""
+    """The first rows show how fast they came, and nothing is shown about the future."""
     last = None if last_after is None else NOW + last_after * SECOND
     rate = estimate(NOW, counted, last, NOW + now_after * SECOND)
     assert (rate.at, rate.number, rate.is_estimated) == (NOW, number, is_estimated)

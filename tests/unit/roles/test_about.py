@@ -1,4 +1,4 @@
-"""What a log line tells about the message or the account that it is about."""
+"""What a log line shows about the message or the account that it is about."""
 
 import json
 import logging
@@ -62,7 +62,7 @@ def test_a_message_that_is_refused_shows_the_ids_that_can_be_read():
     ],
     ids=["empty", "no UTF-8", "deep", "infinite", "text", "huge"],
 )
-def test_any_body_can_be_told_about(body):
+def test_any_body_can_be_described(body):
     """What cannot be read has at least the beginning of its SHA-256, as in the table of dead letters."""
     fields = about_delivery(delivered(Malformed("bad_json", ""), body=body).delivery)["fields"]
     assert "debtor_id" not in fields
@@ -87,7 +87,7 @@ def test_a_field_cannot_replace_what_every_line_has():
 
 
 def test_an_alarm_names_its_account():
-    """An account is told by its debtor and creditor; a general alarm names none."""
+    """An account is shown by its debtor and creditor; a general alarm names none."""
     assert about_account((1, 2)) == {"fields": {"debtor_id": 1, "creditor_id": 2}}
     assert about_account(None) == {"fields": {}}
     assert TextFormatter().format(record(about_account(None))).endswith(": A message fails")

@@ -22,6 +22,7 @@ from tests.backstage.builders import (
     configure,
     day_of,
     deleted,
+    emitted,
     kinds,
     only,
     owner,
@@ -29,7 +30,6 @@ from tests.backstage.builders import (
     rich,
     root,
     text,
-    told,
 )
 
 NO_INFO = {"debtor_info_iri": "", "debtor_info_content_type": "", "debtor_info_sha256": ""}
@@ -75,21 +75,21 @@ def test_a_new_account_without_a_currency_announces_itself_once():
 def test_extreme_creditor_ids_have_unsigned_identifiers(creditor_id, account_id):
     """The identifier of an account is its creditor id, read as an unsigned number (behaviour 110)."""
     book = applied(batch(), configure(creditor_id, config_flags=-(2**31)))
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.account_id, update.config_flags) == (account_id, -(2**31))
 
 
 def test_the_same_configuration_again_is_ignored():
     """A repetition says nothing; the next number is another change (behaviour 2)."""
     book = applied(batch(), configure(), configure(), configure(seqnum=1))
-    assert [update.last_change_seqnum for update in told(book, AccountUpdate)] == [1, 2]
+    assert [update.last_change_seqnum for update in emitted(book, AccountUpdate)] == [1, 2]
     assert book.ignored == [("ConfigureAccount", "C1")]
 
 
 def test_configurations_of_one_batch_keep_their_own_numbers():
     """Every applied configuration is announced with a number of its own (S7)."""
     book = applied(batch(account()), *(configure(config_flags=2**n, seqnum=n) for n in range(1, 6)))
-    updates = told(book, AccountUpdate)
+    updates = emitted(book, AccountUpdate)
     assert [update.last_change_seqnum for update in updates] == [2, 3, 4, 5, 6]
     assert [update.config_flags for update in updates] == [2, 4, 8, 16, 32]
 
@@ -140,14 +140,14 @@ def test_only_the_root_account_may_have_config_data(config_data):
 @pytest.mark.parametrize("amount", [123456789.125, 0.1, 9007199254740991.0, 1e300, 5e-324])
 def test_a_negligible_amount_comes_back_exactly(amount):
     """No narrower type is anywhere on its way (behaviour 88)."""
-    update = only(told(applied(batch(), configure(negligible_amount=amount)), AccountUpdate))
+    update = only(emitted(applied(batch(), configure(negligible_amount=amount)), AccountUpdate))
     assert update.negligible_amount == amount
 
 
 def test_a_configuration_of_the_far_future_is_echoed():
     """The year 9999 is accepted, and freezes the configuration (behaviour 7)."""
     book = applied(batch(), configure(ts=T_FAR, seqnum=5), configure(ts=T_FAR, seqnum=5 + 2**31 - 1))
-    first, second = told(book, AccountUpdate)
+    first, second = emitted(book, AccountUpdate)
     assert (first.last_config_ts, first.ts) == ("9999-12-31T23:59:59+00:00", text(NOW))
     assert second.last_config_seqnum == 5 + 2**31 - 1
 
@@ -155,7 +155,7 @@ def test_a_configuration_of_the_far_future_is_echoed():
 def test_a_configuration_shows_interest_up_to_its_moment():
     """Every numbered change brings interest up to date with it (S5)."""
     before = rich(1000, interest_rate=10.0, last_change_ts=NOW - 31557600 * 1_000_000)
-    update = only(told(applied(batch(before), configure()), AccountUpdate))
+    update = only(emitted(applied(batch(before), configure()), AccountUpdate))
     assert update.interest == pytest.approx(100.0, abs=1e-10)
     assert update.principal == 1000
 
@@ -174,9 +174,9 @@ def test_scheduling_for_deletion_closes_the_account_for_the_rest_of_the_batch():
         configure(BOB, config_flags=0, seqnum=1),
         request(coordinator_request_id=3),
     )
-    assert only(told(book, RejectedTransfer)).status_code == RECIPIENT_IS_UNREACHABLE
-    assert only(told(book, RejectedTransfer)).coordinator_request_id == 2
-    assert [event.coordinator_request_id for event in told(book, PreparedTransfer)] == [1, 3]
+    assert only(emitted(book, RejectedTransfer)).status_code == RECIPIENT_IS_UNREACHABLE
+    assert only(emitted(book, RejectedTransfer)).coordinator_request_id == 2
+    assert [event.coordinator_request_id for event in emitted(book, PreparedTransfer)] == [1, 3]
 
 
 def test_an_account_that_is_created_in_a_batch_is_reachable_in_it():
@@ -195,7 +195,7 @@ def test_a_deleted_account_is_revived_by_a_newer_configuration():
         last_interest_rate_change_ts=NOW - 40 * DAY,
     )
     book = applied(batch(before), configure(config_flags=0))
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert update.creation_date == day_of(NOW - 50 * DAY)
     assert (update.last_change_seqnum, update.last_transfer_number) == (42, 9)
     assert (update.interest_rate, update.config_flags) == (5.0, 0)
@@ -217,7 +217,7 @@ def test_a_revived_account_takes_the_settings_of_today():
     """If the settings have changed while it was deleted, one update shows the new ones (behaviour 52)."""
     before = deleted(interest_rate=5.0, last_interest_rate_change_ts=NOW - 40 * DAY)
     book = applied(batch(before, root_config='{"rate":7}'), configure())
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.interest_rate, update.last_interest_rate_change_ts) == (7.0, text(NOW))
     assert owner(book, ALICE).previous_interest_rate == 5.0
 
@@ -226,7 +226,7 @@ def test_a_revived_account_waits_for_its_next_rate():
     """The minimum time between two rates holds across a revival."""
     before = deleted(interest_rate=5.0, last_interest_rate_change_ts=NOW - 7 * DAY)
     book = applied(batch(before, root_config='{"rate":7}'), configure())
-    assert only(told(book, AccountUpdate)).interest_rate == 5.0
+    assert only(emitted(book, AccountUpdate)).interest_rate == 5.0
 
 
 # -- settings of the currency (rules.md#new-and-revived-accounts) ------------------------------
@@ -236,7 +236,7 @@ def test_a_new_account_starts_with_the_settings_of_its_currency():
     """Rate and info stand in its first and only update (behaviour 8)."""
     info = f'{{"iri":"https://example.com/","contentType":"text/html","sha256":"{SHA256}"}}'
     book = applied(batch(root_config=f'{{"rate":3.567,"info":{info}}}'), configure())
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.interest_rate, update.last_interest_rate_change_ts) == (3.567, text(NOW))
     assert update.last_change_seqnum == 1
     assert update.debtor_info_iri == "https://example.com/"
@@ -246,20 +246,20 @@ def test_a_new_account_starts_with_the_settings_of_its_currency():
 
 def test_a_rate_of_zero_is_no_change_of_the_rate():
     """An account that starts with rate 0.0 has never had a change (behaviour 8)."""
-    update = only(told(applied(batch(root_config='{"rate":0}'), configure()), AccountUpdate))
+    update = only(emitted(applied(batch(root_config='{"rate":0}'), configure()), AccountUpdate))
     assert update.last_interest_rate_change_ts == text(T0)
 
 
 def test_accounts_that_exist_are_left_to_the_propagation():
     """An ordinary configuration does not apply the settings of the currency."""
     book = applied(batch(account(), root_config='{"rate":5}'), configure())
-    assert only(told(book, AccountUpdate)).interest_rate == 0.0
+    assert only(emitted(book, AccountUpdate)).interest_rate == 0.0
 
 
 def test_a_root_configuration_counts_for_the_rest_of_its_batch():
     """An account that is created behind it starts with the new rate."""
     book = applied(batch(), configure(BOB), configure(ROOT, config_data='{"rate":5.0}'), configure(ALICE))
-    rates = {update.creditor_id: update.interest_rate for update in told(book, AccountUpdate)}
+    rates = {update.creditor_id: update.interest_rate for update in emitted(book, AccountUpdate)}
     assert rates == {BOB: 0.0, ROOT: 0.0, ALICE: 5.0}
     assert book.root_configurations == {DEBTOR: '{"rate":5.0}'}
 
@@ -268,7 +268,7 @@ def test_a_root_configuration_counts_for_the_rest_of_its_batch():
 def test_a_root_account_keeps_the_exact_text_of_its_settings(config_data):
     """The text is echoed as it was sent, and the rate of the root account stays 0.0 (behaviour 67)."""
     book = applied(batch(root(interest=3.0)), configure(ROOT, config_data=config_data))
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.config_data, update.interest_rate, update.interest) == (config_data, 0.0, 0.0)
     assert (update.debtor_info_iri, update.account_id) == ("", "0")
     assert book.root_configurations == {DEBTOR: config_data}
@@ -311,6 +311,6 @@ def test_an_announcement_by_configuration_settles_a_pending_update():
 def test_an_update_is_never_dated_before_the_change_that_it_shows():
     """With a clock that was set back, ts follows last_change_ts (behaviour 80)."""
     book = applied(batch(account(last_change_ts=NOW + HOUR)), configure())
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.last_change_ts, update.ts) == (text(NOW + HOUR), text(NOW + HOUR))
     assert update.last_change_seqnum == 2

@@ -25,13 +25,13 @@ from tests.backstage.builders import (
     credit,
     day_of,
     deleted,
+    emitted,
     kinds,
     only,
     owner,
     rich,
     root,
     text,
-    told,
 )
 
 KNOWN = {(DEBTOR, ALICE, 1): Credit(BOB, 100, NOW)}
@@ -116,14 +116,14 @@ def test_another_key_is_another_credit(fields):
     assert owner(book, BOB).principal == 100
 
 
-# -- what a credit tells -----------------------------------------------------------------------
+# -- what a credit says -----------------------------------------------------------------------
 
 
-def test_a_credit_tells_who_paid_and_when():
+def test_a_credit_says_who_paid_and_when():
     """Sender, note and the moment of the commit come from the message (behaviour 39)."""
     message = credit(committed_at=NOW - HOUR, transfer_note="n", transfer_note_format="f", change_id=9)
     book = applied(batch(rich(5, BOB, last_transfer_number=3)), message)
-    assert only(told(book, AccountTransfer)) == AccountTransfer(
+    assert only(emitted(book, AccountTransfer)) == AccountTransfer(
         debtor_id=DEBTOR,
         creditor_id=BOB,
         creation_date=day_of(NOW - DAY),
@@ -151,14 +151,14 @@ def test_the_moment_of_the_last_transfer_may_go_back():
         credit(change_id=1, committed_at=NOW),
         credit(change_id=2, committed_at=NOW - DAY),
     )
-    assert [event.committed_at for event in told(book, AccountTransfer)] == [text(NOW), text(NOW - DAY)]
+    assert [event.committed_at for event in emitted(book, AccountTransfer)] == [text(NOW), text(NOW - DAY)]
     assert owner(book, BOB).last_transfer_committed_at == NOW - DAY
 
 
 def test_a_negative_credit_shows_the_account_as_sender():
     """A payment to the root account on another shard can be negative; so can any credit."""
     book = applied(batch(rich(150, BOB)), credit(principal_delta=-100, other_creditor_id=ROOT))
-    event = only(told(book, AccountTransfer))
+    event = only(emitted(book, AccountTransfer))
     assert (event.sender, event.recipient) == (str(BOB), "0")
     assert (event.acquired_amount, event.principal) == (-100, 50)
     entry = only(book.entries)
@@ -166,7 +166,7 @@ def test_a_negative_credit_shows_the_account_as_sender():
     assert (entry.sender_principal, entry.recipient_principal) == (50, None)
 
 
-def test_the_root_account_is_not_told_about_its_credits():
+def test_credits_are_not_announced_to_the_root_account():
     """It gets the money and a pending AccountUpdate, but no AccountTransfer (behaviour 33)."""
     book = applied(batch(root(principal=-500)), credit(ROOT))
     assert book.events == []
@@ -176,7 +176,7 @@ def test_the_root_account_is_not_told_about_its_credits():
 
 
 @pytest.mark.parametrize(
-    ("coordinator_type", "negligible_amount", "amount", "is_told"),
+    ("coordinator_type", "negligible_amount", "amount", "is_announced"),
     [
         ("direct", 100.0, 100, False),
         ("direct", 99.9, 100, True),
@@ -187,14 +187,14 @@ def test_the_root_account_is_not_told_about_its_credits():
         ("direct", 1e30, -1, True),
     ],
 )
-def test_negligible_credits_take_no_number(coordinator_type, negligible_amount, amount, is_told):
+def test_negligible_credits_take_no_number(coordinator_type, negligible_amount, amount, is_announced):
     """Suppression is exact, and never meets agents or outgoing amounts (behaviours 38, 90 and 105)."""
     before = account(BOB, negligible_amount=negligible_amount, last_transfer_number=7)
     book = applied(batch(before), credit(coordinator_type=coordinator_type, principal_delta=amount))
-    assert len(told(book, AccountTransfer)) == is_told
+    assert len(emitted(book, AccountTransfer)) == is_announced
     after = owner(book, BOB)
-    assert after.last_transfer_number == 7 + is_told
-    assert after.last_transfer_committed_at == (NOW if is_told else T0)
+    assert after.last_transfer_number == 7 + is_announced
+    assert after.last_transfer_committed_at == (NOW if is_announced else T0)
     assert (after.principal, after.last_change_seqnum, after.update_pending_since) == (amount, 2, NOW)
 
 
@@ -240,7 +240,7 @@ def test_a_credit_creates_an_unknown_account():
     """One update with number 1 shows the credited state and the settings (behaviours 8 and 43)."""
     book = applied(batch(root_config='{"rate":5.0}'), credit(committed_at=NOW - DAY))
     assert kinds(book) == ["AccountTransfer", "AccountUpdate"]
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.principal, update.last_change_seqnum, update.interest_rate) == (100, 1, 5.0)
     assert (update.interest, update.last_interest_rate_change_ts) == (0.0, text(NOW))
     assert (update.last_transfer_number, update.last_transfer_committed_at) == (1, text(NOW - DAY))
@@ -262,7 +262,7 @@ def test_a_credit_revives_a_deleted_account():
     before = deleted(BOB, last_change_seqnum=5, last_transfer_number=3, created_at=NOW - 30 * DAY)
     book = applied(batch(before), credit())
     assert kinds(book) == ["AccountTransfer", "AccountUpdate"]
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.principal, update.config_flags, update.last_change_seqnum) == (100, 1, 6)
     assert (update.last_transfer_number, update.creation_date) == (4, day_of(NOW - 30 * DAY))
     after = owner(book, BOB)
@@ -271,7 +271,7 @@ def test_a_credit_revives_a_deleted_account():
 
 
 def test_a_negligible_credit_revives_as_well():
-    """The update is sent even though the transfer is not told (behaviour 53)."""
+    """The update is sent even though the transfer is not announced (behaviour 53)."""
     book = applied(batch(deleted(BOB, negligible_amount=1e30)), credit())
     assert kinds(book) == ["AccountUpdate"]
 
@@ -282,7 +282,7 @@ def test_a_revived_account_takes_the_rate_of_today_before_it_is_credited():
     book = applied(
         batch(before, root_config='{"rate":50}'), credit(principal_delta=1000, committed_at=NOW - DAY)
     )
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.interest_rate, update.last_interest_rate_change_ts) == (50.0, text(NOW))
     assert update.interest == pytest.approx(0.2609790999203267, rel=1e-9)
 
@@ -290,14 +290,14 @@ def test_a_revived_account_takes_the_rate_of_today_before_it_is_credited():
 def test_a_deleted_root_account_is_revived_with_its_settings():
     """Its configuration is shown as it was."""
     book = applied(batch(deleted(ROOT), root_config='{"limit":5}'), credit(ROOT))
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.config_data, update.config_flags, update.principal) == ('{"limit":5}', 1, 100)
 
 
 def test_only_the_first_credit_of_a_new_account_is_announced_at_once():
     """The second one of the batch is pending, with a number of its own (S7)."""
     book = applied(batch(), credit(change_id=1), credit(change_id=2))
-    assert only(told(book, AccountUpdate)).principal == 100
+    assert only(emitted(book, AccountUpdate)).principal == 100
     after = owner(book, BOB)
     assert (after.principal, after.update_pending_since) == (200, NOW)
     assert after.last_change_seqnum == 2
@@ -317,7 +317,7 @@ def test_a_principal_that_does_not_fit_raises_an_alarm(principal, delta, contain
     assert (after.principal, after.is_overflown) == (contained, True)
     assert len(book.alarms) == 1
     assert f"{DEBTOR}/{BOB}" in str(book.alarms[0])
-    event = only(told(book, AccountTransfer))
+    event = only(emitted(book, AccountTransfer))
     assert (event.acquired_amount, event.principal) == (delta, contained)
 
 

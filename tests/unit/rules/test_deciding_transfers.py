@@ -1,4 +1,4 @@
-"""Two-phase transfers in a batch: what is locked, moved and told (rules.md#preparing-a-transfer)."""
+"""Two-phase transfers in a batch: what is locked, moved and announced (rules.md#preparing-a-transfer)."""
 
 from typing import Any
 
@@ -42,6 +42,7 @@ from tests.backstage.builders import (
     batch,
     day_of,
     deleted,
+    emitted,
     finalize,
     foreign_creditor,
     kinds,
@@ -53,7 +54,6 @@ from tests.backstage.builders import (
     rich,
     root,
     text,
-    told,
     with_locks,
 )
 
@@ -99,7 +99,7 @@ def test_a_prepared_transfer_is_announced_with_all_its_terms():
 def test_a_recipient_is_echoed_as_it_was_received(recipient):
     """The text of the request comes back unchanged (behaviour 23)."""
     book = applied(batch(rich(), reachable=[-1, BOB]), request(recipient=recipient))
-    assert only(told(book, PreparedTransfer)).recipient == recipient
+    assert only(emitted(book, PreparedTransfer)).recipient == recipient
 
 
 def test_a_rejection_echoes_its_coordinator():
@@ -133,7 +133,7 @@ def test_a_missing_sender_is_not_created():
 def test_the_root_account_can_send_only_if_it_exists():
     """Nothing can be issued in a currency without a root account."""
     book = applied(batch(account(BOB)), request(ROOT, coordinator_type="issuing"))
-    assert only(told(book, RejectedTransfer)).status_code == "SENDER_IS_UNREACHABLE"
+    assert only(emitted(book, RejectedTransfer)).status_code == "SENDER_IS_UNREACHABLE"
 
 
 def test_requests_of_one_sender_see_the_locks_of_earlier_ones():
@@ -142,7 +142,7 @@ def test_requests_of_one_sender_see_the_locks_of_earlier_ones():
         batch(rich(100), reachable=[BOB]),
         *(request(max_locked_amount=40, coordinator_request_id=n) for n in range(4)),
     )
-    answers = told(book, PreparedTransfer)
+    answers = emitted(book, PreparedTransfer)
     assert [answer.locked_amount for answer in answers] == [40, 40, 20, 0]
     first = answers[0].transfer_id
     assert [answer.transfer_id for answer in answers] == [first, first + 1, first + 2, first + 3]
@@ -158,7 +158,7 @@ def test_a_repeated_request_locks_nothing_again(at, ts):
     transfer = prepared(locked_amount=60, deadline=NOW + DAY)
     book = bank(transfer, rich(100), now=at)
     repeated = request(min_locked_amount=5000, max_locked_amount=5000, recipient="nobody")
-    answer = only(told(applied(book, repeated), PreparedTransfer))
+    answer = only(emitted(applied(book, repeated), PreparedTransfer))
     assert (answer.transfer_id, answer.locked_amount) == (transfer.transfer_id, 60)
     assert (answer.recipient, answer.deadline) == (str(BOB), text(NOW + DAY))
     assert (answer.prepared_at, answer.ts) == (text(NOW), text(ts))
@@ -175,7 +175,7 @@ def test_a_repeated_request_is_answered_whatever_has_become_of_its_parties():
 def test_duplicates_of_one_batch_lock_once():
     """The second copy finds what the first one prepared (behaviour 71)."""
     book = applied(batch(rich(100), reachable=[BOB]), request(), request(), request())
-    answers = told(book, PreparedTransfer)
+    answers = emitted(book, PreparedTransfer)
     assert len(answers) == 3
     assert answers[0] == answers[1] == answers[2]
     assert owner(book, ALICE).pending_transfers_count == 1
@@ -187,7 +187,7 @@ def test_a_repeated_request_after_finalization_is_a_new_one():
     transfer = prepared()
     book = bank(transfer, rich(100), reachable=[BOB])
     applied(book, finalize(transfer), request())
-    assert only(told(book, PreparedTransfer)).transfer_id == transfer.transfer_id + 1
+    assert only(emitted(book, PreparedTransfer)).transfer_id == transfer.transfer_id + 1
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_another_key_is_another_request(other):
     """Type, coordinator and request number together name a request (behaviour 73)."""
     book = applied(batch(rich(100), reachable=[BOB]), request(max_locked_amount=30))
     applied(book, request(**{"max_locked_amount": 30} | other))
-    first, second = told(book, PreparedTransfer)
+    first, second = emitted(book, PreparedTransfer)
     assert second.transfer_id == first.transfer_id + 1
     assert owner(book, ALICE).total_locked_amount == 60
 
@@ -218,20 +218,20 @@ def test_the_root_account_is_always_reachable(root_account):
 def test_others_have_to_exist_and_be_open(bob):
     """A missing, closing or deleted recipient is not reachable (behaviours 14, 21 and 49)."""
     book = applied(batch(rich(0), *bob), request(min_locked_amount=5))
-    assert only(told(book, RejectedTransfer)).status_code == RECIPIENT_IS_UNREACHABLE
+    assert only(emitted(book, RejectedTransfer)).status_code == RECIPIENT_IS_UNREACHABLE
 
 
 # -- finalizing --------------------------------------------------------------------------------
 
 
 def test_a_commit_moves_the_amount_and_unlocks_the_rest():
-    """40 of 100 are moved, both are told, and 60 can be locked again (behaviours 25 and 39)."""
+    """40 of 100 are moved, both hear of it, and 60 can be locked again (behaviours 25 and 39)."""
     transfer = prepared(coordinator_request_id=5)
     book = bank(transfer, rich(100), account(BOB))
     commit = finalize(transfer, 40, transfer_note="for you", transfer_note_format="x.y-Z9")
     applied(book, commit, request(max_locked_amount=100, coordinator_request_id=6))
 
-    assert only(told(book, FinalizedTransfer)) == FinalizedTransfer(
+    assert only(emitted(book, FinalizedTransfer)) == FinalizedTransfer(
         debtor_id=DEBTOR,
         creditor_id=ALICE,
         transfer_id=transfer.transfer_id,
@@ -257,12 +257,12 @@ def test_a_commit_moves_the_amount_and_unlocks_the_rest():
         "committed_at": text(NOW),
         "ts": text(NOW),
     }
-    assert told(book, AccountTransfer) == [
+    assert emitted(book, AccountTransfer) == [
         AccountTransfer(creditor_id=ALICE, acquired_amount=-40, principal=60, **common),
         AccountTransfer(creditor_id=BOB, acquired_amount=40, principal=40, **common),
     ]
-    assert only(told(book, PreparedTransfer)).locked_amount == 60
-    assert told(book, AccountUpdate) == []
+    assert only(emitted(book, PreparedTransfer)).locked_amount == 60
+    assert emitted(book, AccountUpdate) == []
 
 
 def test_a_committed_transfer_is_written_into_the_journal():
@@ -337,7 +337,7 @@ def test_all_six_keys_have_to_match(wrong):
     applied(book, finalize(transfer, 40, **wrong))
     assert (book.events, book.changed_accounts()) == ([], [])
     assert book.ignored == [("FinalizeTransfer", "F1")]
-    assert only(told(applied(book, finalize(transfer, 40)), FinalizedTransfer)).committed_amount == 40
+    assert only(emitted(applied(book, finalize(transfer, 40)), FinalizedTransfer)).committed_amount == 40
 
 
 def test_an_unknown_transfer_is_ignored():
@@ -352,7 +352,7 @@ def test_the_first_finalization_decides(amounts, moved):
     transfer = prepared()
     book = bank(transfer, rich(100), account(BOB))
     applied(book, *(finalize(transfer, amount) for amount in amounts))
-    assert only(told(book, FinalizedTransfer)).committed_amount == moved
+    assert only(emitted(book, FinalizedTransfer)).committed_amount == moved
     assert owner(book, ALICE).principal == 100 - moved
     assert owner(book, BOB).principal == moved
 
@@ -371,7 +371,7 @@ def test_nothing_locked_and_nothing_there_moves_nothing():
     """A commit of 40 on an empty account fails (behaviour 29)."""
     transfer = prepared(locked_amount=0)
     book = applied(bank(transfer, account(), account(BOB)), finalize(transfer, 40))
-    answer = only(told(book, FinalizedTransfer))
+    answer = only(emitted(book, FinalizedTransfer))
     assert (answer.status_code, answer.committed_amount) == (INSUFFICIENT_AVAILABLE_AMOUNT, 0)
     assert kinds(book) == ["FinalizedTransfer"]
 
@@ -382,7 +382,7 @@ def test_money_that_arrives_after_the_preparation_can_be_committed():
     yours = prepared(BOB, ALICE, coordinator_id=BOB, locked_amount=40)
     book = batch(with_locks(account(), mine), with_locks(rich(40, BOB), yours), prepared=[mine, yours])
     applied(book, finalize(yours, 40), finalize(mine, 40))
-    assert [answer.status_code for answer in told(book, FinalizedTransfer)] == [OK, OK]
+    assert [answer.status_code for answer in emitted(book, FinalizedTransfer)] == [OK, OK]
     assert (owner(book, ALICE).principal, owner(book, BOB).principal) == (0, 40)
 
 
@@ -399,10 +399,10 @@ def test_many_commits_of_one_sender_show_the_running_principal():
     ]
     book = batch(with_locks(rich(500), *transfers), account(BOB), account(CAROL), prepared=transfers)
     applied(book, *(finalize(transfer, n + 1) for n, transfer in enumerate(transfers)))
-    assert len(told(book, FinalizedTransfer)) == 20
+    assert len(emitted(book, FinalizedTransfer)) == 20
     for creditor_id, start in ((ALICE, 500), (BOB, 0), (CAROL, 0)):
         principal, number = start, 0
-        for event in told(book, AccountTransfer):
+        for event in emitted(book, AccountTransfer):
             if event.creditor_id == creditor_id:
                 principal += event.acquired_amount
                 assert event.principal == principal
@@ -427,7 +427,7 @@ def test_interest_that_was_earned_can_be_sent():
     transfer = prepared(locked_amount=0)
     sender = rich(1000, interest_rate=10.0, last_change_ts=NOW - YEAR - SECOND)
     book = applied(bank(transfer, sender, account(BOB)), finalize(transfer, 1100))
-    assert only(told(book, FinalizedTransfer)).status_code == OK
+    assert only(emitted(book, FinalizedTransfer)).status_code == OK
     assert owner(book, ALICE).principal == -100
 
 
@@ -435,8 +435,8 @@ def test_the_moment_of_finalization_is_never_before_the_preparation():
     """A clock that was set back shows no contradiction."""
     transfer = prepared(prepared_at=NOW + HOUR)
     book = applied(bank(transfer, rich(100), account(BOB)), finalize(transfer, 100))
-    assert only(told(book, FinalizedTransfer)).ts == text(NOW + HOUR)
-    for event in told(book, AccountTransfer):
+    assert only(emitted(book, FinalizedTransfer)).ts == text(NOW + HOUR)
+    for event in emitted(book, AccountTransfer):
         assert (event.committed_at, event.ts) == (text(NOW + HOUR), text(NOW))
     assert owner(book, BOB).last_transfer_committed_at == NOW + HOUR
 
@@ -444,11 +444,11 @@ def test_the_moment_of_finalization_is_never_before_the_preparation():
 # -- recipients --------------------------------------------------------------------------------
 
 
-def test_issuing_is_told_to_the_recipient_only():
+def test_issuing_is_announced_to_the_recipient_only():
     """200 are issued: the root account falls to -200, and gets no AccountTransfer (behaviour 26)."""
     transfer = prepared(ROOT, coordinator_type="issuing", coordinator_id=DEBTOR, locked_amount=200)
     book = applied(bank(transfer, root(), account(BOB)), finalize(transfer, 200))
-    assert only(told(book, AccountTransfer)).creditor_id == BOB
+    assert only(emitted(book, AccountTransfer)).creditor_id == BOB
     assert (owner(book, ROOT).principal, owner(book, BOB).principal) == (-200, 200)
     assert owner(book, ROOT).last_transfer_number == 0
     assert owner(book, ROOT).update_pending_since == NOW
@@ -458,8 +458,8 @@ def test_a_transfer_to_the_root_account_creates_it():
     """Only the sender gets AccountTransfer; the root account announces itself (behaviours 33 and 43)."""
     transfer = prepared(recipient_creditor_id=ROOT)
     book = applied(bank(transfer, rich(100)), finalize(transfer, 40))
-    assert only(told(book, AccountTransfer)).recipient == "0"
-    update = only(told(book, AccountUpdate))
+    assert only(emitted(book, AccountTransfer)).recipient == "0"
+    update = only(emitted(book, AccountUpdate))
     assert (update.creditor_id, update.principal, update.last_change_seqnum) == (ROOT, 40, 1)
     assert update.config_data == ""
 
@@ -468,7 +468,7 @@ def test_an_agent_creates_the_account_that_it_pays():
     """The new account announces itself once, with the money on it (behaviour 43)."""
     transfer = prepared(AGENT_ALICE, AGENT_BOB, coordinator_type="agent")
     book = applied(bank(transfer, rich(100, AGENT_ALICE)), finalize(transfer, 40))
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.creditor_id, update.principal, update.last_change_seqnum) == (AGENT_BOB, 40, 1)
     assert (update.last_transfer_number, update.last_transfer_committed_at) == (1, text(NOW))
     assert (update.config_flags, update.negligible_amount) == (0, 0.0)
@@ -477,11 +477,11 @@ def test_an_agent_creates_the_account_that_it_pays():
 
 
 def test_an_agent_pays_an_account_that_is_scheduled_for_deletion():
-    """The payment lands, and is told whatever the negligible amount is (behaviour 105)."""
+    """The payment lands, and is announced whatever the negligible amount is (behaviour 105)."""
     transfer = prepared(AGENT_ALICE, AGENT_BOB, coordinator_type="agent")
     closing = account(AGENT_BOB, config_flags=1, negligible_amount=1e30)
     book = applied(bank(transfer, rich(100, AGENT_ALICE), closing), finalize(transfer, 40))
-    assert [event.creditor_id for event in told(book, AccountTransfer)] == [AGENT_ALICE, AGENT_BOB]
+    assert [event.creditor_id for event in emitted(book, AccountTransfer)] == [AGENT_ALICE, AGENT_BOB]
 
 
 def test_a_prepared_transfer_can_be_committed_to_an_account_that_closes_meanwhile():
@@ -498,13 +498,13 @@ def test_a_prepared_transfer_can_be_committed_to_an_account_that_closes_meanwhil
     ("negligible_amount", "amount", "parties"),
     [(40.0, 40, [ALICE]), (40.0, 41, [ALICE, BOB]), (16777216.0, 16777217, [ALICE, BOB]), (1e30, 5, [ALICE])],
 )
-def test_small_incoming_transfers_are_not_told(negligible_amount, amount, parties):
-    """The principal moves, the numbers do not; the sender is always told (behaviours 38 and 90)."""
+def test_small_incoming_transfers_are_not_announced(negligible_amount, amount, parties):
+    """The principal moves, the numbers do not; always announced to the sender (behaviours 38 and 90)."""
     transfer = prepared(locked_amount=amount)
     sender = rich(amount, negligible_amount=1e30)
     book = bank(transfer, sender, account(BOB, negligible_amount=negligible_amount))
     applied(book, finalize(transfer, amount))
-    assert [event.creditor_id for event in told(book, AccountTransfer)] == parties
+    assert [event.creditor_id for event in emitted(book, AccountTransfer)] == parties
     bob = owner(book, BOB)
     assert (bob.principal, bob.last_transfer_number) == (amount, len(parties) - 1)
     assert (bob.last_change_seqnum, bob.update_pending_since) == (2, NOW)
@@ -518,9 +518,9 @@ def test_a_suppressed_transfer_shows_in_the_principal_of_the_next_one():
         with_locks(rich(100), small, big), account(BOB, negligible_amount=10.0), prepared=[small, big]
     )
     applied(book, finalize(small, 10), finalize(big, 90))
-    told_bob = only([event for event in told(book, AccountTransfer) if event.creditor_id == BOB])
-    assert (told_bob.transfer_number, told_bob.previous_transfer_number) == (1, 0)
-    assert (told_bob.acquired_amount, told_bob.principal) == (90, 100)
+    announced_to_bob = only([event for event in emitted(book, AccountTransfer) if event.creditor_id == BOB])
+    assert (announced_to_bob.transfer_number, announced_to_bob.previous_transfer_number) == (1, 0)
+    assert (announced_to_bob.acquired_amount, announced_to_bob.principal) == (90, 100)
 
 
 # -- recipients on other shards (rules.md#credits-from-other-shards) ---------------------------
@@ -535,7 +535,7 @@ def test_a_credit_for_another_shard_leaves_as_a_message():
     transfer = prepared(near, far, coordinator_type="exotic", prepared_at=NOW - DAY)
     book = bank(transfer, rich(100, near), policy=Policy(realm=SHARD))
     applied(book, finalize(transfer, 40, transfer_note="hi", transfer_note_format="f"))
-    assert only(told(book, PendingBalanceChange)) == PendingBalanceChange(
+    assert only(emitted(book, PendingBalanceChange)) == PendingBalanceChange(
         debtor_id=DEBTOR,
         creditor_id=far,
         change_id=transfer.transfer_id,
@@ -546,7 +546,7 @@ def test_a_credit_for_another_shard_leaves_as_a_message():
         principal_delta=40,
         other_creditor_id=near,
     )
-    assert only(told(book, AccountTransfer)).creditor_id == near
+    assert only(emitted(book, AccountTransfer)).creditor_id == near
     assert owner(book, near).principal == 60
     assert (DEBTOR, far) not in book.accounts
     assert only(book.entries).recipient_principal is None
@@ -557,5 +557,5 @@ def test_transfers_within_a_shard_send_no_credits():
     near, neighbour = local_creditor(), local_creditor(start=1500)
     transfer = prepared(near, neighbour)
     book = bank(transfer, rich(100, near), account(neighbour), policy=Policy(realm=SHARD))
-    assert told(applied(book, finalize(transfer, 40)), PendingBalanceChange) == []
+    assert emitted(applied(book, finalize(transfer, 40)), PendingBalanceChange) == []
     assert owner(book, neighbour).principal == 40

@@ -23,6 +23,7 @@ from tests.backstage.builders import (
     credit,
     day_of,
     deleted,
+    emitted,
     finalize,
     kinds,
     only,
@@ -31,7 +32,6 @@ from tests.backstage.builders import (
     request,
     rich,
     text,
-    told,
     with_locks,
 )
 
@@ -72,7 +72,7 @@ def test_each_event_takes_its_numbers_and_is_announced_in_its_way(
     after = owner(book, ALICE)
     assert after.last_change_seqnum == (before.last_change_seqnum if before else 0) + numbers
     assert after.update_pending_since == (NOW if update == PENDING else T0)
-    announced = [event for event in told(book, AccountUpdate) if event.creditor_id == ALICE]
+    announced = [event for event in emitted(book, AccountUpdate) if event.creditor_id == ALICE]
     assert len(announced) == (update == AT_ONCE)
 
 
@@ -83,7 +83,7 @@ def test_a_change_after_an_announcement_takes_a_new_number():
         configure(),
         finalize(TRANSFER, 100),
     )
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     after = owner(book, ALICE)
     assert (update.last_change_seqnum, update.principal) == (2, 100)
     assert (after.last_change_seqnum, after.principal) == (3, 0)
@@ -97,7 +97,7 @@ def test_a_change_before_an_announcement_is_shown_by_it():
         finalize(TRANSFER, 100),
         configure(),
     )
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.principal, update.last_transfer_number) == (0, 1)
     assert update.last_change_seqnum == owner(book, ALICE).last_change_seqnum
     assert owner(book, ALICE).update_pending_since == T0
@@ -108,7 +108,7 @@ def test_no_two_states_of_a_batch_share_a_number():
     book = batch(account(BOB))
     for n in range(10):
         applied(book, credit(change_id=n), configure(BOB, seqnum=n + 1, config_flags=2 * n))
-    updates = told(book, AccountUpdate)
+    updates = emitted(book, AccountUpdate)
     assert len(updates) == 10
     assert len({(update.last_change_ts, update.last_change_seqnum) for update in updates}) == 10
     numbers = [update.last_change_seqnum for update in updates]

@@ -22,13 +22,13 @@ from tests.backstage.builders import (
     account,
     batch,
     deleted,
+    emitted,
     foreign_creditor,
     only,
     owner,
     rich,
     root,
     text,
-    told,
 )
 from tests.backstage.builders import configure as configuration
 
@@ -76,7 +76,7 @@ def test_a_restored_account_is_announced_with_a_number_of_its_own():
     before = rich(1000, interest_rate=10.0, last_change_ts=NOW - YEAR, last_transfer_number=7)
     book = batch(before, root())
     assert restore(book, (DEBTOR, ALICE), RESTORED_AT)
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.last_change_seqnum, update.last_transfer_number) == (JUMP + 2, JUMP + 7)
     assert update.last_change_ts == text(NOW)
     assert update.interest == pytest.approx(100.0)
@@ -105,7 +105,7 @@ def test_an_account_that_is_frozen_by_the_future_thaws():
     decide(book, configuration(ALICE))
     assert book.ignored == [("ConfigureAccount", "C1")]
     assert set_back_configuration(book, (DEBTOR, ALICE), NOW - HOUR, 0)
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.last_config_ts, update.last_config_seqnum) == (text(NOW - HOUR), 0)
     assert (update.last_change_seqnum, update.negligible_amount) == (2, 2.0)
     decide(book, configuration(ALICE, negligible_amount=5.0))

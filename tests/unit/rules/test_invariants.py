@@ -85,7 +85,7 @@ ROOT_ACCOUNT = {
             [],
         ),
         ({"opening": Opening(1000, 3, 0), "announced": AnnouncedNumbers()}, []),
-        # all that is wrong is told
+        # all that is wrong is reported
         ({"total_locked_amount": 0, "pending_transfers_count": 0}, ["V1", "V2"]),
     ],
 )

@@ -153,7 +153,7 @@ def test_configurations(changes, kept):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reason"),
     [
         ({}, None),
         ({"status_flags": 2}, None),
@@ -180,14 +180,14 @@ def test_configurations(changes, kept):
         ({"principal": -MAX_INT64}, None),
     ],
 )
-def test_accounts_that_can_not_be_taken_over(changes, told):
+def test_accounts_that_can_not_be_taken_over(changes, reason):
     """One reason for each, and none for all others."""
     why = why_not_account(msgspec.structs.replace(ACCOUNT, **changes))
-    assert (why is None) if told is None else (why is not None and told in why)
+    assert (why is None) if reason is None else (why is not None and reason in why)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reason"),
     [
         ({}, None),
         ({"last_reminder_ts": NOW}, None),
@@ -201,10 +201,10 @@ def test_accounts_that_can_not_be_taken_over(changes, told):
         ({"recipient_creditor_id": ALICE}, "is from an account to itself"),
     ],
 )
-def test_transfers_that_can_not_be_taken_over(changes, told):
+def test_transfers_that_can_not_be_taken_over(changes, reason):
     """One reason for each, and none for all others."""
     why = why_not_transfer(msgspec.structs.replace(TRANSFER, **changes))
-    assert (why is None) if told is None else (why is not None and told in why)
+    assert (why is None) if reason is None else (why is not None and reason in why)
 
 
 @pytest.mark.parametrize(("reminded", "kept"), [(None, T0), (NOW, NOW)])

@@ -17,12 +17,12 @@ from tests.backstage.builders import (
     applied,
     batch,
     configure,
+    emitted,
     finalize,
     only,
     prepared,
     request,
     rich,
-    told,
     with_locks,
 )
 
@@ -36,7 +36,7 @@ def test_each_refusal_has_the_names_of_its_request():
         finalize(transfer, 5),
         configure(BOB, config_data="x", config_flags=3, negligible_amount=7.0, seqnum=9),
     )
-    rejected, finalized = only(told(book, RejectedTransfer)), only(told(book, FinalizedTransfer))
+    rejected, finalized = only(emitted(book, RejectedTransfer)), only(emitted(book, FinalizedTransfer))
     assert book.refusals == [
         Refusal(
             "transfer",
@@ -80,5 +80,5 @@ def test_a_dismissal_and_a_success_are_no_refusals():
     timely = prepared(transfer_id=late.transfer_id + 1, coordinator_request_id=2)
     book = batch(with_locks(rich(1000), late, timely), account(BOB), prepared=[late, timely])
     applied(book, finalize(late, 0), finalize(timely, 5), configure(BOB, seqnum=9))
-    assert len(told(book, FinalizedTransfer)) == 2
+    assert len(emitted(book, FinalizedTransfer)) == 2
     assert book.refusals == []

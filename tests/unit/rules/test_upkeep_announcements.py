@@ -25,6 +25,7 @@ from tests.backstage.builders import (
     buried,
     configure,
     deleted,
+    emitted,
     finalize,
     only,
     owner,
@@ -33,7 +34,6 @@ from tests.backstage.builders import (
     rich,
     root,
     text,
-    told,
     with_locks,
 )
 from tests.backstage.builders import MICROSECOND as MICRO
@@ -66,11 +66,11 @@ def test_a_silent_account_is_announced_again(before: Account, is_due: bool):
 def test_a_heartbeat_repeats_the_announced_state():
     """It is newer, otherwise identical: the number and the interest stay (behaviours 57 and 80)."""
     configured = applied(batch(account(interest_rate=5.0, principal=1000)), configure())
-    first = only(told(configured, AccountUpdate))
+    first = only(emitted(configured, AccountUpdate))
     silent = owner(configured, ALICE)
     book = batch(silent, now=NOW + 8 * DAY)
     assert heartbeat(book, KEY, PERIODS)
-    again = only(told(book, AccountUpdate))
+    again = only(emitted(book, AccountUpdate))
     assert again == msgspec.structs.replace(first, ts=text(NOW + 8 * DAY))
     assert owner(book, ALICE) == replace(silent, last_update_ts=NOW + 8 * DAY)
     assert not heartbeat(book, KEY, PERIODS), "one is enough"
@@ -83,7 +83,7 @@ def test_a_heartbeat_shows_what_was_pending():
     )
     book = batch(waiting)
     assert heartbeat(book, KEY, PERIODS)
-    assert only(told(book, AccountUpdate)).last_change_seqnum == 5
+    assert only(emitted(book, AccountUpdate)).last_change_seqnum == 5
     assert due_later(book, KEY) is None
 
 
@@ -91,7 +91,7 @@ def test_after_the_clock_was_set_back_an_update_is_never_dated_before_the_change
     """`ts` is the moment of the last change then (rules.md#content-of-accountupdate)."""
     book = batch(account(last_change_ts=NOW + HOUR, last_update_ts=NOW - 8 * DAY))
     assert heartbeat(book, KEY, PERIODS)
-    assert only(told(book, AccountUpdate)).ts == text(NOW + HOUR)
+    assert only(emitted(book, AccountUpdate)).ts == text(NOW + HOUR)
 
 
 def test_a_clock_set_back_by_an_hour_only_makes_silence_longer():
@@ -111,24 +111,24 @@ def test_grown_settings_are_announced_with_a_new_number():
     before = rich(1000, interest_rate=5.0, last_change_ts=NOW - 8 * DAY, last_update_ts=NOW - 8 * DAY)
     book = batch(before, policy=GROWN)
     assert heartbeat(book, KEY, PERIODS)
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.commit_period, update.last_change_seqnum) == (7776001, 2)
     assert update.last_change_ts == text(NOW)
     assert update.interest == owner(book, ALICE).interest > 1.0
     assert owner(book, ALICE).announced_settings == 2
     again = batch(owner(book, ALICE), policy=GROWN, now=NOW + 8 * DAY)
     assert heartbeat(again, KEY, PERIODS)
-    assert only(told(again, AccountUpdate)).last_change_seqnum == 2
+    assert only(emitted(again, AccountUpdate)).last_change_seqnum == 2
 
 
 def test_any_other_announcement_carries_grown_settings_as_well():
     """It has a number of its own anyway, and the heartbeat does not take another (behaviour 111)."""
     book = applied(batch(account(), policy=GROWN), configure())
-    assert only(told(book, AccountUpdate)).last_change_seqnum == 2
+    assert only(emitted(book, AccountUpdate)).last_change_seqnum == 2
     assert owner(book, ALICE).announced_settings == 2
     silent = batch(owner(book, ALICE), policy=GROWN, now=NOW + 8 * DAY)
     assert heartbeat(silent, KEY, PERIODS)
-    assert only(told(silent, AccountUpdate)).last_change_seqnum == 2
+    assert only(emitted(silent, AccountUpdate)).last_change_seqnum == 2
 
 
 def test_grown_settings_wait_for_the_heartbeat():
@@ -186,7 +186,7 @@ def test_an_account_can_be_announced_anew():
     """With a number of its own, except a deleted or missing one (rules.md#after-a-restore)."""
     book = batch(rich(1000, interest_rate=5.0, last_change_ts=NOW - DAY), deleted(1002))
     assert announce_anew(book, KEY)
-    assert only(told(book, AccountUpdate)).last_change_seqnum == 2
+    assert only(emitted(book, AccountUpdate)).last_change_seqnum == 2
     assert not announce_anew(book, (DEBTOR, 1002))
     assert not announce_anew(book, (DEBTOR, 1003))
 
@@ -232,11 +232,11 @@ def test_a_transfer_that_waits_is_announced_again(fields, is_due):
 def test_a_reminder_differs_only_in_its_moment():
     """All other fields are those of the first PreparedTransfer (behaviour 58)."""
     first_book = applied(batch(rich(), reachable=[1002]), request())
-    first = only(told(first_book, PreparedTransfer))
+    first = only(emitted(first_book, PreparedTransfer))
     [(key, transfer)] = first_book.new_transfers.items()
     book = batch(owner(first_book, ALICE), prepared=[transfer], now=NOW + 9 * DAY)
     assert remind(book, key, PERIODS)
-    assert only(told(book, PreparedTransfer)) == msgspec.structs.replace(first, ts=text(NOW + 9 * DAY))
+    assert only(emitted(book, PreparedTransfer)) == msgspec.structs.replace(first, ts=text(NOW + 9 * DAY))
     assert not remind(book, key, PERIODS), "once per interval"
     assert book.prepared[key].last_reminder_ts == NOW + 9 * DAY
 
@@ -256,7 +256,7 @@ def test_a_repeated_request_is_no_reminder():
     """The emission of rule P2 does not count, and does not put a reminder off (rules.md#reminders)."""
     transfer = prepared(prepared_at=NOW - 8 * DAY)
     book = applied(batch(with_locks(rich(), transfer), prepared=[transfer]), request())
-    assert len(told(book, PreparedTransfer)) == 1
+    assert len(emitted(book, PreparedTransfer)) == 1
     assert book.prepared[TRANSFER].last_reminder_ts == T0
     assert remind(book, TRANSFER, PERIODS)
 

@@ -26,6 +26,7 @@ from tests.backstage.builders import (
     credit,
     day_of,
     deleted,
+    emitted,
     kinds,
     only,
     owner,
@@ -34,7 +35,6 @@ from tests.backstage.builders import (
     root,
     scheduled,
     text,
-    told,
 )
 from tests.backstage.builders import MICROSECOND as MICRO
 
@@ -134,7 +134,7 @@ def test_an_empty_account_is_deleted_silently():
     """One number, one AccountUpdate with bit 0, no transfer (behaviour 48)."""
     book = after_deletion(scheduled(interest=0.5, negligible_amount=7.5), root(), now=NOW)
     assert kinds(book) == ["AccountUpdate"]
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.principal, update.interest, update.config_flags) == (0, 0.0, 1)
     assert (update.last_change_seqnum, update.last_change_ts, update.ts) == (2, text(NOW), text(NOW))
     after = owner(book, ALICE)
@@ -150,7 +150,7 @@ def test_a_rest_goes_to_the_root_account_with_a_reason():
         root(principal=-2),
     )
     assert kinds(book) == ["AccountTransfer", "AccountUpdate"]
-    assert only(told(book, AccountTransfer)) == AccountTransfer(
+    assert only(emitted(book, AccountTransfer)) == AccountTransfer(
         debtor_id=DEBTOR,
         creditor_id=ALICE,
         creation_date=day_of(NOW - 30 * DAY),
@@ -166,7 +166,7 @@ def test_a_rest_goes_to_the_root_account_with_a_reason():
         ts=text(NOW),
         previous_transfer_number=6,
     )
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.principal, update.interest, update.last_change_seqnum) == (0, 0.0, 2)
     assert update.last_transfer_number == 7
     assert owner(book, ROOT).principal == 0
@@ -175,8 +175,8 @@ def test_a_rest_goes_to_the_root_account_with_a_reason():
     assert (entry.amount, entry.coordinator_type, entry.sender_principal) == (2, "delete", 0)
 
 
-@pytest.mark.parametrize(("negligible_amount", "is_told"), [(0.0, True), (5000.0, False)])
-def test_a_debt_is_forgiven(negligible_amount, is_told):
+@pytest.mark.parametrize(("negligible_amount", "is_announced"), [(0.0, True), (5000.0, False)])
+def test_a_debt_is_forgiven(negligible_amount, is_announced):
     """The root account pays it, and it is counted; a negligible payment is not announced."""
     book = after_deletion(
         scheduled(principal=-5000, negligible_amount=negligible_amount), root(principal=5000)
@@ -184,9 +184,9 @@ def test_a_debt_is_forgiven(negligible_amount, is_told):
     assert book.debts_forgiven == 1
     assert owner(book, ALICE).principal == 0
     assert owner(book, ROOT).principal == 0
-    assert len(told(book, AccountTransfer)) == is_told
-    if is_told:
-        assert only(told(book, AccountTransfer)).acquired_amount == 5000
+    assert len(emitted(book, AccountTransfer)) == is_announced
+    if is_announced:
+        assert only(emitted(book, AccountTransfer)).acquired_amount == 5000
 
 
 def test_only_interest_that_is_owed_is_a_debt_as_well():
@@ -201,7 +201,7 @@ def test_a_long_reason_is_left_out(limit, note):
     """A small TRANSFER_NOTE_MAX_BYTES does not hinder a deletion (rules.md#payments-of-the-server)."""
     policy = Policy(transfer_note_max_bytes=limit)
     book = after_deletion(scheduled(principal=1, negligible_amount=1.0), root(), policy=policy)
-    assert only(told(book, AccountTransfer)).transfer_note == note
+    assert only(emitted(book, AccountTransfer)).transfer_note == note
 
 
 def test_a_root_account_is_deleted_without_a_payment():
@@ -209,7 +209,7 @@ def test_a_root_account_is_deleted_without_a_payment():
     config_data = '{"rate":5}'
     book = after_deletion(scheduled(ROOT), root_config=config_data)
     assert kinds(book) == ["AccountUpdate"]
-    assert only(told(book, AccountUpdate)).config_data == config_data
+    assert only(emitted(book, AccountUpdate)).config_data == config_data
     assert owner(book, ROOT).is_deleted
 
 
@@ -236,7 +236,7 @@ def test_a_deleted_account_is_silent_and_unreachable():
     assert not heartbeat(book, KEY, PERIODS)
     assert not tend(book, KEY, PERIODS)
     applied(book, request(BOB, ALICE), request(ALICE, BOB, coordinator_request_id=2))
-    codes = [rejected.status_code for rejected in told(book, RejectedTransfer)]
+    codes = [rejected.status_code for rejected in emitted(book, RejectedTransfer)]
     assert codes == ["RECIPIENT_IS_UNREACHABLE", "SENDER_IS_UNREACHABLE"]
 
 
@@ -259,7 +259,7 @@ def test_a_configuration_revives_a_deleted_account(flags):
     assert after.created_at == NOW - 30 * DAY
     assert (after.interest_rate, after.previous_interest_rate) == (3.5, 1.0)
     assert (after.last_transfer_number, after.last_transfer_id) == (9, 4711)
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.last_change_seqnum, update.creation_date) == (3, day_of(NOW - 30 * DAY))
     assert not delete(book, KEY, PERIODS), "D3: the quiet time begins anew"
 
@@ -268,7 +268,7 @@ def test_a_revived_account_takes_settings_that_have_changed_meanwhile():
     """Rate and info are those of the currency now, in the one AccountUpdate (behaviour 52)."""
     before = deleted(interest_rate=3.5, last_interest_rate_change_ts=NOW - 20 * DAY)
     book = applied(batch(before, root(), root_config='{"rate":7,"info":{"iri":"x"}}'), configure())
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.interest_rate, update.debtor_info_iri) == (7.0, "x")
     assert update.last_interest_rate_change_ts == text(NOW)
 
@@ -289,9 +289,9 @@ def test_a_credit_revives_a_deleted_account():
     )
     after = owner(book, ALICE)
     assert (after.is_deleted, after.config_flags, after.principal) == (False, 1, 10)
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.principal, update.config_flags, update.creation_date) == (10, 1, day_of(NOW - 30 * DAY))
-    assert only(told(book, AccountTransfer)).transfer_number == 5
+    assert only(emitted(book, AccountTransfer)).transfer_number == 5
 
 
 def test_a_revived_account_is_deleted_again_a_fortnight_later():

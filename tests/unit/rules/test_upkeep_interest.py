@@ -27,13 +27,13 @@ from tests.backstage.builders import (
     batch,
     day_of,
     deleted,
+    emitted,
     kinds,
     only,
     owner,
     rich,
     root,
     text,
-    told,
 )
 
 KEY = DEBTOR, ALICE
@@ -117,7 +117,7 @@ def test_the_longer_story_of_the_rules():
     book, did = capitalized(after_commit, root(), now=day_40)
     after_payment = owner(book, ALICE)
     assert did
-    assert only(told(book, AccountTransfer)).acquired_amount == 4822
+    assert only(emitted(book, AccountTransfer)).acquired_amount == 4822
     assert after_payment.principal == 604_822
     assert after_payment.interest == pytest.approx(0.8301774619849311, rel=1e-6)
     assert balance_at(after_payment, day_40) == 604_822
@@ -135,7 +135,7 @@ def test_an_interest_payment_is_a_transfer_from_the_root_account():
     """Number, principal, note and parties are those of a transfer from `0` (behaviours 41 and 104)."""
     book, _ = capitalized(rich(1000, interest=5.75, last_transfer_number=3), root(principal=-1000))
     assert kinds(book) == ["AccountTransfer"]
-    transfer = only(told(book, AccountTransfer))
+    transfer = only(emitted(book, AccountTransfer))
     assert transfer == AccountTransfer(
         debtor_id=DEBTOR,
         creditor_id=ALICE,
@@ -168,14 +168,14 @@ def test_an_interest_payment_is_announced_later():
         assert owner(book, creditor_id).last_change_seqnum == 2
     later = batch(owner(book, ALICE), now=NOW + 60 * SECOND)
     assert announce_pending(later, KEY)
-    assert only(told(later, AccountUpdate)).principal == 1005
+    assert only(emitted(later, AccountUpdate)).principal == 1005
 
 
 def test_negative_interest_goes_to_the_root_account():
-    """The account pays, and is always told; the fraction that is left is not negative (behaviour 47)."""
+    """The account pays, always announced; the fraction that is left is not negative (behaviour 47)."""
     book, did = capitalized(rich(1000, interest=-5.25, negligible_amount=1e30), root(principal=-1000))
     assert did
-    transfer = only(told(book, AccountTransfer))
+    transfer = only(emitted(book, AccountTransfer))
     assert (transfer.acquired_amount, transfer.sender, transfer.recipient) == (-6, str(ALICE), "0")
     assert (owner(book, ALICE).principal, owner(book, ALICE).interest) == (994, 0.75)
     assert owner(book, ROOT).principal == -994
@@ -206,20 +206,20 @@ def test_interest_that_hardly_differs_from_zero_becomes_one():
 
 
 @pytest.mark.parametrize(
-    ("negligible_amount", "is_told"), [(0.0, True), (4.9, True), (5.0, False), (1e30, False)]
+    ("negligible_amount", "is_announced"), [(0.0, True), (4.9, True), (5.0, False), (1e30, False)]
 )
-def test_negligible_interest_is_paid_silently(negligible_amount, is_told):
+def test_negligible_interest_is_paid_silently(negligible_amount, is_announced):
     """An AccountTransfer is left out like for any small transfer; the money moves.
 
     See rules.md#transfers-that-are-announced.
     """
     book, did = capitalized(rich(1000, interest=5.75, negligible_amount=negligible_amount), root())
     assert did
-    assert len(told(book, AccountTransfer)) == is_told
-    assert owner(book, ALICE).last_transfer_number == is_told
-    assert owner(book, ALICE).last_transfer_committed_at == (NOW if is_told else T0)
+    assert len(emitted(book, AccountTransfer)) == is_announced
+    assert owner(book, ALICE).last_transfer_number == is_announced
+    assert owner(book, ALICE).last_transfer_committed_at == (NOW if is_announced else T0)
     assert owner(book, ALICE).principal == 1005
-    assert only(book.entries).recipient_transfer_number == is_told
+    assert only(book.entries).recipient_transfer_number == is_announced
 
 
 @pytest.mark.parametrize(("limit", "note"), [(500, "Interest payment"), (16, "Interest payment"), (15, "")])
@@ -229,7 +229,7 @@ def test_a_note_that_is_too_long_is_left_out(limit, note):
     See rules.md#payments-of-the-server.
     """
     book, _ = capitalized(rich(1000, interest=5.75), root(), policy=Policy(transfer_note_max_bytes=limit))
-    assert only(told(book, AccountTransfer)).transfer_note == note
+    assert only(emitted(book, AccountTransfer)).transfer_note == note
     assert only(book.entries).transfer_note == note
 
 
@@ -255,7 +255,7 @@ def test_a_payment_creates_the_root_account():
     book, did = capitalized(rich(1000, interest=5.75))
     assert did
     assert owner(book, ROOT).principal == -5
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.creditor_id, update.principal, update.last_change_seqnum) == (ROOT, -5, 1)
     assert update.config_data == ""
     assert [created.creditor_id for created in book.created_accounts()] == [ROOT]
@@ -266,7 +266,7 @@ def test_a_payment_revives_a_deleted_root_account():
     book, _ = capitalized(rich(1000, interest=5.75), deleted(ROOT, negligible_amount=1e30))
     after = owner(book, ROOT)
     assert (after.is_deleted, after.config_flags, after.principal) == (False, 1, -5)
-    assert only(told(book, AccountUpdate)).creditor_id == ROOT
+    assert only(emitted(book, AccountUpdate)).creditor_id == ROOT
 
 
 def test_a_payment_to_a_root_account_elsewhere_travels_as_a_message():
@@ -275,7 +275,7 @@ def test_a_payment_to_a_root_account_elsewhere_travels_as_a_message():
     before = replace(rich(1000, interest=5.75, last_transfer_id=77), debtor_id=debtor_id)
     book, did = capitalized(before, policy=Policy(realm=SHARD))
     assert did
-    change = only(told(book, PendingBalanceChange))
+    change = only(emitted(book, PendingBalanceChange))
     assert change == PendingBalanceChange(
         debtor_id=debtor_id,
         creditor_id=ROOT,
@@ -355,7 +355,9 @@ def test_interest_is_brought_up_to_date_first():
     """What is paid is the interest of this moment, not the stored one (S5)."""
     before = rich(10**6, interest_rate=10.0, last_change_ts=NOW - YEAR)
     book, _ = capitalized(before, root())
-    assert only(told(book, AccountTransfer)).acquired_amount == math.floor(interest_at(before, NOW)) >= 99_999
+    assert (
+        only(emitted(book, AccountTransfer)).acquired_amount == math.floor(interest_at(before, NOW)) >= 99_999
+    )
 
 
 def test_a_clock_that_was_set_back_makes_no_interest():

@@ -1,4 +1,4 @@
-"""Purge, and what comes after it: nothing that was told before comes again.
+"""Purge, and what comes after it: nothing that was announced before comes again.
 
 See rules.md#purge.
 """
@@ -26,13 +26,13 @@ from tests.backstage.builders import (
     configure,
     credit,
     day_of,
+    emitted,
     only,
     owner,
     request,
     rich,
     scheduled,
     text,
-    told,
 )
 from tests.backstage.builders import MICROSECOND as MICRO
 
@@ -68,7 +68,7 @@ def test_a_purge_is_announced_with_five_fields():
     """AccountPurge has exactly type, debtor_id, creditor_id, creation_date and ts (behaviour 69)."""
     book = batch(buried())
     assert purge(book, KEY, PERIODS)
-    event = only(told(book, AccountPurge))
+    event = only(emitted(book, AccountPurge))
     assert msgspec.json.decode(encode(event)) == {
         "type": "AccountPurge",
         "debtor_id": DEBTOR,
@@ -89,11 +89,11 @@ def test_an_account_that_is_created_again_has_a_later_date_and_fresh_ids(days):
     book = batch(before, rich(100, BOB), now=earliest)
     assert purge(book, KEY, PERIODS)
     again = applied(batch(rich(100, BOB), now=earliest), configure(ts=earliest), credit(ALICE, 100))
-    update = only(told(again, AccountUpdate))
-    assert update.creation_date > only(told(book, AccountPurge)).creation_date
+    update = only(emitted(again, AccountUpdate))
+    assert update.creation_date > only(emitted(book, AccountPurge)).creation_date
     applied(again, request(ALICE, BOB))
-    assert only(told(again, PreparedTransfer)).transfer_id > before.last_transfer_id
-    assert only(told(again, AccountTransfer)).transfer_number == 1
+    assert only(emitted(again, PreparedTransfer)).transfer_id > before.last_transfer_id
+    assert only(emitted(again, AccountTransfer)).transfer_number == 1
 
 
 def test_a_root_account_can_be_purged_and_created_in_one_batch():
@@ -105,7 +105,7 @@ def test_a_root_account_can_be_purged_and_created_in_one_batch():
     assert (after.principal, after.created_at, after.config_flags) == (2, NOW, 0)
     assert book.created_accounts() == [after]
     assert [new.creditor_id for _, new in book.changed_accounts()] == [ALICE]
-    announced = [event for event in told(book, AccountUpdate) if event.creditor_id == ROOT]
+    announced = [event for event in emitted(book, AccountUpdate) if event.creditor_id == ROOT]
     assert (only(announced).last_change_seqnum, only(announced).config_data) == (1, "")
 
 

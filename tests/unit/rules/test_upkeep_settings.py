@@ -27,6 +27,7 @@ from tests.backstage.builders import (
     batch,
     configure,
     deleted,
+    emitted,
     finalize,
     only,
     owner,
@@ -35,7 +36,6 @@ from tests.backstage.builders import (
     rich,
     root,
     text,
-    told,
     with_locks,
 )
 from tests.backstage.builders import MICROSECOND as MICRO
@@ -103,7 +103,7 @@ def test_a_rate_changes_by_the_ladder(before: Account, target: float, rate: floa
         return
     assert (after.interest_rate, after.previous_interest_rate) == (rate, before.interest_rate)
     assert after.last_interest_rate_change_ts == NOW
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.interest_rate, update.last_interest_rate_change_ts) == (rate, text(NOW))
     assert update.last_change_seqnum == 2
 
@@ -120,7 +120,7 @@ def test_interest_is_brought_up_to_date_with_the_old_rate():
     before = rich(10**6, interest_rate=10.0, last_change_ts=NOW - 30 * DAY)
     book, _ = settled(before, with_rate(-50.0))
     expected = accumulated_interest(10**6, 0.0, 10.0, NOW - 30 * DAY, NOW)
-    assert owner(book, ALICE).interest == only(told(book, AccountUpdate)).interest == expected > 7000
+    assert owner(book, ALICE).interest == only(emitted(book, AccountUpdate)).interest == expected > 7000
 
 
 def test_a_put_off_rate_is_applied_when_its_time_has_come():
@@ -162,7 +162,7 @@ def test_info_is_replaced_if_any_part_differs(info, is_changed):
     assert did is is_changed
     assert owner(book, ALICE).debtor_info == info
     if is_changed:
-        update = only(told(book, AccountUpdate))
+        update = only(emitted(book, AccountUpdate))
         assert (update.debtor_info_iri, update.debtor_info_content_type) == (info.iri, info.content_type)
         assert (update.debtor_info_sha256, update.last_change_seqnum) == (info.sha256, 2)
 
@@ -172,7 +172,7 @@ def test_info_needs_no_interval():
     before = account(interest_rate=1.0, last_interest_rate_change_ts=NOW - DAY)
     book, did = settled(before, CurrencySettings(interest_rate=2.0, debtor_info=DebtorInfo("x")))
     assert did
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.interest_rate, update.debtor_info_iri) == (1.0, "x")
     assert owner(book, ALICE).last_interest_rate_change_ts == NOW - DAY
 
@@ -180,7 +180,7 @@ def test_info_needs_no_interval():
 def test_rate_and_info_are_announced_together():
     """One number, one AccountUpdate (behaviour 97)."""
     book, _ = settled(account(), CurrencySettings(interest_rate=2.0, debtor_info=DebtorInfo("x")))
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.interest_rate, update.debtor_info_iri, update.last_change_seqnum) == (2.0, "x", 2)
 
 
@@ -200,7 +200,7 @@ def test_a_rate_that_is_no_number_does_not_hinder_info():
 def test_a_new_account_starts_with_the_settings_of_its_currency(config_data, rate, changed_at):
     """One AccountUpdate, number 1, shows them; with rate 0 nothing has changed (behaviour 8)."""
     book = applied(batch(root(), root_config=config_data), configure())
-    update = only(told(book, AccountUpdate))
+    update = only(emitted(book, AccountUpdate))
     assert (update.interest_rate, update.last_interest_rate_change_ts) == (rate, text(changed_at))
     assert update.last_change_seqnum == 1
     assert owner(book, ALICE).previous_interest_rate == 0.0
@@ -216,7 +216,7 @@ def test_unreadable_settings_leave_accounts_as_they_are():
     assert not tend(book, KEY, PERIODS)
     assert tend(book, (DEBTOR, ROOT), PERIODS)
     applied(book, configure(BOB))
-    updates = told(book, AccountUpdate)
+    updates = emitted(book, AccountUpdate)
     assert [(u.creditor_id, u.config_data, u.interest_rate) for u in updates] == [
         (ROOT, "nonsense", 0.0),
         (BOB, "", 0.0),
@@ -231,11 +231,11 @@ def test_unreadable_settings_permit_no_new_money():
     issuing = request(ROOT, ALICE, coordinator_type="issuing", coordinator_id=DEBTOR, min_locked_amount=1)
     again = msgspec.structs.replace(issuing, coordinator_request_id=2)
     applied(book, again, finalize(transfer, 100))
-    assert only(told(book, RejectedTransfer)).status_code == "INSUFFICIENT_AVAILABLE_AMOUNT"
+    assert only(emitted(book, RejectedTransfer)).status_code == "INSUFFICIENT_AVAILABLE_AMOUNT"
     assert owner(book, ALICE).principal == 100
     applied(book, configure(ROOT, negligible_amount=1e30, config_data='{"limit":300}'))
     applied(book, msgspec.structs.replace(issuing, coordinator_request_id=3))
-    assert len(told(book, RejectedTransfer)) == 1
+    assert len(emitted(book, RejectedTransfer)) == 1
 
 
 def test_settings_are_no_business_of_root_and_deleted_accounts():

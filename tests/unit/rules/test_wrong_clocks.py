@@ -1,7 +1,7 @@
 """What the rules make of moments that a wrong clock has written: a table for each of them.
 
 The clock stood 100 days ahead for a while, and is right again.  Waits come back to the clock; what clients
-were told never decreases; and no interest is made of time that has not passed.
+have seen never decreases; and no interest is made of time that has not passed.
 """
 
 import pytest

@@ -49,7 +49,7 @@ def test_every_name_is_refused_at_start(name):
 
 @pytest.mark.parametrize(("name", "value", "instead"), NUMBERS)
 def test_a_number_is_converted(name, value, instead):
-    """Days and hours are told in seconds, and what is told is what this server takes."""
+    """Days and hours are shown in seconds, and what is shown is what this server takes."""
     assert list(refused_names({name: value})) == [
         f"{name} is a setting of the reference server: use {instead} instead."
     ]
@@ -58,20 +58,20 @@ def test_a_number_is_converted(name, value, instead):
 
 @pytest.mark.parametrize(("name", "instead"), OTHERS)
 def test_a_text_is_not_repeated(name, instead):
-    """Only the name is told: the text may have a password in it."""
+    """Only the name is shown: the text may have a password in it."""
     [line] = refused_names({name: "postgresql://u:secret@h/d"})
     assert line == f"{name} is a setting of the reference server: use {instead} instead."
 
 
 def test_the_tables_above_are_complete():
     """Each name that has a successor here is in one of them, and each successor is a setting."""
-    told = {name for name, *_ in (*NUMBERS, *OTHERS)}
-    assert told == {name for name, successor in SUCCESSORS.items() if successor.name}
+    documented = {name for name, *_ in (*NUMBERS, *OTHERS)}
+    assert documented == {name for name, successor in SUCCESSORS.items() if successor.name}
     assert {successor.name.lower() for successor in SUCCESSORS.values() if successor.name} <= OURS.keys()
 
 
 def test_a_number_that_is_none_is_not_repeated():
-    """Then the name and the unit are told."""
+    """Then the name and the unit are shown."""
     [line] = refused_names({"APP_ACCOUNTS_SCAN_HOURS": "eight"})
     assert line.endswith(": use ACCOUNTS_SCAN_INTERVAL, in seconds, instead.")
     assert list(refused_names({"APP_FETCH_CONNECTIONS": ""})) == [
@@ -84,7 +84,7 @@ def test_no_name_of_this_server_is_refused():
     assert not {name.upper() for name in OURS} & SUCCESSORS.keys()
 
 
-def test_all_are_told_at_once():
+def test_all_are_shown_at_once():
     """With what is wrong besides."""
     with pytest.raises(SettingsError) as refusal:
         load({"APP_LOG_LEVEL": "info", "FLUSH_PERIOD": "2", "LOG_LEVEL": "loud"})

@@ -32,7 +32,7 @@ def test_the_database_is_all_that_must_be_set():
     assert settings.warnings == settings.unsafe == ()
 
 
-def test_a_missing_database_is_told():
+def test_a_missing_database_is_shown():
     """Without POSTGRES_URL the program says that it is missing and what it looks like."""
     with pytest.raises(SettingsError) as refusal:
         load({})
@@ -146,12 +146,12 @@ FORMS = [
 
 
 @pytest.mark.parametrize("unsafe", ["no", "yes"])
-@pytest.mark.parametrize(("name", "text", "told"), FORMS)
-def test_a_malformed_value_is_always_refused(name, text, told, unsafe):
+@pytest.mark.parametrize(("name", "text", "reason"), FORMS)
+def test_a_malformed_value_is_always_refused(name, text, reason, unsafe):
     """A malformed value gets one line with the name and what is allowed, unsafe settings or not."""
     [line] = problems(**{name: text, "ALLOW_UNSAFE_SETTINGS": unsafe})
     assert line.startswith(f"{name}=")
-    assert told in line
+    assert reason in line
     assert "\n" not in line
     assert len(line) < 400
 
@@ -182,25 +182,25 @@ RANGES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "text", "told"), RANGES)
-def test_a_value_outside_its_range_is_refused_and_said_why(name, text, told):
+@pytest.mark.parametrize(("name", "text", "reason"), RANGES)
+def test_a_value_outside_its_range_is_refused_and_said_why(name, text, reason):
     """The line names the variable, its value, the bound, and the way out on a test bench."""
-    line = next(line for line in problems(**{name: text}) if told in line)
+    line = next(line for line in problems(**{name: text}) if reason in line)
     assert line.startswith(f"{name}={text}: must be ")
     assert line.endswith("On a test bench, set ALLOW_UNSAFE_SETTINGS=yes.")
 
 
-@pytest.mark.parametrize(("name", "text", "told"), RANGES)
-def test_unsafe_settings_lift_the_ranges_with_a_warning(name, text, told):
-    """With ALLOW_UNSAFE_SETTINGS the same value is taken, and the start of the log tells it."""
+@pytest.mark.parametrize(("name", "text", "reason"), RANGES)
+def test_unsafe_settings_lift_the_ranges_with_a_warning(name, text, reason):
+    """With ALLOW_UNSAFE_SETTINGS the same value is taken, and the start of the log shows it."""
     settings = load(DATABASE | {name: text, "ALLOW_UNSAFE_SETTINGS": "yes"})
     assert getattr(settings, name.lower()) == float(text)
-    assert any(line.startswith(f"{name}={text}: must be ") and told in line for line in settings.unsafe)
+    assert any(line.startswith(f"{name}={text}: must be ") and reason in line for line in settings.unsafe)
     assert all("ALLOW_UNSAFE_SETTINGS is on" in line for line in settings.warnings)
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "reason"),
     [
         ({"MESSAGE_MAX_DELAY": "1209601"}, "INTERNAL_MAX_DELAY=1209600: must be at least MESSAGE_MAX_DELAY"),
         (
@@ -218,13 +218,13 @@ def test_unsafe_settings_lift_the_ranges_with_a_warning(name, text, told):
         ),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(environ, told):
+def test_settings_that_contradict_each_other_are_refused(environ, reason):
     """The line names both variables, and either way out."""
-    assert any(told in line for line in problems(**environ))
+    assert any(reason in line for line in problems(**environ))
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "reason"),
     [
         (SHARD | {"FETCH_API_URL": ""}, "FETCH_API_URL is not set"),
         (SHARD | {"INTERNAL_USER": ""}, "INTERNAL_USER is not set"),
@@ -240,10 +240,10 @@ def test_settings_that_contradict_each_other_are_refused(environ, told):
         ({"ADMIN_PORT": "8080"}, "ADMIN_PORT=8080: must differ from WEBSERVER_PORT"),
     ],
 )
-def test_what_cannot_work_is_refused_on_a_test_bench_as_well(environ, told):
+def test_what_cannot_work_is_refused_on_a_test_bench_as_well(environ, reason):
     """ALLOW_UNSAFE_SETTINGS lifts ranges, not contradictions that nothing could run with."""
     [line] = problems(**environ, ALLOW_UNSAFE_SETTINGS="yes")
-    assert told in line
+    assert reason in line
 
 
 def test_two_interfaces_may_share_a_port_number():
@@ -252,7 +252,7 @@ def test_two_interfaces_may_share_a_port_number():
     assert load(DATABASE | environ).admin_port == 8080
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_shown_at_once():
     """Every wrong variable has its line, so that one start is enough to find them all."""
     lines = problems(
         WEBSERVER_PORT="x", COMMIT_PERIOD="5", LOG_FORMAT="xml", ADMIN_PORT="y", PURGE_MIN_AGE="1"

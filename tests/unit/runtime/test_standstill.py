@@ -47,7 +47,7 @@ def test_work_that_gets_done_is_no_standstill(story):
         story.standstill.end()
 
 
-def test_what_lasts_is_told_with_its_reason(story):
+def test_what_lasts_is_reported_with_its_reason(story):
     """Once after half a minute, then every five minutes; the number grows meanwhile."""
     story.standstill.begin()
     story.standstill.begin("the disk is full")

@@ -86,7 +86,7 @@ def test_only_reading_is_allowed(client, path, method):
 
 
 @pytest.mark.parametrize("path", ["healthz", "1/0/reachable", "1/0/config"])
-def test_options_tells_the_methods(client, path):
+def test_options_names_the_methods(client, path):
     """OPTIONS on a known path names the allowed methods."""
     answer = client.options(f"/accounts/{path}")
     assert answer.status_code == 200

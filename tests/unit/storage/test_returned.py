@@ -89,7 +89,7 @@ def test_it_goes_to_the_shard_of_its_account(body, key):
 
 
 @pytest.mark.parametrize(
-    ("type_property", "body", "told"),
+    ("type_property", "body", "type_shown"),
     [
         (CONFIGURE, b"?", CONFIGURE),
         (None, body_of(CONFIGURE), CONFIGURE),
@@ -99,9 +99,9 @@ def test_it_goes_to_the_shard_of_its_account(body, key):
         (None, b'{"debtor_id":1,"creditor_id":1,"type":{}}', "Malformed"),
     ],
 )
-def test_the_outbox_counts_it_by_its_type(type_property, body, told):
+def test_the_outbox_counts_it_by_its_type(type_property, body, type_shown):
     """The type property names it, or if that is missing the body; all others are malformed."""
-    assert returned(body, type_property, OLD_KEY, b"\0\0").type == told
+    assert returned(body, type_property, OLD_KEY, b"\0\0").type == type_shown
 
 
 def test_an_old_key_with_odd_bytes_fits_into_its_field():

@@ -494,7 +494,7 @@ SUBNET = 0x0000010000000000
 def test_coordinators_of_special_types_obey_their_rules(
     coordinator_type, debtor_id, creditor_id, coordinator_id, reason
 ):
-    """Who may ask for a transfer is told by the ids."""
+    """Who may ask for a transfer follows from the ids."""
     body = body_of(
         PREPARE,
         coordinator_type=quoted(coordinator_type),
@@ -527,5 +527,5 @@ def test_only_reserved_types_are_refused_in_a_finalization():
     ],
 )
 def test_rules_come_after_fields_and_in_their_order(members, reason):
-    """Of several faults the one of the earlier check is told."""
+    """Of several faults the one of the earlier check is reported."""
     assert reason_of(body_of(PREPARE, **members), PREPARE) == reason

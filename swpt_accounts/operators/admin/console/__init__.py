@@ -1,4 +1,7 @@
-"""The console under /admin/: pages for people, made on the server; each module is one page.
+"""The console under /admin/: pages for people, made on the server.
+
+A page is a module that adds itself to the blueprint of `doors`; `display`, `words`, `plots` and
+`attention` are what pages share.
 
 May import: `operators`, `broker`, `rules`, `runtime`, `wire`.
 """

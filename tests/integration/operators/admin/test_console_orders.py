@@ -51,8 +51,8 @@ def test_a_dead_letter_is_returned_from_its_page(desk):
     letter = put_aside(desk.stand, body=body)
     page = browser.get(f"/admin/dead-letters/{letter}").text
     assert f'name="ids" value="{letter}"' in page
-    told = send(browser, "/admin/dead-letters/return", {"ids": str(letter), "note": "mended"})
-    assert f"Returned to the queue: dead letter {letter}." in told
+    shown = send(browser, "/admin/dead-letters/return", {"ids": str(letter), "note": "mended"})
+    assert f"Returned to the queue: dead letter {letter}." in shown
     assert [envelope.body for envelope in desk.stand.envelopes()] == [body]
     [row] = desk.audit()
     assert row[:3] == ("the operator", "127.0.0.1", "dead-letters return")
@@ -65,8 +65,8 @@ def test_many_dead_letters_are_discarded_at_once(desk):
     """Those that were chosen in the list, with one note."""
     browser = log_in(desk, "operator")
     letters = [put_aside(desk.stand) for _ in range(3)]
-    told = send(browser, "/admin/dead-letters/discard", {"ids": letters[:2], "note": "junk"})
-    assert "Discarded: 2 dead letters." in told
+    shown = send(browser, "/admin/dead-letters/discard", {"ids": letters[:2], "note": "junk"})
+    assert "Discarded: 2 dead letters." in shown
     assert desk.stand.rows("SELECT state FROM dead_letter ORDER BY 1") == [
         ("discarded",),
         ("discarded",),
@@ -78,7 +78,7 @@ def test_many_dead_letters_are_discarded_at_once(desk):
 
 
 @pytest.mark.parametrize(
-    ("path", "form", "status", "told"),
+    ("path", "form", "status", "shown"),
     [
         ("discard", {"ids": "LETTER"}, 422, "note: Missing data"),
         ("discard", {"ids": "LETTER", "note": " "}, 422, "text of 1 to 500"),
@@ -87,12 +87,12 @@ def test_many_dead_letters_are_discarded_at_once(desk):
         ("return", {"ids": "99999"}, 409, "there is no dead letter 99999"),
     ],
 )
-def test_an_order_that_cannot_be_done_is_explained(desk, path, form, status, told):
+def test_an_order_that_cannot_be_done_is_explained(desk, path, form, status, shown):
     """A page says what is missing, and nothing is changed."""
     letter = put_aside(desk.stand)
     form = {name: str(letter) if value == "LETTER" else value for name, value in form.items()}
     page = send(log_in(desk, "operator"), f"/admin/dead-letters/{path}", form, status)
-    assert told in page
+    assert shown in page
     assert desk.audit() == []
 
 
@@ -111,9 +111,9 @@ def test_a_chore_is_wished_for(desk):
     """The wish is in the list, and in the audit."""
     with housekeeping(desk.stand.postgres_url) as keeper:
         keeper.do("tend accounts")
-    told = send(log_in(desk, "operator"), "/admin/chores/tend accounts/run", {})
-    assert "“tend accounts” will be done" in told
-    assert "wished for" in told
+    shown = send(log_in(desk, "operator"), "/admin/chores/tend accounts/run", {})
+    assert "“tend accounts” will be done" in shown
+    assert "wished for" in shown
     assert [row[2] for row in desk.audit()] == ["chores run"]
     send(log_in(desk, "operator"), "/admin/chores/paint the house/run", {}, 404)
 
@@ -149,8 +149,8 @@ def test_agents_are_looked_for_further_on(desk, monkeypatch):
     [after] = re.findall(r'name="after" value="([^"]+)"', page)
     assert further.endswith(f"after={after}")
     assert "Parked: 1 event for 00.00.01" in send(browser, agent + "/park", {"after": after})
-    told = send(browser, "/admin/outbox/agents/to_creditors/00.00.00/park", {})
-    assert "Parked: 2 events for 00.00.00 at to_creditors. There may be more of them: look again." in told
+    shown = send(browser, "/admin/outbox/agents/to_creditors/00.00.00/park", {})
+    assert "Parked: 2 events for 00.00.00 at to_creditors. There may be more of them: look again." in shown
 
 
 def test_unreadable_rows_have_buttons_of_their_own(desk):

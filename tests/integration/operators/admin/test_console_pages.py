@@ -53,7 +53,7 @@ def operator(desk):
 # -- all pages ---------------------------------------------------------------------------------
 
 
-def test_every_page_tells_that_it_is_empty(viewer):
+def test_every_page_shows_that_it_is_empty(viewer):
     """On a new server each page says so in a sentence, instead of showing nothing."""
     for path, sentence in LISTS.items():
         assert sentence in read(viewer, path), path
@@ -104,7 +104,7 @@ def test_a_viewer_sees_no_forms_of_operators(desk, viewer, operator):
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "told"),
+    ("path", "status", "shown"),
     [
         ("debtors/x", 422, "must be an id: a whole number"),
         ("debtors/8", 404, "no account of debtor 8"),
@@ -125,11 +125,11 @@ def test_a_viewer_sees_no_forms_of_operators(desk, viewer, operator):
         ("nothing", 404, "There is nothing at this address"),
     ],
 )
-def test_a_wrong_address_is_explained(desk, viewer, path, status, told):
+def test_a_wrong_address_is_explained(desk, viewer, path, status, shown):
     """404 or 422 as a page with a sentence that says what is expected, and the way on."""
     desk.stand.apply(configure(ALICE))
     page = read(viewer, f"/admin/{path}", status)
-    assert told in page.replace("&#39;", "'")
+    assert shown in page.replace("&#39;", "'")
     assert "To the overview" in page
 
 
@@ -158,7 +158,7 @@ def test_a_missing_database_is_a_page_too(desk, caplog):
 
 
 def test_a_missing_broker_leaves_the_pages_readable(desk):
-    """Overview and outbox say that the broker is away, and tell the rest."""
+    """Overview and outbox say that the broker is away, and show the rest."""
 
     def count(queue):
         raise BrokerProblem("no answer from amqp://guest:hush@nowhere")
@@ -173,7 +173,7 @@ def test_a_missing_broker_leaves_the_pages_readable(desk):
     app.extensions["swpt_accounts admin context"].close()
 
 
-# -- what they tell ----------------------------------------------------------------------------
+# -- what they show ----------------------------------------------------------------------------
 
 
 def test_nothing_needs_attention_on_a_sound_server(desk):
@@ -190,7 +190,7 @@ def test_nothing_needs_attention_on_a_sound_server(desk):
     assert "adds up to 0" in page
 
 
-def test_the_overview_tells_what_needs_attention(desk):
+def test_the_overview_shows_what_needs_attention(desk):
     """Dead letters, overdue transfers, late chores, and money that does not add up, each with a link."""
     seed(desk.stand)
     desk.stand.apply(request(max_commit_delay=1))
@@ -252,12 +252,12 @@ def test_a_transfer_is_followed_from_the_overview_to_both_ledgers(desk, viewer):
     ledgers = re.findall(r'href="([^"]+#ledger)"', page)
     assert len(ledgers) == 2
     for ledger, amount in zip(ledgers, ("−1,000", "+1,000"), strict=True):
-        told = read(viewer, ledger.removesuffix("#ledger").replace("&amp;", "&"))
-        assert amount in told
-        assert f'href="{path}"' in told
+        shown = read(viewer, ledger.removesuffix("#ledger").replace("&amp;", "&"))
+        assert amount in shown
+        assert f'href="{path}"' in shown
 
 
-def test_an_account_is_told_whole(desk, viewer):
+def test_an_account_is_shown_whole(desk, viewer):
     """Every field of the account is on its page, with balance, plot, locks and refusals."""
     stand = desk.stand
     seed(stand)
@@ -283,7 +283,7 @@ def test_an_account_that_is_gone_keeps_its_ledger(desk, viewer):
     assert "+1,000" in page
 
 
-def test_ids_are_told_signed_and_unsigned(desk, viewer):
+def test_ids_are_shown_signed_and_unsigned(desk, viewer):
     """Either form leads to the same page, which has both."""
     desk.stand.apply(configure(MIN_INT64, debtor_id=-1))
     page = read(viewer, f"/admin/debtors/{2**64 - 1}/accounts/{2**63}")
@@ -380,7 +380,7 @@ def test_what_others_have_written_is_shown_and_not_obeyed(desk, viewer, body):
 
 
 def test_a_dead_letter_is_shown_decoded_or_raw(desk, viewer):
-    """A message that can be read is told field by field; bytes that are no text are told in base64."""
+    """A message that can be read is shown field by field; bytes that are no text are shown in base64."""
     letter = put_aside(desk.stand, body=body_of(configure(ALICE)))
     page = read(viewer, f"/admin/dead-letters/{letter}")
     assert "It cannot be decoded" in page or "ConfigureAccount" in page

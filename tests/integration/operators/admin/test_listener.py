@@ -62,7 +62,7 @@ def test_each_port_serves_its_own(database, ports):
     ("proxy", "address"), [("", "127.0.0.1"), ("127.0.0.1", "203.0.113.9"), ("192.0.2.1", "127.0.0.1")]
 )
 def test_only_the_trusted_proxy_is_believed(database, ports, proxy, address):
-    """The address of a visitor is that of the connection, unless ADMIN_TRUSTED_PROXY tells another one."""
+    """The address of a visitor is that of the connection, unless ADMIN_TRUSTED_PROXY shows another one."""
     with running((*SERVER, "web"), environ(database, ports, ADMIN_TRUSTED_PROXY=proxy)) as web:
         web.wait_for("Serving the admin API")
         headers = {"X_Forwarded_For": "203.0.113.9", "Authorization": f"Bearer {WRONG}"}
@@ -72,7 +72,7 @@ def test_only_the_trusted_proxy_is_believed(database, ports, proxy, address):
 
 
 @pytest.mark.parametrize(
-    ("sent", "status", "told"),
+    ("sent", "status", "detail"),
     [
         (b"rubbish\r\n\r\n", 400, "The request cannot be read: "),
         (b"GET /livez HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, "The request cannot be read: "),
@@ -80,7 +80,7 @@ def test_only_the_trusted_proxy_is_believed(database, ports, proxy, address):
         (b"GET /livez HTTP/1.1\r\nX: " + b"x" * 300_000 + b"\r\n\r\n", 431, "exceeds max_header"),
     ],
 )
-def test_what_is_no_request_gets_a_problem_document(database, ports, sent, status, told):
+def test_what_is_no_request_gets_a_problem_document(database, ports, sent, status, detail):
     """With the headers of all answers, although the application never hears of it."""
     with running((*SERVER, "web"), environ(database, ports)) as server:
         server.wait_for("Serving the admin API")
@@ -90,7 +90,7 @@ def test_what_is_no_request_gets_a_problem_document(database, ports, sent, statu
             answer.begin()
             problem = json.loads(answer.read())
     assert (answer.status, problem["status"]) == (status, status)
-    assert told in problem["detail"]
+    assert detail in problem["detail"]
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
     assert answer.headers["Cache-Control"] == "no-store"

@@ -25,14 +25,14 @@ def test_a_dead_letter_is_shown_raw_and_decoded(desk):
     body = body_of(configure(ALICE))
     good = put_aside(desk.stand, body=body, properties=PROPERTIES)
     bad = put_aside(desk.stand, "bad_json", b"\xff<script>")
-    told = desk.get(f"/dead-letters/{good}")
-    assert told["body_text"] == body.decode()
-    assert told["message_type"] == "ConfigureAccount"
-    assert told["message"]["creditor_id"] == str(ALICE)
-    assert told["message"]["ts"] == text(NOW)
-    assert told["letter"]["reason"] == "wrong_shard"
-    told = desk.get(f"/dead-letters/{bad}")
-    assert (told["body_text"], told["message"], told["body_base64"]) == (None, None, "/zxzY3JpcHQ+")
+    shown = desk.get(f"/dead-letters/{good}")
+    assert shown["body_text"] == body.decode()
+    assert shown["message_type"] == "ConfigureAccount"
+    assert shown["message"]["creditor_id"] == str(ALICE)
+    assert shown["message"]["ts"] == text(NOW)
+    assert shown["letter"]["reason"] == "wrong_shard"
+    shown = desk.get(f"/dead-letters/{bad}")
+    assert (shown["body_text"], shown["message"], shown["body_base64"]) == (None, None, "/zxzY3JpcHQ+")
     listed = desk.get("/dead-letters", limit=1)
     assert [one["dead_letter_id"] for one in listed["items"]] == [str(good)]
     listed = desk.get("/dead-letters", limit=1, page=listed["next"])
@@ -53,8 +53,8 @@ def test_dead_letters_are_returned_and_discarded(desk):
         ("the operator", "127.0.0.1", "dead-letters return", f"dead letter {first}", "wrong_shard: mended"),
         ("the operator", "127.0.0.1", "dead-letters discard", f"dead letter {second}", "wrong_shard: junk"),
     ]
-    told = desk.get("/audit")["items"]
-    assert [one["action"] for one in told[:2]] == ["dead-letters discard", "dead-letters return"]
+    shown = desk.get("/audit")["items"]
+    assert [one["action"] for one in shown[:2]] == ["dead-letters discard", "dead-letters return"]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_dead_letters_are_returned_and_discarded(desk):
 def test_an_order_that_cannot_be_done_changes_nothing(desk, order, body, status):
     """What is wrong is said in a problem document, and there is no row in the audit."""
     put_aside(desk.stand)
-    told = desk.post(f"/dead-letters/{order}", body, status=status)
-    assert told["status"] == status
-    assert len(told["detail"]) > 10
+    shown = desk.post(f"/dead-letters/{order}", body, status=status)
+    assert shown["status"] == status
+    assert len(shown["detail"]) > 10
     assert desk.audit() == []
 
 
@@ -98,7 +98,7 @@ def waiting(stand):
     return [(unpack(bytes(payload))[0].creditor_id, is_parked) for payload, is_parked in rows]
 
 
-def test_what_no_queue_wants_is_told_by_agent(desk):
+def test_what_no_queue_wants_is_shown_by_agent(desk):
     """Rows and agents are listed; what failed for another reason names no agent."""
     other = 0x0000010000000005
     wait_for_agent(desk.stand, ALICE, BOB, other)
@@ -187,9 +187,9 @@ def test_a_list_that_takes_too_long_says_where_to_go_on(desk, monkeypatch):
         seen.append([(one["agent"]["subnet"], one["rows"]) for one in listed["agents"]])
         after = listed["next_after"]
     assert seen == [[("00.00.00", 2)], [("00.00.00", 2)], [("00.00.00", 1), ("00.00.01", 1)], []]
-    told = desk.post(OTHER_AGENT + "/park", status=409)["detail"]
-    after = int(told.rpartition("=")[2])
-    assert told.endswith(f"up to row {after} of the outbox: go on behind it, with after={after}")
+    shown = desk.post(OTHER_AGENT + "/park", status=409)["detail"]
+    after = int(shown.rpartition("=")[2])
+    assert shown.endswith(f"up to row {after} of the outbox: go on behind it, with after={after}")
     after = desk.post(AGENT + "/park", {"after": after})["next_after"]
     assert desk.post(OTHER_AGENT + "/park", {"after": after})["rows"] == 1
     assert [is_parked for _, is_parked in waiting(desk.stand)] == [False, False, True, True, False, True]
@@ -207,7 +207,7 @@ def test_an_order_ends_when_it_has_enough(desk, monkeypatch):
 
 
 def test_a_returned_row_that_cannot_be_read_hides_nothing(desk):
-    """It belongs to no agent, and the others are told."""
+    """It belongs to no agent, and the others are shown."""
     wait_for_agent(desk.stand, ALICE, OTHER)
     desk.stand.execute(
         "UPDATE outbox SET payload = 'rubbish' WHERE outbox_id = (SELECT min(outbox_id) FROM outbox)"
@@ -215,7 +215,7 @@ def test_a_returned_row_that_cannot_be_read_hides_nothing(desk):
     assert [one["agent"]["subnet"] for one in desk.get("/outbox/agents")["agents"]] == ["00.00.01"]
 
 
-def test_unreadable_rows_are_told_and_settled(desk):
+def test_unreadable_rows_are_shown_and_settled(desk):
     """They stand in the list with the reason, can be tried again, or discarded with a note."""
     wait_for_agent(desk.stand, ALICE, BOB, failure="unreadable")
     desk.stand.execute("UPDATE outbox SET attempts = 0, next_attempt_at = NULL, payload = 'rubbish'")
@@ -268,7 +268,7 @@ def test_an_unknown_chore_is_not_run(desk):
     assert desk.audit() == []
 
 
-def test_late_chores_are_told(desk):
+def test_late_chores_are_shown(desk):
     """A chore that should have been done again long ago has a lag."""
     with housekeeping(desk.stand.postgres_url) as keeper:
         keeper.do("tend accounts")
@@ -279,7 +279,7 @@ def test_late_chores_are_told(desk):
     assert chores["tend accounts"]["lag_seconds"] == pytest.approx(60.0)
 
 
-def test_queues_are_told_with_their_depths(desk):
+def test_queues_are_shown_with_their_depths(desk):
     """A missing queue has no depth."""
     assert desk.get("/queues")["queues"] == [
         {"queue": "swpt_accounts", "messages": 3},

@@ -116,14 +116,14 @@ def check_problem(answer, status):
     return document["detail"]
 
 
-def test_every_bad_request_is_told_in_a_sentence(desk):
+def test_every_bad_request_is_explained_in_a_sentence(desk):
     """404, 405, 413, 415 and 422, each as a problem document that says what is expected."""
-    for method, path, options, status, told in BAD_REQUESTS:
+    for method, path, options, status, detail in BAD_REQUESTS:
         answer = desk.ask(API + path, "operator", method, **options)
-        assert told in check_problem(answer, status), (method, path)
+        assert detail in check_problem(answer, status), (method, path)
 
 
-def test_a_refused_method_is_told_what_is_allowed(desk):
+def test_the_refusal_of_a_method_says_what_is_allowed(desk):
     """405 comes with the header Allow."""
     assert desk.ask(API + "/debtors", "operator", "PUT").headers["Allow"] == "GET, HEAD, OPTIONS"
 
@@ -268,7 +268,7 @@ def test_a_broker_that_takes_nothing_is_not_ready(desk):
     assert "broker_up 0.0" in desk.ask("/metrics").text
 
 
-def test_a_process_that_stands_still_is_told(stand, tmp_path):
+def test_a_process_that_stands_still_is_shown(stand, tmp_path):
     """A worker that waits for a row knows more than any trial, as long as it lives."""
     with front_desk(stand, METRICS_FOLDER=str(tmp_path)) as desk:
         with running_process(tmp_path, "STANDSTILL.labels('batch').set(45)"):

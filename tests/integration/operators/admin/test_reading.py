@@ -79,7 +79,7 @@ def test_what_waits_comes_in_pages_that_lead_back(desk, limit):
 # -- debtors and accounts ----------------------------------------------------------------------
 
 
-def test_a_currency_is_told_before_anybody_has_counted_it(desk):
+def test_a_currency_is_shown_before_anybody_has_counted_it(desk):
     """What the root account says is there at once; the summary comes with the chore."""
     seed(desk.stand)
     config = '{"type":"RootConfigData","rate":5.5,"limit":9000}'
@@ -95,12 +95,12 @@ def test_a_currency_is_told_before_anybody_has_counted_it(desk):
 
 
 def test_debtors_are_found_by_either_form_of_their_id(desk):
-    """-1 and 18446744073709551615 are the same debtor, and both forms are told."""
+    """-1 and 18446744073709551615 are the same debtor, and both forms are shown."""
     desk.stand.apply(configure(ALICE, debtor_id=-1))
-    told = desk.get("/debtors/-1")
-    assert told == desk.get(f"/debtors/{2**64 - 1}")
-    assert (told["debtor_id"], told["debtor_id_unsigned"]) == ("-1", str(2**64 - 1))
-    assert told["issued"] is None
+    shown = desk.get("/debtors/-1")
+    assert shown == desk.get(f"/debtors/{2**64 - 1}")
+    assert (shown["debtor_id"], shown["debtor_id_unsigned"]) == ("-1", str(2**64 - 1))
+    assert shown["issued"] is None
     desk.get("/debtors/-2", status=404)
 
 
@@ -127,7 +127,7 @@ def test_accounts_come_in_pages_that_stand_still(desk):
 
 
 def test_accounts_are_chosen_by_range_and_state(desk):
-    """Ranges go by signed ids; each state tells the accounts that it names."""
+    """Ranges go by signed ids; each state shows the accounts that it names."""
     stand = desk.stand
     seed(stand)
     stand.apply(request(), configure(-3, config_flags=1), configure(-4))
@@ -166,46 +166,46 @@ def _window_of(rows):
     return accounts._WINDOW_END.replace(str(keyset.WINDOW_ROWS - 1), str(rows - 1))
 
 
-def test_one_account_is_told_whole(desk):
+def test_one_account_is_shown_whole(desk):
     """Everything that is stored, the balance with interest as of now, and what can be spent."""
     stand = desk.stand
     seed(stand)
     stand.apply(request(max_locked_amount=50))
     stand.execute("UPDATE account SET interest_rate = 10 WHERE creditor_id = %s", ALICE)
     desk.now = NOW + YEAR
-    told = desk.get(ALICES)
+    shown = desk.get(ALICES)
     account = stand.account(ALICE)
     names = {field.name for field in msgspec.structs.fields(account)}
-    assert names <= told["account"].keys()
-    assert int(told["balance"]) == account.principal * 110 // 100
-    assert int(told["available"]) == int(told["balance"]) - 50
-    assert told["at"] == render_timestamp(NOW + YEAR)
-    assert told["account"]["creditor_id_unsigned"] == str(ALICE)
-    assert told["account"]["last_deletion_ts"] is None
-    assert told["account"]["pending_transfers_count"] == 1
+    assert names <= shown["account"].keys()
+    assert int(shown["balance"]) == account.principal * 110 // 100
+    assert int(shown["available"]) == int(shown["balance"]) - 50
+    assert shown["at"] == render_timestamp(NOW + YEAR)
+    assert shown["account"]["creditor_id_unsigned"] == str(ALICE)
+    assert shown["account"]["last_deletion_ts"] is None
+    assert shown["account"]["pending_transfers_count"] == 1
     desk.get(f"/debtors/{DEBTOR}/accounts/5", status=404)
 
 
 # -- transfers ---------------------------------------------------------------------------------
 
 
-def test_prepared_transfers_tell_age_and_delay(desk):
+def test_prepared_transfers_show_age_and_delay(desk):
     """Each has its age, and is overdue after its deadline; both lists can show only those."""
     seed(desk.stand)
     desk.stand.apply(
         request(coordinator_request_id=1, max_commit_delay=60), request(coordinator_request_id=2)
     )
     desk.now = NOW + HOUR
-    told = walk(desk, ALICES + "/prepared-transfers", limit=1)
+    shown = walk(desk, ALICES + "/prepared-transfers", limit=1)
     assert (
-        told
+        shown
         == walk(desk, "/prepared-transfers", limit=1)
         == walk(desk, "/prepared-transfers", debtor_id=DEBTOR)
     )
-    assert [(one["is_overdue"], one["age_seconds"]) for one in told] == [(True, 3600.0), (False, 3600.0)]
-    assert told[0]["deadline"] == render_timestamp(NOW + MINUTE)
+    assert [(one["is_overdue"], one["age_seconds"]) for one in shown] == [(True, 3600.0), (False, 3600.0)]
+    assert shown[0]["deadline"] == render_timestamp(NOW + MINUTE)
     for path in (ALICES + "/prepared-transfers", "/prepared-transfers"):
-        assert walk(desk, path, overdue="yes") == told[:1]
+        assert walk(desk, path, overdue="yes") == shown[:1]
     assert walk(desk, "/prepared-transfers", debtor_id=8) == []
 
 
@@ -252,7 +252,7 @@ def test_a_transfer_is_found_wherever_it_is(desk):
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "shown"),
     [
         ({"transfer_id": 1}, "sender_creditor_id"),
         ({}, "Give either"),
@@ -262,9 +262,9 @@ def test_a_transfer_is_found_wherever_it_is(desk):
         ({"coordinator_type": "issuing", "coordinator_id": 1, "coordinator_request_id": 1}, "many senders"),
     ],
 )
-def test_a_lookup_that_no_index_serves_is_refused(desk, asked, told):
+def test_a_lookup_that_no_index_serves_is_refused(desk, asked, shown):
     """422, with a sentence on what has to be given."""
-    assert told in desk.get("/transfers", status=422, debtor_id=DEBTOR, **asked)["detail"]
+    assert shown in desk.get("/transfers", status=422, debtor_id=DEBTOR, **asked)["detail"]
 
 
 # -- ledgers -----------------------------------------------------------------------------------
@@ -313,8 +313,8 @@ def test_the_principal_of_any_moment_is_known(desk):
     transfer(stand, 20, NOW + 3 * HOUR)
 
     def at(when):
-        told = desk.get(ALICES + "/principal", at=moment(when))["principal"]
-        return None if told is None else int(told)
+        shown = desk.get(ALICES + "/principal", at=moment(when))["principal"]
+        return None if shown is None else int(shown)
 
     assert at(NOW - SECOND) is None
     assert [at(NOW + offset) for offset in (0, HOUR - 1, HOUR, 2 * HOUR, 3 * HOUR, DAY)] == [
@@ -344,14 +344,14 @@ def test_what_the_journal_does_not_reach_follows_from_what_came_later(desk):
     transfer(stand, 30, NOW + HOUR)
     stand.execute("DELETE FROM journal WHERE applied_at = %s", NOW)
     stand.execute("UPDATE account SET created_at = %s WHERE creditor_id = %s", NOW - 900 * DAY, ALICE)
-    told = desk.get(ALICES + "/principal", at=moment(NOW - 800 * DAY))
-    assert told == {"at": render_timestamp(NOW - 800 * DAY), "principal": str(start), "applied_at": None}
+    shown = desk.get(ALICES + "/principal", at=moment(NOW - 800 * DAY))
+    assert shown == {"at": render_timestamp(NOW - 800 * DAY), "principal": str(start), "applied_at": None}
 
 
 # -- refusals ----------------------------------------------------------------------------------
 
 
-def test_every_refusal_is_told_with_its_reason(desk):
+def test_every_refusal_is_shown_with_its_reason(desk):
     """Rejected transfers, failed commits and rejected configurations, of all, of a debtor, of an account."""
     stand = desk.stand
     seed(stand)
@@ -365,22 +365,22 @@ def test_every_refusal_is_told_with_its_reason(desk):
     stand.replace(clock=lambda: NOW + HOUR)
     applied = stand.apply(finalize(waiting, 1, ts=NOW + HOUR), request(debtor_id=8))
     assert applied.rejections == {"TIMEOUT": 1, "RECIPIENT_IS_UNREACHABLE": 1}
-    told = walk(desk, "/refusals", limit=1)
-    assert [(one["kind"], one["code"]) for one in told[:2]] == [
+    shown = walk(desk, "/refusals", limit=1)
+    assert [(one["kind"], one["code"]) for one in shown[:2]] == [
         ("transfer", "RECIPIENT_IS_UNREACHABLE"),
         ("commit", "TIMEOUT"),
     ]
-    assert {(one["kind"], one["code"]) for one in told[2:]} == {
+    assert {(one["kind"], one["code"]) for one in shown[2:]} == {
         ("transfer", "INSUFFICIENT_AVAILABLE_AMOUNT"),
         ("configuration", "INVALID_CONFIGURATION"),
     }
-    assert told[1]["transfer_id"] == str(waiting.transfer_id)
+    assert shown[1]["transfer_id"] == str(waiting.transfer_id)
     [configuration] = walk(desk, "/refusals", debtor_id=DEBTOR, creditor_id=BOB)
     assert configuration["config_data"] == "unknown"
     assert configuration["negligible_amount"] == 1e30
     assert configuration["config_ts"] == render_timestamp(NOW)
-    assert walk(desk, "/refusals", debtor_id=DEBTOR, limit=1) == told[1:]
-    assert walk(desk, "/refusals", since=moment(NOW + HOUR)) == told[:2]
+    assert walk(desk, "/refusals", debtor_id=DEBTOR, limit=1) == shown[1:]
+    assert walk(desk, "/refusals", since=moment(NOW + HOUR)) == shown[:2]
     desk.get("/refusals", status=422, creditor_id=1)
 
 

@@ -26,17 +26,17 @@ def command(stand):
 
 def test_a_token_is_shown_once_and_works_until_it_is_revoked(stand, command):
     """Created, used, listed without itself, revoked; each order is in the audit."""
-    code, told = command("create", "--role", "viewer", "--name", "Vera", "--operator", "olga", "--json")
+    code, shown = command("create", "--role", "viewer", "--name", "Vera", "--operator", "olga", "--json")
     assert code == 0
-    made = json.loads(told)
+    made = json.loads(shown)
     with front_desk(stand) as desk:
         desk.tokens["vera"] = made["token"]
         desk.now = stand.value("SELECT created_at FROM api_token WHERE name = 'Vera'")
         assert desk.ask(API + "/debtors", "vera").status_code == 200
-        code, told = command("list")
+        code, shown = command("list")
         assert code == 0
-        assert made["token"] not in told
-        assert made["token"][:11] in told
+        assert made["token"] not in shown
+        assert made["token"][:11] in shown
         assert command("revoke", str(made["id"]), "--operator", "olga")[0] == 0
         assert desk.ask(API + "/debtors", "vera").status_code == 401
     assert command("revoke", str(made["id"]))[0] == 1
@@ -59,7 +59,7 @@ def test_a_token_is_shown_once_and_works_until_it_is_revoked(stand, command):
 )
 def test_a_token_without_sense_is_not_made(stand, command, words):
     """A role, a name that can be shown, and days in the future, or nothing at all."""
-    code, told = command("create", *words)
+    code, shown = command("create", *words)
     assert code in (1, 2)
-    assert "Traceback" not in told
+    assert "Traceback" not in shown
     assert stand.count("api_token") == 0

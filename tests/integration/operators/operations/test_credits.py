@@ -167,7 +167,7 @@ def test_a_credit_is_discarded_only_by_its_own_command(stand, order, audit):
 
 
 def test_an_applied_credit_hides_no_alarm(stand, order, near_the_bound, alarms):
-    """A principal that had to be contained, and interest that was cut: both are told, and counted."""
+    """A principal that had to be contained, and interest that was cut: both are alarms, and counted."""
     number = refuse(stand, credit(BOB, MAX_INT64, committed_at=OLD))
     near_the_bound(BOB)
     before = PRINCIPAL_OVERFLOW._value.get()

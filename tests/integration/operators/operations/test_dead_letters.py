@@ -120,7 +120,7 @@ def test_some_reasons_are_never_returned(stand, order, audit, reason, why):
 
 
 def test_all_or_none_are_returned(stand, order):
-    """One that cannot be returned keeps the others, and each problem is told on a line."""
+    """One that cannot be returned keeps the others, and each problem is shown on a line."""
     good, cut, bare, gone = (put_aside(stand) for _ in range(4))
     stand.execute("UPDATE dead_letter SET body_size = 70000 WHERE dead_letter_id = %s", cut)
     stand.execute("UPDATE dead_letter SET body = NULL WHERE dead_letter_id = %s", bare)

@@ -138,11 +138,11 @@ def test_a_client_goes_on(stand, reference, order):
     old = prepared(ALICE, BOB, transfer_id=FIRST_ID + 7, coordinator_request_id=7)
     stand.apply(finalize(old, 60), request(ALICE, BOB, coordinator_request_id=77))
     [finalized] = [event for event in stand.events() if isinstance(event, FinalizedTransfer)]
-    told = [event for event in stand.events() if isinstance(event, AccountTransfer)]
+    reason = [event for event in stand.events() if isinstance(event, AccountTransfer)]
     assert (finalized.status_code, finalized.committed_amount) == ("OK", 60)
-    numbers = {event.creditor_id: (event.previous_transfer_number, event.transfer_number) for event in told}
+    numbers = {event.creditor_id: (event.previous_transfer_number, event.transfer_number) for event in reason}
     assert numbers == {ALICE: (5, 6), BOB: (2, 3)}
-    assert {event.creation_date for event in told} == {
+    assert {event.creation_date for event in reason} == {
         stand.value("SELECT to_timestamp(%s)::date::text", CREATED // 10**6)
     }
     newest = stand.value("SELECT max(transfer_id) FROM prepared_transfer")
@@ -220,17 +220,17 @@ CRIMES = [
 ]
 
 
-@pytest.mark.parametrize(("crime", "told"), CRIMES)
-def test_what_can_not_be_mapped_is_told_before_anything_is_written(stand, reference, order, crime, told):
+@pytest.mark.parametrize(("crime", "reason"), CRIMES)
+def test_what_can_not_be_mapped_is_shown_before_anything_is_written(stand, reference, order, crime, reason):
     """Nothing is imported, and the reason names the rows."""
     reference.story()
     reference.execute(crime)
-    with pytest.raises(OperatorError, match=re.escape(told)):
+    with pytest.raises(OperatorError, match=re.escape(reason)):
         move(stand, reference, order)
     assert everything(stand) == NOTHING
 
 
-def test_all_reasons_are_told_at_once(stand, reference, order):
+def test_all_reasons_are_shown_at_once(stand, reference, order):
     """Whoever mends a source does not have to come ten times."""
     reference.story()
     reference.execute("UPDATE account SET status_flags = 8")
@@ -240,7 +240,7 @@ def test_all_reasons_are_told_at_once(stand, reference, order):
     assert str(refusal.value).count("\n- ") == 5
 
 
-def test_what_is_lost_is_told(reference):
+def test_what_is_lost_is_shown(reference):
     """Past transfers always; applied credits, and configurations of other accounts, if there are any."""
     reference.story()
     with reference_source(reference.url) as source:
@@ -252,7 +252,7 @@ def test_what_is_lost_is_told(reference):
     reference.execute("UPDATE account SET config_data = 'x'")
     with reference_source(reference.url) as source:
         examined = examine(source)
-    told = " ".join(examined.losses)
+    reason = " ".join(examined.losses)
     assert examined.problems == []
     for one in (
         "past transfers",
@@ -260,7 +260,7 @@ def test_what_is_lost_is_told(reference):
         "the config_data of 3",
         "1 configurations",
     ):
-        assert one in told
+        assert one in reason
 
 
 def test_a_server_that_still_runs_is_noticed(stand, reference, order):
@@ -351,7 +351,7 @@ def test_a_hundred_thousand_accounts_move_in(stand, reference, order):
     creditor_id = 4294967296 + 1
     old = prepared(creditor_id, creditor_id + 1, transfer_id=FIRST_ID + 1)
     stand.apply(finalize(old, 60))
-    told = [event for event in stand.events() if isinstance(event, AccountTransfer)]
-    assert {event.transfer_number for event in told} == {2, 3}
+    reason = [event for event in stand.events() if isinstance(event, AccountTransfer)]
+    assert {event.transfer_number for event in reason} == {2, 3}
     assert not any(isinstance(event, AccountUpdate) for event in stand.events())
     assert check(stand) == ([], 100_001)

@@ -77,7 +77,7 @@ def test_every_counter_is_raised_and_every_account_is_announced(stand, order, au
 
 
 def test_a_restoration_hides_no_alarm(stand, order, near_the_bound, alarms):
-    """Interest that is cut when an account is announced anew is told like any other."""
+    """Interest that is cut when an account is announced anew is an alarm like any other."""
     seed(stand)
     near_the_bound(ALICE)
     restore(stand, order)
@@ -86,7 +86,7 @@ def test_a_restoration_hides_no_alarm(stand, order, near_the_bound, alarms):
 
 
 def test_the_next_transfer_goes_on_behind_the_jump(stand, order):
-    """A transfer that is prepared after the restore has an id that was never told before it."""
+    """A transfer that is prepared after the restore has an id that was never announced before it."""
     seed(stand)
     restore(stand, order)
     clear_outbox(stand)
@@ -96,8 +96,8 @@ def test_the_next_transfer_goes_on_behind_the_jump(stand, order):
     clear_outbox(stand)
     stand.apply(finalize(prepared(ALICE, BOB, transfer_id=event.transfer_id), 100))
     transfers = [event for event in stand.events() if isinstance(event, AccountTransfer)]
-    told = {event.creditor_id: event.transfer_number for event in transfers}
-    assert told == {ALICE: JUMP + 2, BOB: JUMP + 1}
+    announced = {event.creditor_id: event.transfer_number for event in transfers}
+    assert announced == {ALICE: JUMP + 2, BOB: JUMP + 1}
 
 
 def test_a_second_run_for_the_same_moment_changes_nothing(stand, order):

@@ -64,7 +64,7 @@ def test_every_table_is_checked(stand):
     assert counted(stand, other)["prepared_transfer"] == (1, 1 - alice)
 
 
-def test_examples_of_foreign_rows_are_told(stand):
+def test_examples_of_foreign_rows_are_shown(stand):
     """An operator sees which accounts do not belong here."""
     checks = check_shard(stand.connection, SHARD)
     assert checks is not None
@@ -133,7 +133,7 @@ def test_a_row_that_was_set_aside_is_tried_again_or_discarded(stand, order, audi
 
 
 @pytest.mark.parametrize(
-    ("change", "action", "note", "told"),
+    ("change", "action", "note", "reason"),
     [
         ("", "discard", " ", "say in a note why"),
         # what may still arrive is left alone
@@ -142,12 +142,12 @@ def test_a_row_that_was_set_aside_is_tried_again_or_discarded(stand, order, audi
         ("publisher_key = 5", "discard", "x", "is in hand just now"),
     ],
 )
-def test_only_what_was_set_aside_is_settled(stand, order, audit, change, action, note, told):
+def test_only_what_was_set_aside_is_settled(stand, order, audit, change, action, note, reason):
     """All rows of an order, or none."""
     rows = set_aside(stand, request(ALICE, BOB), configure(BOB, ts=NOW + 1))
     if change:
         stand.execute(f"UPDATE outbox SET {change} WHERE outbox_id = %s", rows[0])
-    with pytest.raises(OperatorError, match=told):
+    with pytest.raises(OperatorError, match=reason):
         settle_unreadable(stand.connection, rows, action, note, order=order)
     assert stand.count("outbox") == 2
     assert stand.rows("SELECT next_attempt_at FROM outbox") == [(None,), (None,)]
@@ -204,7 +204,7 @@ def test_a_frozen_account_takes_configurations_again(stand, order, audit):
 
 
 def test_an_order_key_that_is_set_back_hides_no_alarm(stand, order, near_the_bound, alarms):
-    """Interest that is cut when an account changes by an operator's order is told like any other."""
+    """Interest that is cut when an account changes by an operator's order is an alarm like any other."""
     near_the_bound(BOB)
     set_back_config(stand.connection, DEBTOR, BOB, NOW - DAY, 0, context=stand.context, order=order)
     assert stand.account(BOB).interest == 2.0**63

@@ -1,11 +1,17 @@
-"""Dead letters: messages that were refused for their form, kept with the reason (rules.md#dead-letters)."""
+"""Where dead letters are made: deliveries that no batch will apply, kept with the reason.
 
-from collections.abc import Sequence
+See rules.md#dead-letters.  Malformed messages, refused credits, and what fails again and again.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import psycopg2
 
+from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.broker.delivery import Delivery
+from swpt_accounts.rules.facts import RefusedCredit
+from swpt_accounts.wire.messages import Malformed
 from swpt_accounts.wire.moments import Moment
 
 _INSERT_DEAD_LETTER: Final = """
@@ -24,7 +30,7 @@ ALARMING_REASONS: Final = frozenset(
 )
 
 
-class DeadLetter(NamedTuple):
+class NewDeadLetter(NamedTuple):
     """A delivery that is put aside; `detail` is ASCII and holds nothing of notes and config_data."""
 
     delivery: Delivery
@@ -32,8 +38,30 @@ class DeadLetter(NamedTuple):
     detail: str
 
 
+def of_malformed(items: Sequence[Delivered]) -> Iterator[NewDeadLetter]:
+    """Messages that were refused for their form, for who sent them, or for where they belong."""
+    for delivery, message in items:
+        if isinstance(message, Malformed):
+            yield NewDeadLetter(delivery, message.reason, message.detail)
+
+
+def of_refused_credits(
+    items: Sequence[Delivered], refused_credits: Sequence[RefusedCredit]
+) -> Iterator[NewDeadLetter]:
+    """Credits that contradict the registry, or are older than what it still knows."""
+    reasons = {id(refused.message): refused.reason for refused in refused_credits}
+    for delivery, message in items if reasons else ():
+        if id(message) in reasons:
+            yield NewDeadLetter(delivery, reasons[id(message)], "see the registry of applied credits")
+
+
+def of_failing(delivery: Delivery, detail: str) -> NewDeadLetter:
+    """A delivery that fails again and again (rules.md#failures)."""
+    return NewDeadLetter(delivery, "internal_error", detail)
+
+
 def store_dead_letters(
-    cursor: Any, dead_letters: Sequence[DeadLetter], queue: str, max_open: int, now: Moment
+    cursor: Any, dead_letters: Sequence[NewDeadLetter], queue: str, max_open: int, now: Moment
 ) -> bool:
     """Write dead letters in the transaction of their batch.
 
