@@ -33,7 +33,8 @@ class Checkout:
     def __init__(self, folder: Path, postgres_url: str, options: argparse.Namespace) -> None:
         self.folder = folder
         self.outcomes: list[dict[str, Any]] = []
-        words = [sys.executable, str(_TURN), postgres_url, str(options.accounts), str(options.batch)]
+        numbers = (options.accounts, options.batch, options.refused)
+        words = [sys.executable, str(_TURN), postgres_url, *map(str, numbers)]
         self._process = subprocess.Popen(
             words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--transfers", type=whole, default=2000, help="of one turn")
     parser.add_argument("--accounts", type=whole, default=10_000)
     parser.add_argument("--batch", type=whole, default=500, help="messages")
+    parser.add_argument("--refused", type=int, default=0, help="of a hundred transfers, for want of money")
     options = parser.parse_args()
     with mannered(ServiceMissing, NotDurable, Failed), site() as place, ExitStack() as stack:
         checkouts = [

@@ -128,9 +128,12 @@ def workbench(postgres_url: str) -> Iterator[Workbench]:
 class Rounds:
     """Accounts with money, between which transfers are made, round after round."""
 
-    def __init__(self, bench: Workbench, accounts: int, batch_messages: int) -> None:
+    def __init__(
+        self, bench: Workbench, accounts: int, batch_messages: int, refused_percent: int = 0
+    ) -> None:
         self._bench = bench
         self._batch_messages = batch_messages
+        self._refused_percent = refused_percent
         self._ids = [FIRST_CREDITOR + number for number in range(accounts)]
         _open(bench, self._ids, batch_messages)
 
@@ -141,7 +144,7 @@ class Rounds:
     def work(self, transfers: int, meter: Meter | None = None) -> Outcome:
         """Measure at least so many transfers, and what the meter counts of them."""
         before = None if meter is None else meter.read()
-        stream = _Stream(self._bench, self._ids, self._batch_messages)
+        stream = _Stream(self._bench, self._ids, self._batch_messages, self._refused_percent)
         watch = Stopwatch(self._bench.connection)
         stream.work(transfers, watch)
         counters = {}
@@ -201,9 +204,12 @@ class Stopwatch:
 class _Stream:
     """Transfers between accounts, batch after batch."""
 
-    def __init__(self, bench: Workbench, ids: Sequence[int], batch_messages: int) -> None:
+    def __init__(
+        self, bench: Workbench, ids: Sequence[int], batch_messages: int, refused_percent: int
+    ) -> None:
         self._bench = bench
         self._ids = ids
+        self._refused_percent = refused_percent
         self._half = batch_messages // 2
         self._random = random.Random(1)
         self._number = 0
@@ -219,14 +225,15 @@ class _Stream:
             with watch.running():
                 applied = self._bench.apply(items)
             self.finalized += len(finalizations)
-            assert not applied.rejections, applied.rejections
+            assert self._refused_percent or not applied.rejections, applied.rejections
             assert not applied.ignored, applied.ignored
             finalizations = list(_finalizations(applied))
 
     def _prepare(self) -> Message:
         self._number += 1
         sender, recipient = self._random.sample(self._ids, 2)
-        return _prepare(DIRECT, sender, sender, recipient, self._number, 1)
+        amount = 1000 * _ISSUED if self._number % 100 < self._refused_percent else 1
+        return _prepare(DIRECT, sender, sender, recipient, self._number, amount)
 
 
 def _open(bench: Workbench, ids: Sequence[int], batch_messages: int) -> None:

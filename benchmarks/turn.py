@@ -8,15 +8,17 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Serve until the input ends.  Arguments: the database, how many accounts, messages of a batch."""
+    """Serve until the input ends.  Arguments: the database, how many accounts, messages of a batch, how many
+    of a hundred transfers are refused.
+    """
     sys.path.insert(0, str(Path.cwd()))
     import msgspec
 
     from benchmarks.procedures import Rounds, workbench
 
-    postgres_url, accounts, batch_messages = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    postgres_url, (accounts, batch_messages, refused) = sys.argv[1], map(int, sys.argv[2:])
     with workbench(postgres_url) as bench:
-        rounds = Rounds(bench, accounts, batch_messages)
+        rounds = Rounds(bench, accounts, batch_messages, refused)
         rounds.warm_up()
         print("{}", flush=True)
         for line in sys.stdin:

@@ -1,5 +1,6 @@
-"""The commands `accounts`: one account, shown or mended."""
+"""The commands `accounts` and `ledger`: one account, shown or mended, and what was applied to it."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -10,17 +11,30 @@ from swpt_accounts.wire.moments import Moment
 from .common import (
     NEGATIVE_IDS,
     account_id,
+    checked_span,
     command_context,
-    json_option,
+    form_options,
+    list_options,
     operator_option,
     order_of,
+    show_pages,
+    span_options,
     timestamp,
 )
-from .display import moment, show_fields
+from .display import CSV, JSON, TABLE, moment, show_fields, show_list
 
 _debtor = click.argument("debtor_id", metavar="D", type=account_id)
 _creditor = click.argument("creditor_id", metavar="C", type=account_id)
 _TIMES = ("_at", "_ts", "_since")
+_FEW = (
+    "applied_at",
+    "acquired_amount",
+    "principal",
+    "other_creditor_id",
+    "transfer_id",
+    "coordinator_type",
+    "transfer_note",
+)
 
 
 @click.group(name="accounts")
@@ -35,8 +49,8 @@ def account_commands() -> None:
 @account_commands.command(context_settings=NEGATIVE_IDS)
 @_debtor
 @_creditor
-@json_option
-def show(debtor_id: int, creditor_id: int, as_json: bool) -> None:
+@form_options
+def show(debtor_id: int, creditor_id: int, form: str) -> None:
     """Show all that is stored of an account, and its balance now."""
     from swpt_accounts.operators.inspection.accounts import show_account
     from swpt_accounts.runtime import clock
@@ -55,7 +69,50 @@ def show(debtor_id: int, creditor_id: int, as_json: bool) -> None:
         "available": shown.available,
         "at": moment(shown.at),
     }
-    show_fields(fields, as_json)
+    if form == CSV:
+        show_list(list(fields), [[fields]], form)
+    else:
+        show_fields(fields, form == JSON)
+
+
+@click.command(context_settings=NEGATIVE_IDS)
+@_debtor
+@_creditor
+@click.option("--oldest-first", is_flag=True, help="From the beginning on.")
+@span_options
+@list_options
+@form_options
+def ledger(
+    debtor_id: int,
+    creditor_id: int,
+    oldest_first: bool,
+    since: Moment | None,
+    until: Moment | None,
+    limit: int,
+    is_all: bool,
+    form: str,
+) -> None:
+    """Show what was applied to the account C of the debtor D, newest first.
+
+    It reads the journal, also for accounts that are gone.  The table leaves out what CSV and JSON have
+    besides, such as coordinators.
+    """
+    from swpt_accounts.operators.inspection.ledger import LedgerEntry, list_entries
+    from swpt_accounts.operators.inspection.tabular import cells
+
+    begin, end = checked_span(since, until)
+    with command_context() as context:
+        read = partial(
+            list_entries,
+            context.connection,
+            debtor_id,
+            creditor_id,
+            since=begin,
+            until=end,
+            newest_first=not oldest_first,
+        )
+        columns = _FEW if form == TABLE else LedgerEntry.__struct_fields__
+        show_pages(read, columns, form, limit=limit, is_all=is_all, shown=cells)
 
 
 @account_commands.command(name="set-back-config", context_settings=NEGATIVE_IDS)

@@ -17,6 +17,7 @@ from .common import (
     timestamp,
 )
 from .display import show_json, show_rows
+from .progress import progress
 
 
 @click.command(name="check-shard")
@@ -30,7 +31,10 @@ def check_shard(as_json: bool) -> int:
     from swpt_accounts.operators.inspection import shard_check
 
     with command_context(key_lookups_only=True) as context:
-        checks = shard_check.check_shard(context.connection, context.settings.realm(), stop_signal())
+        is_stopping = stop_signal()
+        with progress(context.connection, "rows", "account", "prepared_transfer", "outbox") as reach:
+            realm = context.settings.realm()
+            checks = shard_check.check_shard(context.connection, realm, is_stopping, reach)
     if checks is None:
         return INTERRUPTED
     rows = [
@@ -68,7 +72,9 @@ def verify(debtors: tuple[int, ...], as_json: bool) -> int:
     # A query over a large currency takes a while, and nothing is lost if it ends in the middle.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with command_context() as context:
-        result = verification.verify(context.connection, context.settings.realm(), debtor_ids=debtors)
+        realm = context.settings.realm()
+        with progress(context.connection, "accounts", *(() if debtors else ("account",))) as reach:
+            result = verification.verify(context.connection, realm, debtor_ids=debtors, reach=reach)
     rows = [
         {"rule": one.rule, "debtor_id": one.debtor_id, "creditor_id": one.creditor_id, "violation": one.text}
         for one in result.violations
@@ -99,7 +105,10 @@ def restored(moment: Moment | None, force: bool, operator: str | None) -> int:
     """
     from swpt_accounts.operators.operations import restoration
 
-    with command_context(key_lookups_only=True) as context:
+    with (
+        command_context(key_lookups_only=True) as context,
+        progress(context.connection, "accounts", "account") as reach,
+    ):
         result = restoration.raise_counters(
             context.connection,
             None if moment is None else moment // MICROSECONDS * MICROSECONDS,
@@ -107,6 +116,7 @@ def restored(moment: Moment | None, force: bool, operator: str | None) -> int:
             context=context.transaction_context(),
             order=order_of(operator),
             is_stopping=stop_signal(),
+            reach=reach,
         )
     shown = render_timestamp(result.restored_at)
     if not result.is_finished:

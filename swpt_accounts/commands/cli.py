@@ -14,16 +14,20 @@ from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.runtime.settings import Settings, SettingsError
 from swpt_accounts.runtime.shown import spelled_out_lines
 
-from .accounts import account_commands
+from .accounts import account_commands, ledger
 from .aliases import aliases
+from .audit import audit
 from .checks import check_shard, restored, verify
 from .credits import credit_commands
 from .dead_letters import dead_letters
 from .journal import journal_commands
 from .outbox import outbox_commands
 from .reference import import_reference
+from .refusals import refusal_commands
+from .settings import show_settings
 from .tokens import token_commands
 from .topology import topology_commands
+from .transfers import transfer_commands
 
 if TYPE_CHECKING:
     from swpt_accounts.roles.health import Role
@@ -31,15 +35,20 @@ if TYPE_CHECKING:
 _ROLES = ("web", "worker", "chores", "all")
 _FOR_OPERATORS: Final = (
     account_commands,
+    audit,
     check_shard,
     credit_commands,
     dead_letters,
     import_reference,
     journal_commands,
+    ledger,
     outbox_commands,
+    refusal_commands,
     restored,
+    show_settings,
     token_commands,
     topology_commands,
+    transfer_commands,
     verify,
 )
 

@@ -4,16 +4,19 @@ import logging
 import os
 import pwd
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
-from swpt_accounts.wire.moments import Moment, parse_timestamp
+from swpt_accounts.wire.moments import FIRST_MOMENT, LAST_MOMENT, Moment, parse_timestamp
 from swpt_accounts.wire.numbers import MAX_UINT64, MIN_INT64, i64
 
+from .display import TABLE, show_list
+
 if TYPE_CHECKING:
+    from swpt_accounts.operators.inspection.keyset import Cut, Page
     from swpt_accounts.operators.operations.orders import Order
     from swpt_accounts.runtime.settings import Settings
     from swpt_accounts.transactions.context import TransactionContext
@@ -102,6 +105,34 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="One JSON document, for machines.")(command)
 
 
+def form_options(command: F) -> F:
+    """`--json` and `--csv`, for commands that show a table: the parameter `form`."""
+    for form, meaning in (
+        ("csv", "Comma-separated values, for other programs."),
+        ("json", "One JSON document, for machines."),
+    ):
+        command = click.option(f"--{form}", "form", flag_value=form, type=str, help=meaning)(command)
+    return click.option(
+        "--table", "form", flag_value="table", type=str, default="table", help="A table.", hidden=True
+    )(command)
+
+
+def list_options(command: F) -> F:
+    """`--limit` and `--all`, for lists; the parameters `limit` and `is_all`."""
+    command = click.option("--all", "is_all", is_flag=True, help="To the end, however long it is.")(command)
+    return click.option(
+        "--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many."
+    )(command)
+
+
+def span_options(command: F) -> F:
+    """`--since` and `--until`, both included."""
+    command = click.option("--until", type=timestamp, help="Not after this moment.")(command)
+    return click.option("--since", type=timestamp, help="Not before this moment, like 2026-11-21T10:00:00Z.")(
+        command
+    )
+
+
 def note_option(command: F) -> F:
     """`--note`, for what the dead letter will say about its end."""
     return click.option("--note", default="", help="Kept with the dead letter and in the audit.")(command)
@@ -124,6 +155,44 @@ def timestamp(text: str) -> Moment:
         return parse_timestamp(text)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} {error}, like 2026-11-21T10:00:00Z") from None
+
+
+def checked_span(since: Moment | None, until: Moment | None) -> tuple[Moment, Moment]:
+    """A span of moments, of which either end may be open."""
+    found = FIRST_MOMENT if since is None else since, LAST_MOMENT if until is None else until
+    if found[0] > found[1]:
+        raise click.BadParameter("--since must not be after --until")
+    return found
+
+
+def show_pages(
+    read: "Callable[[Cut, int], Page[Any]]",
+    columns: Sequence[str],
+    form: str,
+    *,
+    limit: int,
+    is_all: bool,
+    shown: Callable[[Any], Mapping[str, Any]],
+) -> None:
+    """A list, to its end or at most so many of it; a table says if there is more."""
+    from swpt_accounts.operators.inspection.tabular import EXPORT_ITEMS, all_pages
+
+    is_more = False
+
+    def pages() -> Iterator[list[Mapping[str, Any]]]:
+        nonlocal is_more
+        rest = limit
+        for items in all_pages(read, EXPORT_ITEMS if is_all else min(EXPORT_ITEMS, limit + 1)):
+            kept = items if is_all else items[:rest]
+            rest -= len(kept)
+            yield [{name: cell for name, cell in shown(item).items() if name in columns} for item in kept]
+            if not is_all and len(items) > len(kept):
+                is_more = True
+                return
+
+    show_list(columns, pages(), form)
+    if is_more and form == TABLE:
+        click.echo(f"and more: the first {limit} are shown; --limit N shows N, --all all of them")
 
 
 NEGATIVE_IDS: Final = {"ignore_unknown_options": True}

@@ -1,11 +1,13 @@
-"""What commands show: tables for people, or one JSON document for machines.
+"""What commands show: tables for people, CSV for other programs, or one JSON document.
 
 The values come from the outside world: characters that would move the cursor are spelled out.
 """
 
 import json
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import click
@@ -13,8 +15,39 @@ import click
 from swpt_accounts.runtime.shown import spelled_out
 from swpt_accounts.wire.moments import Moment, render_timestamp
 
-# Whoever reads a table through a pipe rather has long lines than cut ones.
-_PIPE_COLUMNS: Final = 200
+TABLE: Final = "table"
+JSON: Final = "json"
+CSV: Final = "csv"
+
+_GAP: Final = 2
+# Numbers are never folded: the name and the longest of them fit into every terminal.
+_LEAST_WIDTH: Final = 40
+
+
+def show_list(columns: Sequence[str], pages: Iterable[Sequence[Mapping[str, Any]]], form: str) -> int:
+    """A list that comes in pages, of which CSV and JSON hold one at a time; returns how many there were."""
+    count = 0
+
+    def counted() -> Iterator[Sequence[Mapping[str, Any]]]:
+        nonlocal count
+        for page in pages:
+            count += len(page)
+            yield page
+
+    if form == CSV:
+        from swpt_accounts.operators.inspection.tabular import csv_lines
+
+        for lines in csv_lines(columns, counted()):
+            click.echo(lines.replace("\r\n", "\n"), nl=False)
+    elif form == JSON:
+        before = "["
+        for row in chain.from_iterable(counted()):
+            click.echo(before + json.dumps(row, separators=(",", ":")), nl=False)
+            before = ","
+        click.echo("[]" if before == "[" else "]")
+    else:
+        show_rows(list(chain.from_iterable(counted())), as_json=False)
+    return count
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -25,7 +58,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if not rows:
         click.echo("none")
         return
-    _print_table(list(rows[0]), [list(row.values()) for row in rows])
+    click.echo(table_of(rows, width=terminal_width()), nl=False)
 
 
 def show_fields(fields: Mapping[str, Any], as_json: bool) -> None:
@@ -33,7 +66,7 @@ def show_fields(fields: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(fields)
         return
-    _print_table(None, [[name, value] for name, value in fields.items()])
+    click.echo(record_of(fields, width=terminal_width()), nl=False)
 
 
 def show_json(value: Any) -> None:
@@ -54,15 +87,56 @@ def plain(value: Any) -> str:
     return spelled_out(text)
 
 
-def _print_table(columns: list[str] | None, rows: list[list[Any]]) -> None:
-    from rich import box
+def terminal_width() -> int | None:
+    """How many columns a person sees; none in a pipe, where a row is a line, however long."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], width: int | None) -> str:
+    """A table with a line for each row; where that is too wide, a block of lines for each row."""
+    cells = [list(map(plain, row.values())) for row in rows]
+    titles = [name.replace("_", " ") for name in rows[0]]
+    widths = [max(map(_columns, column)) for column in zip(titles, *cells, strict=True)]
+    if width is not None and sum(widths) + _GAP * (len(widths) - 1) > width:
+        return "\n".join(record_of(row, width) for row in rows)
+    lines = [titles, ["-" * size for size in widths], *cells]
+    return "".join(
+        (" " * _GAP).join(_padded(*cell) for cell in zip(line, widths, strict=True)).rstrip() + "\n"
+        for line in lines
+    )
+
+
+def record_of(fields: Mapping[str, Any], width: int | None) -> str:
+    """A field a line; a text that is too long goes on below its beginning."""
+    names = {name: name.replace("_", " ") for name in fields}
+    indent = max(map(len, names.values()), default=0) + _GAP
+    room = None if width is None else max(width, _LEAST_WIDTH) - indent
+    lines = []
+    for name, value in fields.items():
+        parts = _folded(plain(value), room)
+        lines.append((names[name].ljust(indent) + parts[0]).rstrip())
+        lines += [" " * indent + part for part in parts[1:]]
+    return "".join(line + "\n" for line in lines)
+
+
+def _folded(text: str, room: int | None) -> list[str]:
+    if room is None:
+        return [text]
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE, show_header=columns is not None, pad_edge=False)
-    for column in columns or ("", ""):
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(plain(value)) for value in row))
-    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False).print(table)
+    console = Console(width=room, highlight=False)
+    return [line.plain.rstrip() for line in Text(text).wrap(console, room, overflow="fold")] or [""]
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _columns(text))

@@ -90,18 +90,19 @@ def _prepare(book: Book, message: PrepareTransfer) -> None:
         return
     sender = book.accounts.get(account_key(message))
     recipient = transfers.parse_recipient(message.recipient)
+    min_balance = _min_balance(book, sender)
     answer = transfers.prepare(
         sender,
         message,
         recipient,
         recipient is not None and _is_reachable(book, message.debtor_id, recipient),
-        _min_balance(book, sender),
+        min_balance,
         book.policy,
         book.now,
     )
     if isinstance(answer, Rejection):
         book.events.append(announcements.rejected_transfer(message, answer, book.now))
-        book.refusals.append(refused_transfer(message, answer))
+        book.refusals.append(refused_transfer(message, answer, sender, min_balance, book.policy, book.now))
         return
     assert sender is not None, "rule P5 has refused the others"
     book.store(transfers.locked(sender, answer))
@@ -151,7 +152,8 @@ def _finalize(book: Book, message: FinalizeTransfer) -> None:
         _ignore(book, message, "F1")
         return
     sender = book.accounts[account_key(message)]
-    status = transfers.finalize(sender, transfer, message, _min_balance(book, sender), book.policy, book.now)
+    min_balance = _min_balance(book, sender)
+    status = transfers.finalize(sender, transfer, message, min_balance, book.policy, book.now)
     finalized_at = max(book.now, transfer.prepared_at)
     amount = message.committed_amount if status == codes.OK else 0
     sender = transfers.unlocked(sender, transfer)
@@ -160,7 +162,9 @@ def _finalize(book: Book, message: FinalizeTransfer) -> None:
     total_locked = sender.total_locked_amount
     book.events.append(announcements.finalized_transfer(transfer, status, amount, total_locked, finalized_at))
     if status != codes.OK:
-        book.refusals.append(refused_commit(transfer, status, total_locked))
+        book.refusals.append(
+            refused_commit(transfer, message, status, sender, min_balance, book.policy, book.now)
+        )
     if amount > 0:
         _move(book, sender, transfer, amount, message, finalized_at)
 

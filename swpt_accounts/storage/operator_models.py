@@ -78,7 +78,8 @@ class Refusal(db.Model):  # type: ignore[name-defined,misc]
     """A request that was refused, so that operators can see why.  Kept for some days.
 
     `kind` is transfer (RejectedTransfer), commit (a failed FinalizedTransfer) or configuration
-    (RejectedConfig); columns that the kind does not have are none.
+    (RejectedConfig); columns that the kind does not have are none, and so are the numbers with which it
+    was decided, from `recipient` on, if version 0.1 has written the row.
     """
 
     __tablename__ = "refusal"
@@ -99,11 +100,26 @@ class Refusal(db.Model):  # type: ignore[name-defined,misc]
     config_flags = Column(Integer)
     negligible_amount = Column(Double)
     config_data = Column(Text)
+    recipient = Column(Text)
+    min_locked_amount = Column(BigInteger)
+    max_locked_amount = Column(BigInteger)
+    committed_amount = Column(BigInteger)
+    locked_amount = Column(BigInteger)
+    available_amount = Column(BigInteger)
+    pending_transfers_count = Column(Integer)
+    max_prepared_transfers = Column(Integer)
+    transfer_note_bytes = Column(Integer)
+    transfer_note_max_bytes = Column(Integer)
+    prepared_at = Column(BigInteger)
+    deadline = Column(BigInteger)
+    final_interest_rate_ts = Column(BigInteger)
+    last_interest_rate_change_ts = Column(BigInteger)
 
     __table_args__ = (
         CheckConstraint("kind IN ('transfer', 'commit', 'configuration')", name="kind_is_known"),
         Index("refusal_account", "debtor_id", "creditor_id", "refused_at", "refusal_id"),
         Index("refusal_debtor", "debtor_id", "refused_at", "refusal_id"),
+        Index("refusal_request", "coordinator_request_id", "refused_at", "refusal_id"),
     )
 
 

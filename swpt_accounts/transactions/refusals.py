@@ -12,15 +12,43 @@ from swpt_accounts.rules.refusals import Refusal
 from swpt_accounts.wire.moments import Moment
 
 # What a kind does not have is missing in its object, and NULL in the row.
-_INSERT: Final = """
-INSERT INTO refusal (refused_at, kind, code, debtor_id, creditor_id, coordinator_type, coordinator_id,
-    coordinator_request_id, transfer_id, total_locked_amount, config_ts, config_seqnum, config_flags,
-    negligible_amount, config_data)
+# The columns of `operator_models.Refusal` that a batch fills, in the words of `rules.refusals.Refusal`.
+_COLUMNS: Final = {
+    "kind": "text",
+    "code": "text",
+    "debtor_id": "int8",
+    "creditor_id": "int8",
+    "coordinator_type": "text",
+    "coordinator_id": "int8",
+    "coordinator_request_id": "int8",
+    "transfer_id": "int8",
+    "total_locked_amount": "int8",
+    "config_ts": "int8",
+    "config_seqnum": "int4",
+    "config_flags": "int4",
+    "negligible_amount": "float8",
+    "config_data": "text",
+    "recipient": "text",
+    "min_locked_amount": "int8",
+    "max_locked_amount": "int8",
+    "committed_amount": "int8",
+    "locked_amount": "int8",
+    "available_amount": "int8",
+    "pending_transfers_count": "int4",
+    "max_prepared_transfers": "int4",
+    "transfer_note_bytes": "int4",
+    "transfer_note_max_bytes": "int4",
+    "prepared_at": "int8",
+    "deadline": "int8",
+    "final_interest_rate_ts": "int8",
+    "last_interest_rate_change_ts": "int8",
+}
+
+_INSERT: Final = f"""
+INSERT INTO refusal (refused_at, {", ".join(_COLUMNS)})
 SELECT %(now)s, r.* FROM json_to_recordset(%(refusals)s) AS r (
-    kind text, code text, debtor_id int8, creditor_id int8, coordinator_type text, coordinator_id int8,
-    coordinator_request_id int8, transfer_id int8, total_locked_amount int8, config_ts int8,
-    config_seqnum int4, config_flags int4, negligible_amount float8, config_data text)
-"""
+    {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())})
+"""  # noqa: S608 - constants only
 
 # The first one that is too many, counted from the newest: a walk along the primary key.
 _FIND_EXCESS: Final = """

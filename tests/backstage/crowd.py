@@ -174,6 +174,8 @@ def addresses(stand: Stand, now: Moment) -> dict[str, str]:
         "refusals": "refusals",
         "refusals of a debtor": f"refusals?debtor_id={DEBTOR}",
         "refusals of an account, a day": f"refusals?debtor_id={DEBTOR}&creditor_id={SHOP}&since={since}",
+        "refusals for one reason": "refusals?code=TIMEOUT",
+        "refusals of a request": "refusals?coordinator_request_id=77",
         "dead letters": "dead-letters",
         "dead letters for one reason": "dead-letters?reason=bad_json",
         "dead letter": f"dead-letters/{dead_letter_id}",
@@ -183,6 +185,7 @@ def addresses(stand: Stand, now: Moment) -> dict[str, str]:
         "search for an account": f"search?q={DEBTOR}/{SHOP}",
         "search for a creditor": f"search?q={SHOP + 19}",
         "search for a transfer": f"search?q={transfer_id}",
+        "search for a request": "search?q=150077",
         "search for nothing": "search?q=-4242424242",
     }
     request = f"coordinator_type=direct&coordinator_id={SHOP}&coordinator_request_id=77"

@@ -51,10 +51,16 @@ class TableCheck(msgspec.Struct):
 
 
 def check_shard(
-    connection: Any, realm: Realm, is_stopping: Callable[[], bool] = lambda: False
+    connection: Any,
+    realm: Realm,
+    is_stopping: Callable[[], bool] = lambda: False,
+    reach: Callable[[int], None] = lambda rows: None,
 ) -> list[TableCheck] | None:
-    """Look at all rows; each is foreign or not whatever the others are.  None if it was stopped."""
-    checks = []
+    """Look at all rows; each is foreign or not whatever the others are.  None if it was stopped.
+
+    `reach` is told how many rows were looked at.
+    """
+    checks: list[TableCheck] = []
     for table, rows in (
         ("account", _pages(connection, _ACCOUNTS, ("debtor_id", "creditor_id"))),
         ("prepared_transfer", _pages(connection, _TRANSFERS, ("debtor_id", "creditor_id", "transfer_id"))),
@@ -64,6 +70,7 @@ def check_shard(
         for page in rows:
             for keys in page:
                 check.look_at(realm, keys)
+            reach(sum(one.rows for one in (*checks, check)))
             if is_stopping():
                 return None
         checks.append(check)

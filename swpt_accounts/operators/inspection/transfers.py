@@ -79,6 +79,24 @@ ORDER BY 1, 2 LIMIT {_MOST_FOUND}
 """  # noqa: S608 - constants only
 
 
+MOST_PREPARED_SEARCHED: Final = 200_000
+"""How many prepared transfers are looked through for a request of which nothing else is known."""
+
+# In the order in which they lie, which is the quickest.
+_REQUESTED: Final = f"""
+SELECT debtor_id, creditor_id, transfer_id FROM (
+    SELECT debtor_id, creditor_id, transfer_id, coordinator_request_id FROM prepared_transfer
+    LIMIT {MOST_PREPARED_SEARCHED}) AS first
+WHERE coordinator_request_id = CAST(%(coordinator_request_id)s AS int8)
+UNION
+SELECT debtor_id, sender_creditor_id, transfer_id FROM (
+    SELECT debtor_id, sender_creditor_id, transfer_id, coordinator_request_id FROM journal
+    WHERE transfer_id <> 0 ORDER BY applied_at DESC, journal_id DESC LIMIT {WINDOW_ROWS}) AS latest
+WHERE coordinator_request_id = CAST(%(coordinator_request_id)s AS int8)
+ORDER BY 1, 2, 3 LIMIT {_MOST_FOUND}
+"""  # noqa: S608 - constants only
+
+
 class Request(msgspec.Struct, frozen=True):
     """What a coordinator calls a transfer."""
 
@@ -174,6 +192,17 @@ def senders_of(connection: Any, transfer_id: int) -> list[tuple[int, int]]:
     with connection, connection.cursor() as cursor:
         cursor.execute(_SENDERS, {"transfer_id": transfer_id, "since": _first_day(transfer_id)})
         found: list[tuple[int, int]] = cursor.fetchall()
+    return found
+
+
+def transfers_of_request(connection: Any, coordinator_request_id: int) -> list[tuple[int, int, int]]:
+    """Debtors, senders and ids of transfers that a coordinator has asked for by this id.
+
+    It looks at `MOST_PREPARED_SEARCHED` prepared ones, and at the latest `WINDOW_ROWS` committed ones.
+    """
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_REQUESTED, {"coordinator_request_id": coordinator_request_id})
+        found: list[tuple[int, int, int]] = cursor.fetchall()
     return found
 
 

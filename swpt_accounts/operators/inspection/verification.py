@@ -132,9 +132,18 @@ def verify(
     *,
     debtor_ids: Sequence[int] = (),
     is_stopping: Callable[[], bool] = lambda: False,
+    reach: Callable[[int], None] = lambda accounts: None,
 ) -> Verified:
-    """Check all currencies, or only some; `is_complete` is False if it was stopped."""
+    """Check all currencies, or only some; `is_complete` is False if it was stopped.
+
+    `reach` is told how many accounts were checked.
+    """
     verified = Verified()
+
+    def look_around() -> bool:
+        reach(verified.accounts)
+        return is_stopping()
+
     connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
     with connection, connection.cursor() as cursor:
         start = journal_start(cursor)
@@ -143,7 +152,7 @@ def verify(
     debtors = sorted(set(debtor_ids)) if debtor_ids else _all_debtors(connection)
     for debtor_id in debtors:
         with connection:
-            if not _verify_debtor(connection, debtor_id, realm, start, restorations, verified, is_stopping):
+            if not _verify_debtor(connection, debtor_id, realm, start, restorations, verified, look_around):
                 return verified
     verified.is_complete = True
     return verified

@@ -72,10 +72,12 @@ def raise_counters(
     context: TransactionContext,
     order: Order,
     is_stopping: Callable[[], bool] = lambda: False,
+    reach: Callable[[int], None] = lambda accounts: None,
 ) -> Restored:
     """Raise the counters of every account for the restoration at this moment (whole seconds; none: now).
 
     Once more for the same moment goes on where it stopped, and does nothing when it is finished.
+    `reach` is told how many accounts are done, those of earlier runs included.
     Raises OperatorError if another restoration is not finished, or while the server works.
     """
     moment = transact(connection, lambda cursor: _begin(cursor, restored_at, order))
@@ -87,6 +89,7 @@ def raise_counters(
         if outcome is not None:
             log_outcome(outcome)
         announced += progress.announced
+        reach(progress.accounts)
         if progress.is_finished or is_stopping():
             return msgspec.structs.replace(progress, announced=announced)
 

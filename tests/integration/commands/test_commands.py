@@ -17,7 +17,7 @@ from swpt_accounts.commands.cli import program
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.readers import user_of
 from swpt_accounts.storage import connections
-from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, render_timestamp
+from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, parse_timestamp, render_timestamp
 from tests.backstage.builders import NOW, configure, credit, text
 from tests.backstage.commands import SERVER, TOP
 from tests.backstage.server import Server
@@ -114,7 +114,21 @@ def commands(group=program, *path):
             yield (*path, name)
 
 
-TOPICS = ("accounts", "check-shard", "credits", "dead-letters", "outbox", "restored", "topology", "verify")
+TOPICS = (
+    "accounts",
+    "audit",
+    "check-shard",
+    "credits",
+    "dead-letters",
+    "ledger",
+    "outbox",
+    "refusals",
+    "restored",
+    "settings",
+    "topology",
+    "transfers",
+    "verify",
+)
 FOR_OPERATORS = [words for words in commands() if words[0] in TOPICS]
 
 
@@ -142,6 +156,13 @@ def test_the_examples_work(server):
         channel = connection.channel()
         channel.queue_declare("old_queue", durable=True)
         channel.queue_bind("old_queue", "accounts_in", "1.#")
+    at = parse_timestamp("2026-11-21T10:00:00Z")
+    server.execute(
+        "INSERT INTO refusal (refused_at, refusal_id, kind, code, debtor_id, creditor_id, coordinator_type,"
+        " coordinator_id, coordinator_request_id, transfer_id) OVERRIDING SYSTEM VALUE VALUES"
+        f" ({at}, 1, 'commit', 'TIMEOUT', -1, {CREDITOR}, 'direct', 1, 6917529027641081857,"
+        " 22759917180026881)"
+    )
     # The account of the other shard owes what it has sent here.
     server.execute("UPDATE account SET principal = -100 WHERE creditor_id = 0")
     for line, (code, output) in zip(EXAMPLES, run_all(server, EXAMPLES), strict=True):

@@ -14,7 +14,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from swpt_accounts.operators.admin.problems import MEDIA_TYPE
 
 from . import accounts, audit, chores, dead_letters, debtors, outbox, refusals, transfers
-from .converters import AccountIdConverter, PositiveConverter, SubnetConverter
+from .converters import AccountIdConverter, MomentConverter, PositiveConverter, SubnetConverter
 from .doors import ProblemSchema
 
 PREFIX: Final = "/admin/api/v1"
@@ -39,7 +39,7 @@ _BLUEPRINTS: Final = (
     audit.audit,
 )
 
-_CONVERTERS: Final = (AccountIdConverter, PositiveConverter, SubnetConverter)
+_CONVERTERS: Final = (AccountIdConverter, MomentConverter, PositiveConverter, SubnetConverter)
 
 
 class _AdminApi(Api):

@@ -7,6 +7,7 @@ from werkzeug.routing import BaseConverter
 
 from swpt_accounts.operators.admin.fields import ID_PATTERN, read_id
 from swpt_accounts.operators.inspection.agents import SUBNET
+from swpt_accounts.wire.moments import Moment, parse_timestamp, render_timestamp
 from swpt_accounts.wire.numbers import MAX_INT64
 
 
@@ -55,3 +56,25 @@ class SubnetConverter(BaseConverter):
     @staticmethod
     def openapi(converter: BaseConverter) -> dict[str, Any]:
         return {"type": "string", "pattern": r"^[0-9a-f]{2}(\.[0-9a-f]{2}){2}$"}
+
+
+class MomentConverter(BaseConverter):
+    """A moment, as answers write it."""
+
+    name = "moment"
+
+    def to_python(self, value: str) -> Moment:
+        try:
+            return parse_timestamp(value)
+        except ValueError:
+            raise UnprocessableEntity(
+                f"{value[:50]!r} must be a moment, like 2026-11-21T10:00:00Z."
+            ) from None
+
+    def to_url(self, value: Moment) -> str:
+        # A plus sign in an address may be taken for a space.
+        return render_timestamp(value).replace("+00:00", "Z")
+
+    @staticmethod
+    def openapi(converter: BaseConverter) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}

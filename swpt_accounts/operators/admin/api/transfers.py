@@ -21,7 +21,7 @@ from swpt_accounts.rules.transfers import PreparedTransfer
 from swpt_accounts.wire.moments import MICROSECONDS
 
 from .doors import AdminBlueprint, RangeQuery, check_range
-from .refusals import RefusalSchema
+from .refusals import RefusalSchema, shown_refusal
 
 transfers = AdminBlueprint("transfers", __name__, description="Transfers")
 
@@ -155,7 +155,8 @@ def shown_found(found: FoundTransfer) -> dict[str, Any]:
     """What was found, with what depends on the moment."""
     now = admin_context().now()
     prepared = [shown_prepared(transfer, now) for transfer in found.prepared]
-    return {"prepared": prepared, "committed": found.committed, "refused": found.refused}
+    refused = [shown_refusal(refusal) for refusal in found.refused]
+    return {"prepared": prepared, "committed": found.committed, "refused": refused}
 
 
 def _named(args: dict[str, Any]) -> tuple[int, int | Request]:

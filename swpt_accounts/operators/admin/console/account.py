@@ -14,7 +14,7 @@ from swpt_accounts.operators.inspection.accounts import ShownAccount
 from swpt_accounts.operators.inspection.ledger import principals_over
 from swpt_accounts.wire.moments import FIRST_MOMENT, LAST_MOMENT, Moment
 
-from . import plots, words
+from . import plots
 from .doors import FormMoment, asked, console
 
 _POINTS: Final = 200
@@ -105,7 +105,6 @@ def account(debtor_id: int, creditor_id: int) -> str:
         ledger=ledger,
         prepared=prepared_page_of({**few, "overdue": "no"}, debtor_id, creditor_id),
         refusals=refusals_page({**few, **ever, **whose}),
-        words=words.REFUSALS,
         is_ranged=args["since"] != FIRST_MOMENT or args["until"] != LAST_MOMENT,
     )
 

@@ -12,7 +12,13 @@ from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import read_id
 from swpt_accounts.operators.inspection.debtors import MOST_SEARCHED, debtors_with, find_debtor
 from swpt_accounts.operators.inspection.keyset import WINDOW_ROWS
-from swpt_accounts.operators.inspection.transfers import senders_of
+from swpt_accounts.operators.inspection.refusals import Refusal, refusals_of_request
+from swpt_accounts.operators.inspection.transfers import (
+    MOST_PREPARED_SEARCHED,
+    senders_of,
+    transfers_of_request,
+)
+from swpt_accounts.wire.moments import Moment
 
 from .doors import console
 
@@ -29,6 +35,8 @@ class Hit(msgspec.Struct, frozen=True):
     address: str
     creditor_id: int | None = None
     transfer_id: int | None = None
+    refused_at: Moment | None = None
+    code: str = ""
 
 
 @console.get("/search")
@@ -40,7 +48,12 @@ def search() -> Response | str:
     if len(hits) == 1:
         return redirect(hits[0].address, 303)
     return render_template(
-        "admin/search.html", text=text, hits=hits, debtors=MOST_SEARCHED, transfers=WINDOW_ROWS
+        "admin/search.html",
+        text=text,
+        hits=hits,
+        debtors=MOST_SEARCHED,
+        transfers=WINDOW_ROWS,
+        prepared=MOST_PREPARED_SEARCHED,
     )
 
 
@@ -69,13 +82,18 @@ def _find(ids: list[int]) -> list[Hit]:
 
 
 def _anything(number: int) -> list[Hit]:
-    """A debtor, accounts and transfers with this id."""
+    """A debtor, accounts and transfers with this id, and what a coordinator has asked for by it."""
     with admin_context().reading() as connection:
         debtor = find_debtor(connection, number)
         accounts = [_account(debtor_id, number) for debtor_id in debtors_with(connection, number)]
         senders = senders_of(connection, number) if number > 0 else []
+        requested = transfers_of_request(connection, number)
+        refused = refusals_of_request(connection, number)
     debtors = [] if debtor is None else [_debtor(number)]
-    return [*debtors, *accounts, *(_transfer(*sender, number) for sender in senders)]
+    transfers = [(*sender, number) for sender in senders]
+    # A coordinator may count as the server does, and then the same transfer is found both ways.
+    transfers += [found for found in requested if found not in transfers]
+    return [*debtors, *accounts, *(_transfer(*found) for found in transfers), *map(_refusal, refused)]
 
 
 def _debtor(debtor_id: int) -> Hit:
@@ -90,3 +108,16 @@ def _account(debtor_id: int, creditor_id: int) -> Hit:
 def _transfer(debtor_id: int, creditor_id: int, transfer_id: int) -> Hit:
     ids: dict[str, Any] = {"debtor_id": debtor_id, "creditor_id": creditor_id, "transfer_id": transfer_id}
     return Hit("Transfer", address=url_for("console.transfer", **ids), **ids)
+
+
+def _refusal(refusal: Refusal) -> Hit:
+    address = url_for("console.refusal", refused_at=refusal.refused_at, refusal_id=refusal.refusal_id)
+    return Hit(
+        f"Refused {refusal.kind}",
+        refusal.debtor_id,
+        address,
+        refusal.creditor_id,
+        refusal.transfer_id,
+        refusal.refused_at,
+        refusal.code,
+    )

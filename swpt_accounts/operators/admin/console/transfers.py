@@ -12,7 +12,6 @@ from swpt_accounts.operators.inspection.keyset import Cut
 from swpt_accounts.operators.inspection.ledger import LedgerEntry, list_entries
 from swpt_accounts.operators.inspection.transfers import find_transfer
 
-from . import words
 from .doors import asked, console
 
 # One batch applies its transfers in one instant; so many of one account are very rare.
@@ -40,7 +39,6 @@ def transfer(debtor_id: int, creditor_id: int, transfer_id: int) -> str:
         prepared=shown["prepared"],
         refused=shown["refused"],
         committed=committed,
-        words=words.REFUSALS,
     )
 
 

@@ -1,19 +1,6 @@
-"""Sentences that explain the codes of refusals and the reasons of dead letters (see protocol.rst)."""
+"""Sentences that explain the reasons of dead letters (see protocol.rst)."""
 
 from typing import Final
-
-REFUSALS: Final = {
-    "SENDER_IS_UNREACHABLE": "The account of the sender does not exist, or is deleted.",
-    "RECIPIENT_IS_UNREACHABLE": "The account of the recipient does not exist, is deleted or about to be,"
-    " or may not be paid by this coordinator.",
-    "RECIPIENT_SAME_AS_SENDER": "The sender and the recipient are the same account.",
-    "NEWER_INTEREST_RATE": "The interest rate of the sender has changed since the moment in the request.",
-    "INSUFFICIENT_AVAILABLE_AMOUNT": "The sender did not have so much, beside what was locked already.",
-    "TOO_MANY_TRANSFERS": "The sender had too many prepared transfers at that moment.",
-    "TIMEOUT": "The commit came after the deadline of the prepared transfer.",
-    "TRANSFER_NOTE_IS_TOO_LONG": "The transfer note was longer than this server allows.",
-    "INVALID_CONFIGURATION": "The configuration cannot be read, or asks for something that is not allowed.",
-}
 
 DEAD_LETTERS: Final = {
     "too_large": "The message is larger than the protocol allows.",

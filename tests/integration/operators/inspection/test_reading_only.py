@@ -46,12 +46,15 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "outbox.list_outbox": {"is_all": True},
     "outbox.page_of_outbox": {**FIRST, "is_all": True},
     "refusals.list_refusals": FIRST,
+    "refusals.show_refusal": {"refused_at": NOW, "refusal_id": 1},
+    "refusals.refusals_of_request": {"coordinator_request_id": 9},
     "shard_check.check_shard": {"realm": REALM},
     "tokens.list_tokens": {},
     "tokens.find_token": {"token": "swpt_AbCdEf" + "x" * 40, "now": NOW},
     "transfers.list_prepared": FIRST,
     "transfers.find_transfer": {**ACCOUNT, "which": Request("direct", ALICE, 1)},
     "transfers.senders_of": {"transfer_id": 1},
+    "transfers.transfers_of_request": {"coordinator_request_id": 1},
     "verification.verify": {"realm": REALM},
 }
 
