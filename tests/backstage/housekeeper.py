@@ -11,7 +11,9 @@ from swpt_accounts.roles.chores.loop import CHORES, Chores
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
 from swpt_accounts.wire.moments import Moment
-from tests.backstage.builders import NOW
+from tests.backstage.builders import ALICE, NOW
+from tests.backstage.stand import Stand
+from tests.backstage.stories import clear_outbox, issue
 
 
 class Housekeeper:
@@ -59,3 +61,30 @@ def housekeeping(postgres_url: str, **options: Any) -> Iterator[Housekeeper]:
         yield keeper
     finally:
         keeper.close()
+
+
+def populate(stand: Stand, count: int, interest: float = 7.5) -> None:
+    """A root account, and accounts with money that have earned interest."""
+    stand.apply(*issue(ALICE, 1000))
+    columns = [
+        column
+        for (column,) in stand.rows(
+            "SELECT attname FROM pg_attribute WHERE attrelid ="
+            " 'account'::regclass AND attnum > 0 ORDER BY attnum"
+        )
+    ]
+    changed = {"creditor_id": "n", "principal": "100", "interest": "%s"}
+    stand.execute(
+        f"INSERT INTO account SELECT {', '.join(changed.get(c, c) for c in columns)}"
+        " FROM account, generate_series(10000, 9999 + %s) AS n WHERE creditor_id = %s",
+        interest,
+        count,
+        ALICE,
+    )
+    stand.execute("UPDATE account SET principal = -1000 - 100 * %s WHERE creditor_id = 0", count)
+    clear_outbox(stand)
+
+
+def only_chore(name: str) -> tuple[Chore, ...]:
+    """The chore of this name."""
+    return tuple(chore for chore in CHORES if chore.name == name)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,7 @@ from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.readiness import make_ready
-from tests.backstage.commands import SERVER, Command, running
+from tests.backstage.commands import SERVER, TOP, Command, running
 
 from .waiting import wait_until
 
@@ -49,6 +50,20 @@ class Server:
         with connections.session(postgres_url, "a test") as connection:
             make_ready(connection, self.settings, clock.utcnow())
         make_broker(self.settings).declare_topology(QUEUE, "#")
+
+    def run(self, *words: str, **environ: str) -> tuple[int, str, str]:
+        """A command that ends: exit code, standard output, standard error."""
+        done = subprocess.run(
+            (*SERVER, *words),
+            cwd=TOP,
+            env={"PATH": os.environ["PATH"], **self.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout, done.stderr
 
     @contextmanager
     def worker(self, **environ: str) -> Iterator[Command]:

@@ -1,16 +1,11 @@
 """The commands of the reference server under their old names."""
 
-import subprocess
-import sys
-
 import pika
-import pytest
 from click.testing import CliRunner
 
 from swpt_accounts.commands.cli import program
 from swpt_accounts.storage import connections, migrations
 from tests.backstage.commands import SERVER, running, said
-from tests.backstage.server import Server
 
 ROLES = {
     "webserver": "web",
@@ -19,25 +14,6 @@ ROLES = {
     "verify_shard_content": "check-shard",
 }
 OTHERS = ("subscribe", "unsubscribe", "delete_queue", "await_migrations")
-
-
-@pytest.fixture
-def server(postgres_url, amqp_url):
-    """A server whose processes are not started."""
-    return Server(postgres_url, amqp_url)
-
-
-def run(server, *words):
-    """A command that ends: exit code, standard output, standard error."""
-    done = subprocess.run(
-        (sys.executable, "-m", "swpt_accounts", *words),
-        env=server.environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_an_alias_does_what_the_command_does():
@@ -53,17 +29,17 @@ def test_an_alias_does_what_the_command_does():
 def test_a_queue_is_subscribed_unsubscribed_and_deleted(server):
     """The options overrule the settings, what is done is shown and in the audit, and it can be repeated."""
     queue = ("-q", "swpt_accounts.old")
-    assert run(server, "subscribe", *queue, "-k", "1.#")[:2] == (
+    assert server.run("subscribe", *queue, "-k", "1.#")[:2] == (
         0,
         "declared: the queue swpt_accounts.old is bound to accounts_in by 1.#\n",
     )
     with pika.BlockingConnection(pika.URLParameters(server.amqp_url)) as connection:
         connection.channel().queue_declare("swpt_accounts.old", passive=True)
     unbound = "no binding any more: swpt_accounts.old to accounts_in by 1.#\n"
-    assert run(server, "unsubscribe", *queue, "-k", "1.#", "-u", server.amqp_url)[:2] == (0, unbound)
-    code, _, errors = run(server, "delete_queue", "-q", "swpt_accounts")
+    assert server.run("unsubscribe", *queue, "-k", "1.#", "-u", server.amqp_url)[:2] == (0, unbound)
+    code, _, errors = server.run("delete_queue", "-q", "swpt_accounts")
     assert (code, "PROTOCOL_BROKER_QUEUE names" in errors) == (1, True)
-    assert run(server, "delete_queue", *queue)[:2] == (0, "deleted: swpt_accounts.old\n")
+    assert server.run("delete_queue", *queue)[:2] == (0, "deleted: swpt_accounts.old\n")
     assert server.rows("SELECT action FROM audit ORDER BY audit_id") == [
         ("topology declare",),
         ("topology unbind",),
@@ -73,9 +49,9 @@ def test_a_queue_is_subscribed_unsubscribed_and_deleted(server):
 
 def test_a_url_that_is_none_is_refused(server):
     """Before anything is asked of a broker."""
-    code, _, errors = run(server, "subscribe", "-u", "http://h")
+    code, _, errors = server.run("subscribe", "-u", "http://h")
     assert (code, "must be an address like amqp://" in errors) == (2, True)
-    code, _, errors = run(server, "delete_queue")
+    code, _, errors = server.run("delete_queue")
     assert (code, "--queue" in errors) == (1, True)
 
 

@@ -20,7 +20,6 @@ from swpt_accounts.storage import connections
 from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, parse_timestamp, render_timestamp
 from tests.backstage.builders import NOW, configure, credit, text
 from tests.backstage.commands import SERVER, TOP
-from tests.backstage.server import Server
 from tests.backstage.stand import Stand
 from tests.backstage.waiting import wait_until
 from tests.backstage.wire import body_of, key_of
@@ -45,27 +44,6 @@ for line in sys.stdin:
         print(f"exit code: {end.code or 0}", flush=True)
 """
 ME = pwd.getpwuid(os.getuid()).pw_name
-
-
-@pytest.fixture
-def server(postgres_url, amqp_url):
-    """A server whose processes are not started."""
-    return Server(postgres_url, amqp_url)
-
-
-def run(server, *words, **environ):
-    """A command that ends: exit code, standard output, standard error."""
-    done = subprocess.run(
-        (*SERVER, *words),
-        cwd=TOP,
-        env={"PATH": os.environ["PATH"], **server.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
 
 
 def run_all(server, lines):
@@ -201,7 +179,7 @@ def test_a_returned_message_is_applied(server):
     """A dead letter that is returned reaches the queue through the chores, and a worker takes it."""
     message = configure(CREDITOR, debtor_id=-1, ts=clock.utcnow())
     put_aside(server, 5, "internal_error", message)
-    code, output, _ = run(server, "dead-letters", "return", "5", "--operator", "olga")
+    code, output, _ = server.run("dead-letters", "return", "5", "--operator", "olga")
     assert (code, output) == (0, "returned: 5\n")
     with server.running("worker", "chores"):
         query = "SELECT debtor_id, creditor_id FROM account"
@@ -243,7 +221,7 @@ def test_a_body_is_shown_raw_and_what_is_returned_waits_in_the_outbox(server):
     """`show --raw` writes the very bytes; a returned message is in the list of the outbox until it leaves."""
     message = configure(CREDITOR, debtor_id=-1)
     put_aside(server, 5, "wrong_shard", message)
-    _, output, _ = run(server, "dead-letters", "show", "5", "--raw")
+    _, output, _ = server.run("dead-letters", "show", "5", "--raw")
     assert output.encode() == body_of(message)
     commands = ["dead-letters return 5", "outbox list --all --json"]
     _, (code, output) = run_all(server, [f"swpt-accounts {command}" for command in commands])
@@ -257,7 +235,7 @@ def test_what_is_wrong_is_exit_code_1(server):
     stand.apply(configure(CREDITOR, debtor_id=-1, ts=clock.utcnow()))
     stand.close()
     server.execute("UPDATE account SET principal = 5, total_locked_amount = 3")
-    code, output, _ = run(server, "verify")
+    code, output, _ = server.run("verify")
     assert code == 1
     assert re.search(r"V1 +-1 +4294967297 +3 is locked, its transfers lock 0", output)
     assert re.search(r"V3 +-1 +the principals add up to 5, not to 0", output)
@@ -267,11 +245,11 @@ def test_what_is_wrong_is_exit_code_1(server):
         "FETCH_API_URL": "http://other.example",
         "INTERNAL_USER": user_of(server.amqp_url),
     }
-    code, output, _ = run(server, "check-shard", **other)
+    code, output, _ = server.run("check-shard", **other)
     assert code == 1
     assert "-1/4294967297" in output
-    assert run(server, "verify", **other)[0] == 1
-    assert run(server, "check-shard")[0] == 0
+    assert server.run("verify", **other)[0] == 1
+    assert server.run("check-shard")[0] == 0
 
 
 MISTAKES = [
@@ -335,7 +313,7 @@ def test_a_restoration_can_be_stopped_and_resumed(server):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors == f"stopped after 1000 accounts: go on with --moment {text(NOW)}\n"
-    code, output, _ = run(server, *words[len(SERVER) :])
+    code, output, _ = server.run(*words[len(SERVER) :])
     assert (code, output) == (
         0,
         f"restored at {text(NOW)}: 1199 accounts, 199 announced now\n",

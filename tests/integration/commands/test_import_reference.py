@@ -1,19 +1,9 @@
 """`import-reference` as an operator types it: what it says, and how it ends."""
 
-import os
-import subprocess
-
 import pytest
 
-from tests.backstage.commands import SERVER, TOP
 from tests.backstage.reference import Reference
 from tests.backstage.server import Server
-
-
-@pytest.fixture
-def server(postgres_url, amqp_url):
-    """A server whose processes are not started."""
-    return Server(postgres_url, amqp_url)
 
 
 @pytest.fixture
@@ -24,40 +14,25 @@ def reference(empty_postgres_url):
     return reference
 
 
-def run(server, *words, **environ):
-    """A command that ends: exit code, standard output, standard error."""
-    done = subprocess.run(
-        (*SERVER, *words),
-        cwd=TOP,
-        env={"PATH": os.environ["PATH"], **server.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
-
-
 def test_a_node_moves_in(server, reference):
     """First what is in the way and lost, then the import, then `verify`; and a second import is refused."""
-    code, output, emitted = run(server, "import-reference", reference.url, "--check")
+    code, output, emitted = server.run("import-reference", reference.url, "--check")
     assert (code, output) == (0, "nothing is in the way\n")
     assert emitted.splitlines() == [
         "not taken over: past transfers: the source keeps none, the ledgers here begin with the import",
         "found: 4 accounts, 2 prepared transfers",
     ]
     assert server.rows("SELECT count(*) FROM account") == [(0,)]
-    code, output, _ = run(server, "import-reference", reference.url, "--operator", "olga")
+    code, output, _ = server.run("import-reference", reference.url, "--operator", "olga")
     assert code == 0
     assert output.startswith("imported at ")
     assert output.endswith(
         ": 4 accounts, 2 prepared transfers; principals add up to 0, locks and numbers agree\n"
     )
     assert server.rows("SELECT operator, action FROM audit") == [("olga", "import-reference")]
-    code, output, _ = run(server, "verify")
+    code, output, _ = server.run("verify")
     assert (code, output) == (0, "1 currencies, 4 accounts (the numbers of 4), 0 violations\n")
-    code, _, emitted = run(server, "import-reference", reference.url)
+    code, _, emitted = server.run("import-reference", reference.url)
     assert (code, "an import was finished here at" in emitted) == (1, True)
     assert reference.rows("SELECT count(*) FROM account") == [(4,)]
 
@@ -66,7 +41,7 @@ def test_what_is_in_the_way_is_shown(server, reference):
     """Reasons on lines of their own, exit code 1, and no traceback."""
     reference.execute("UPDATE account SET status_flags = 4 WHERE creditor_id = 1001")
     for words in ((), ("--check",)):
-        code, _, emitted = run(server, "import-reference", reference.url, *words)
+        code, _, emitted = server.run("import-reference", reference.url, *words)
         assert code == 1
         assert "nothing is imported:\n- account 7/1001 has status_flags 4" in emitted
 
@@ -89,11 +64,11 @@ def test_promises_are_kept(postgres_url, amqp_url, reference, words, environ, co
     """What the reference server has promised to its clients may only grow."""
     server = Server(postgres_url, amqp_url)
     server.execute("DELETE FROM server_record")
-    done, _, emitted = run(server, "import-reference", reference.url, "--check", *words, **environ)
+    done, _, emitted = server.run("import-reference", reference.url, "--check", *words, **environ)
     assert (done, line in emitted) == (code, True)
 
 
 def test_an_address_that_is_none_is_wrong_usage(server):
     """It is shown without being repeated: it may hold a password."""
-    code, _, emitted = run(server, "import-reference", "mysql://u:secret@h/d")
+    code, _, emitted = server.run("import-reference", "mysql://u:secret@h/d")
     assert (code, "must be an address like postgresql://" in emitted, "secret" in emitted) == (2, True, False)

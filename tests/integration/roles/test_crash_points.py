@@ -58,12 +58,9 @@ class Scene(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def server(postgres, rabbitmq) -> Iterator[Server]:
-    """A database and a virtual host for all these tests."""
-    name, vhost = postgres.create_database(), rabbitmq.take_vhost()
-    yield Server(postgres.database_url(name), rabbitmq.vhost_url(vhost))
-    rabbitmq.give_back_vhost(vhost)
-    postgres.drop_database(name)
+def server(places) -> Server:
+    """A server for all these tests, which empty it themselves."""
+    return Server(*places)
 
 
 @pytest.fixture
@@ -72,14 +69,6 @@ def wire(server) -> Iterator[Proxy]:
     proxy = Proxy(server.amqp_url)
     yield proxy
     proxy.close()
-
-
-@pytest.fixture
-def mailbox(server) -> Iterator[Mailbox]:
-    """All that the server says."""
-    mailbox = Mailbox(server.amqp_url)
-    yield mailbox
-    mailbox.close()
 
 
 @pytest.fixture

@@ -31,22 +31,6 @@ DONE_SECONDS = 60.0
 """And by then nothing may wait any more."""
 
 
-@pytest.fixture(scope="module")
-def places(postgres, rabbitmq) -> Iterator[tuple[str, str]]:
-    """A database and a virtual host for all these tests."""
-    name, vhost = postgres.create_database(), rabbitmq.take_vhost()
-    yield postgres.database_url(name), rabbitmq.vhost_url(vhost)
-    rabbitmq.give_back_vhost(vhost)
-    postgres.drop_database(name)
-
-
-@pytest.fixture
-def server(places) -> Server:
-    """An empty server, reached directly."""
-    sweep(places[0])
-    return Server(*places)
-
-
 @pytest.fixture
 def to_postgres(places) -> Iterator[Proxy]:
     """What lies between the server and its database."""
@@ -67,14 +51,6 @@ def to_broker(places) -> Iterator[Proxy]:
 def distant(server, to_postgres, to_broker) -> Server:
     """The same server, behind proxies."""
     return Server(to_postgres.url, to_broker.url, PUBLISH_CONFIRM_TIMEOUT="1")
-
-
-@pytest.fixture
-def mailbox(server) -> Iterator[Mailbox]:
-    """All that the server says."""
-    mailbox = Mailbox(server.amqp_url)
-    yield mailbox
-    mailbox.close()
 
 
 class Story:

@@ -31,12 +31,9 @@ SELECT publisher_key, attempts, next_attempt_at, last_failure, type_counts FROM 
 
 
 @pytest.fixture(scope="module")
-def server(postgres, rabbitmq) -> Iterator[Server]:
-    """A database and a virtual host for all these tests."""
-    name, vhost = postgres.create_database(), rabbitmq.take_vhost()
-    yield Server(postgres.database_url(name), rabbitmq.vhost_url(vhost))
-    rabbitmq.give_back_vhost(vhost)
-    postgres.drop_database(name)
+def server(places) -> Server:
+    """A server for all these tests, which empty it themselves."""
+    return Server(*places)
 
 
 @pytest.fixture

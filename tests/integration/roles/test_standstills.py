@@ -10,36 +10,11 @@ from swpt_accounts.runtime import clock
 from swpt_accounts.storage import connections, eager
 from tests.backstage.builders import ALICE, ROOT, configure
 from tests.backstage.commands import SERVER, running
-from tests.backstage.mailbox import Mailbox
 from tests.backstage.proxy import TO_CLIENT, TO_SERVER, Proxy
 from tests.backstage.server import Server, locking
-from tests.backstage.stand import standing, sweep
+from tests.backstage.stand import standing
 
 LOCK_ALICE = f"SELECT FROM account WHERE creditor_id = {ALICE} FOR UPDATE"
-
-
-@pytest.fixture(scope="module")
-def places(postgres, rabbitmq) -> Iterator[tuple[str, str]]:
-    """A database and a virtual host for all these tests."""
-    name, vhost = postgres.create_database(), rabbitmq.take_vhost()
-    yield postgres.database_url(name), rabbitmq.vhost_url(vhost)
-    rabbitmq.give_back_vhost(vhost)
-    postgres.drop_database(name)
-
-
-@pytest.fixture
-def server(places) -> Server:
-    """An empty server."""
-    sweep(places[0])
-    return Server(*places)
-
-
-@pytest.fixture
-def mailbox(server) -> Iterator[Mailbox]:
-    """All that the server says."""
-    mailbox = Mailbox(server.amqp_url)
-    yield mailbox
-    mailbox.close()
 
 
 @pytest.fixture
