@@ -25,6 +25,7 @@ _PYTHON = ("env", *_CLOCK, sys.executable) if _CLOCK else (sys.executable,)
 
 SERVER = (*_PYTHON, "-m", "swpt_accounts")
 FLASK = (*_PYTHON, "-m", "flask")
+DRAMATIQ = (*_PYTHON, "-m", "dramatiq")
 
 _PATIENCE_SECONDS = 45.0
 

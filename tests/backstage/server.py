@@ -51,10 +51,10 @@ class Server:
             make_ready(connection, self.settings, clock.utcnow())
         make_broker(self.settings).declare_topology(QUEUE, "#")
 
-    def run(self, *words: str, **environ: str) -> tuple[int, str, str]:
+    def run(self, *words: str, program: tuple[str, ...] = SERVER, **environ: str) -> tuple[int, str, str]:
         """A command that ends: exit code, standard output, standard error."""
         done = subprocess.run(
-            (*SERVER, *words),
+            (*program, *words),
             cwd=TOP,
             env={"PATH": os.environ["PATH"], **self.environ, **environ},
             capture_output=True,
