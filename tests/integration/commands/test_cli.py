@@ -77,7 +77,7 @@ def test_the_web_server_stops_when_asked(environ, number):
         assert get(int(environ["WEBSERVER_PORT"]), "/accounts/healthz") == (200, b"I am healthy")
         code, seconds = web.stop(number)
     assert code == 0
-    assert seconds < 3
+    assert seconds < 30  # generous: the machine may be busy
     assert "Traceback" not in "".join(web.lines)
 
 
