@@ -138,6 +138,10 @@ all: $(INSTALLED)  ## All roles on this machine, supervised
 apps: $(INSTALLED)  ## List the applications
 	@cd apps && ../$(BIN)/python -m house
 
+.PHONY: tap
+tap: $(INSTALLED)  ## Tap to pay: two phones each send their half of a payment
+	@cd apps && exec ../$(BIN)/python -m tap
+
 .PHONY: wallets
 wallets: $(INSTALLED)  ## Wallets over HTTP: registration, deposits, transfers, invoices
 	@cd apps && exec ../$(BIN)/python -m wallets

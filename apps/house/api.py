@@ -24,12 +24,12 @@ _KEY_HEADER: Final = "Idempotency-Key"
 class Money(fields.Field[int]):
     """An amount: "1.20" outside, 120 inside.  What is none is refused as INVALID_AMOUNT."""
 
-    def __init__(self, *, most: int = money.MOST_CENTS, **kwargs: Any) -> None:
+    def __init__(self, *, least: int = 1, most: int = money.MOST_CENTS, **kwargs: Any) -> None:
         kwargs.setdefault(
             "metadata", {"type": "string", "example": "1.20", "description": 'Exact, like "1.20".'}
         )
         super().__init__(**kwargs)
-        self._most = most
+        self._least, self._most = least, most
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else money.show(value)
@@ -38,7 +38,7 @@ class Money(fields.Field[int]):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> int:
         try:
-            return money.parse(value, most=self._most)
+            return money.parse(value, least=self._least, most=self._most)
         except money.InvalidAmount as error:
             raise Problem("INVALID_AMOUNT", str(error), fields={attr: str(error)}) from None
 

@@ -12,15 +12,16 @@ class InvalidAmount(ValueError):
     """A value that is no amount; the text says what is expected."""
 
 
-def parse(value: object, *, most: int = MOST_CENTS) -> int:
+def parse(value: object, *, least: int = 1, most: int = MOST_CENTS) -> int:
     """The cents that a text like "1.20", or an integer of whole units, stands for.
 
-    Raises InvalidAmount for everything else: floats, three decimals, zero, negative amounts, and
-    amounts of more than `most` cents.
+    Raises InvalidAmount for everything else: floats, three decimals, amounts of less than `least` cents
+    (usually zero and below), and amounts of more than `most` cents.
     """
     cents = _cents(value)
-    if cents <= 0:
-        raise InvalidAmount("An amount must be more than zero.")
+    if cents < least:
+        expected = "more than zero" if least == 1 else f"at least {show(least)}"
+        raise InvalidAmount(f"An amount must be {expected}.")
     if cents > most:
         raise InvalidAmount(f"An amount must be at most {show(most)}.")
     return cents

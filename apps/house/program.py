@@ -21,6 +21,7 @@ from swpt_client.transport.base import Transport
 from swpt_client.transport.rabbitmq import RabbitmqTransport
 
 from . import headers, health, problems, serving
+from .chores import do_chores
 from .database import Database, make_engine
 from .errors import StartError
 from .problems import Problem
@@ -168,6 +169,7 @@ def start(application: Application, room: Room, stop: Event) -> None:
     room.is_ready.set()
     if room.settings.has_samples:
         _insist(lambda: application.prepare(room), "its sample people", stop)
+    do_chores(application.chores, room, stop)
 
 
 def _insist(work: Callable[[], Any], what: str, stop: Event) -> None:

@@ -43,6 +43,15 @@ class Room:
         """The tables are there; until then nothing can be stored."""
 
 
+class Chore(msgspec.Struct, frozen=True):
+    """Something that an application does again and again, from its start on."""
+
+    name: str
+    every_seconds: float
+    work: Callable[[Room], object]
+    """What it raises is logged, and the next time comes all the same.  Several processes may do it."""
+
+
 class Application(msgspec.Struct, frozen=True, kw_only=True):
     """What makes an application of the house: its name, its tables, and what it adds."""
 
@@ -58,6 +67,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     """Codes of problems, statuses and usual words: besides those of `problems.CODES`, or instead."""
     prepare: Callable[[Room], None] = lambda _room: None
     """Makes sample people; in the background, after the start, again until it has succeeded."""
+    chores: tuple[Chore, ...] = ()
     greeting: Callable[[Room], str] = lambda _room: ""
     """What else a person should know at the start: the names of sample people."""
     commands: tuple[Any, ...] = ()

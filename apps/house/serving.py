@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import socket
 from collections.abc import Callable
 from logging import getLogger
@@ -10,6 +11,7 @@ from typing import Any, Final
 import waitress
 from flask import Flask
 from waitress import wasyncore
+from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer
 from waitress.task import ErrorTask
 
@@ -23,6 +25,7 @@ _MOST_CONNECTIONS: Final = 2000
 _BACKLOG: Final = 1024
 _LOOK_AROUND_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 5.0
+_API_KEY: Final = re.compile(rb"(\r\n)api_key:", re.IGNORECASE)
 _logger = getLogger(__name__)
 
 
@@ -74,7 +77,7 @@ def serve(
         asyncore_use_poll=True,
         **proxy,
     )
-    _explain_unreadable(sockets, is_https=settings.is_https)
+    _set_up_channels(sockets, is_https=settings.is_https)
     while not is_stop_wanted():
         wasyncore.loop(_LOOK_AROUND_SECONDS, use_poll=True, map=sockets, count=1)
     for dispatcher in sockets.values():
@@ -92,7 +95,14 @@ def _is_busy(dispatcher: Any) -> bool:
     return bool(getattr(dispatcher, "requests", ()) or getattr(dispatcher, "total_outbufs_len", 0))
 
 
-def _explain_unreadable(sockets: dict[int, Any], *, is_https: bool) -> None:
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Reads the header `api_key` as `api-key`: waitress drops names with an underscore."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(_API_KEY.sub(rb"\1api-key:", header_plus))
+
+
+def _set_up_channels(sockets: dict[int, Any], *, is_https: bool) -> None:
     """Answer what is too big, or no HTTP at all, with problem documents as well."""
     headers = protective_headers(is_https=is_https) | {
         "Content-Type": MEDIA_TYPE,
@@ -116,6 +126,5 @@ def _explain_unreadable(sockets: dict[int, Any], *, is_https: bool) -> None:
 
     for listener in sockets.values():
         if isinstance(listener, BaseWSGIServer):
-            listener.channel_class = type(
-                "Channel", (listener.channel_class,), {"error_task_class": Explanation}
-            )
+            ours = {"error_task_class": Explanation, "parser_class": _Parser}
+            listener.channel_class = type("Channel", (listener.channel_class,), ours)
