@@ -5,8 +5,9 @@ of the debtor goes in key order, in steps, and the job remembers where it is.
 
 A pass may miss an account: its creator has read the old settings, and commits behind the pass.
 But a transaction that creates accounts has an id before it reads the settings (see `gathering`).
-So the first visit of the job notes the next transaction id as its barrier; when no transaction below
-the barrier runs any more, all such creators are committed, and a pass that starts then is the last.
+So the first visit of the job takes an id of its own as the barrier, which is higher than theirs; when no
+transaction below the barrier runs any more, all such creators are committed, and a pass that starts then
+is the last.
 """
 
 from collections.abc import Iterator
@@ -49,6 +50,10 @@ _TAKE_JOB: Final = "SELECT pg_try_advisory_xact_lock(hashtext('swpt_accounts pro
 _GET_RUNNING: Final = """
 SELECT pg_snapshot_xmin(s)::text::int8, pg_snapshot_xmax(s)::text::int8 FROM pg_current_snapshot() AS s
 """
+
+# The end of a snapshot is no barrier: it is the id after the last one that has ended, and not the next one
+# to be given.  What runs at or above it is not even looked at by the snapshot, which then seems to be alone.
+_GET_OWN_ID: Final = "SELECT pg_current_xact_id()::text::int8"
 
 # To read an account costs a small part of changing it.  But a root account may be configured often and
 # without a change for anybody, and a step must not read all accounts of a currency then.
@@ -169,11 +174,14 @@ def _step(cursor: Any, job: _Job, context: StepContext) -> tuple[int, Outcome | 
 def _begin_pass(cursor: Any, job: _Job) -> _Job:
     """Start a pass: the first one at once, the final one when the barrier allows it."""
     cursor.execute(_GET_RUNNING)
-    oldest_running, next_id = cursor.fetchone()
-    # An id that no transaction has had yet is of another cluster, from which this database was restored.
-    if job.barrier is None or job.barrier > next_id:
-        is_final = oldest_running >= next_id
-        return job._replace(barrier=next_id, is_final_pass=is_final, next_creditor_id=MIN_INT64)
+    oldest_running, end = cursor.fetchone()
+    # Barriers of ours have ended; others are of another cluster, from which this database was restored.
+    if job.barrier is None or job.barrier > end:
+        cursor.execute(_GET_OWN_ID)
+        barrier = cursor.fetchone()[0]
+        assert oldest_running <= end <= barrier, "ids are given in order"
+        is_final = oldest_running == barrier
+        return job._replace(barrier=barrier, is_final_pass=is_final, next_creditor_id=MIN_INT64)
     if oldest_running < job.barrier:
         return job
     return job._replace(is_final_pass=True, next_creditor_id=MIN_INT64)
