@@ -20,6 +20,7 @@ from swpt_accounts.broker import (
     MemoryTransport,
 )
 from swpt_accounts.broker.errors import BrokerProblem
+from tests.backstage.waiting import wait_until
 
 QUEUE = "swpt_accounts"
 
@@ -47,7 +48,7 @@ def after(event: threading.Event) -> Callable[[Batch], None]:
     """An actor that waits for the event before it settles."""
 
     def wait_and_settle(batch: Batch) -> None:
-        assert event.wait(10)
+        assert event.wait(30)
         batch.settle()
 
     return wait_and_settle
@@ -77,7 +78,7 @@ class Server:
     def wait(self, count: int) -> list[object]:
         """Wait until so many messages have come."""
         with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.messages()) >= count, 10)
+            assert self._arrived.wait_for(lambda: len(self.messages()) >= count, 30)
         return self.messages()
 
     @contextmanager
@@ -242,10 +243,9 @@ def test_stopping_returns_what_is_held(transport):
     server.wait(1)
     stopper = threading.Thread(target=worker.stop)
     stopper.start()
-    while worker.workers[0].running:
-        threading.Event().wait(0.001)
+    wait_until(lambda: not worker.workers[0].running, "the order to stop")
     stopping.set()
-    stopper.join(10)
+    stopper.join(30)
     assert not stopper.is_alive()
     assert transport.count_messages(QUEUE) == 3 - len(server.batches)
 
@@ -273,21 +273,22 @@ def test_a_shut_gate_gives_everything_back_until_it_opens(transport):
     server = Server(transport, is_open=gate.is_set)
     send(transport, b"a")
     with server.running():
-        consumer = server.broker.consumers
-        while not consumer:
-            threading.Event().wait(0.001)
-        assert not consumer[0].is_connected
+        # The list is another one as soon as there is a consumer.
+        wait_until(lambda: server.broker.consumers, "the consumer")
+        [consumer] = server.broker.consumers
+        assert not consumer.is_connected
         assert server.batches == []
         gate.set()
         server.wait(1)
-        assert consumer[0].is_connected
+        assert consumer.is_connected
         gate.clear()
-        while consumer[0].is_connected:
-            threading.Event().wait(0.001)
+        wait_until(lambda: not consumer.is_connected, "the shut gate")
+        # If the gate was quicker than the acknowledgement, the first one has been given back as well.
         send(transport, b"b")
-        assert transport.count_messages(QUEUE) == 1
+        assert transport.count_messages(QUEUE) >= 1
+        assert b"b" not in server.messages()
         gate.set()
-        server.wait(2)
+        wait_until(lambda: b"b" in server.messages(), "service")
 
 
 def test_a_batch_of_a_closed_source_is_not_answered(transport):
@@ -301,8 +302,7 @@ def test_a_batch_of_a_closed_source_is_not_answered(transport):
     with server.running():
         server.wait(1)
         gate.clear()
-        while transport.count_messages(QUEUE) == 0:
-            threading.Event().wait(0.001)
+        wait_until(lambda: transport.count_messages(QUEUE), "what was given back")
         gate.set()
         finish.set()
         server.wait(2)
@@ -315,8 +315,7 @@ def test_an_outage_is_one_line_in_the_log(transport, caplog):
     transport.delete_queue(QUEUE)
     server = Server(transport)
     with server.running(), caplog.at_level("INFO"):
-        while "queue missing" not in caplog.text:
-            threading.Event().wait(0.001)
+        wait_until(lambda: "queue missing" in caplog.text, "the line in the log")
         transport.declare_topology(QUEUE, "#")
         send(transport, b"a")
         server.wait(1)
