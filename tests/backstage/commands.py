@@ -13,19 +13,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.services.leftovers import is_shifted
+
 TOP = Path(__file__).parents[2]
 
 _CLOCK = tuple(
     f"{name}={value}"
     for name, value in os.environ.items()
-    if name == "LD_PRELOAD" or name.startswith("FAKETIME")
+    if is_shifted() and (name in ("LD_PRELOAD", "PYTHONPATH") or name.startswith("FAKETIME"))
 )
-_PYTHON = ("env", *_CLOCK, sys.executable) if _CLOCK else (sys.executable,)
+PYTHON = ("env", *_CLOCK, sys.executable) if _CLOCK else (sys.executable,)
 """Whatever the environment of a program, its clock is that of the tests, also where that is shifted."""
 
-SERVER = (*_PYTHON, "-m", "swpt_accounts")
-FLASK = (*_PYTHON, "-m", "flask")
-DRAMATIQ = (*_PYTHON, "-m", "dramatiq")
+SERVER = (*PYTHON, "-m", "swpt_accounts")
+FLASK = (*PYTHON, "-m", "flask")
+DRAMATIQ = (*PYTHON, "-m", "dramatiq")
 
 _PATIENCE_SECONDS = 45.0
 

@@ -3,11 +3,10 @@
 import re
 import shlex
 import subprocess
-import sys
 
 import pytest
 
-from tests.backstage.commands import TOP, get
+from tests.backstage.commands import PYTHON, TOP, get
 
 SECTION = (TOP / "README.md").read_text().split("\n## A tour")[1].split("\n## ")[0]
 SHOWN = dict(re.findall(r"```sh\n([^\n]+)\n```\n\n```text\n(.+?)\n```", SECTION, re.S))
@@ -17,7 +16,7 @@ TOUR = ".venv/bin/python scripts/tour.py"
 def outcome_of(command, deployment, **environ):
     """What a command of the page prints, with the server of the tests instead of the reader's."""
     words = shlex.split(command)
-    words[0] = sys.executable if words[0] == ".venv/bin/python" else str(TOP / words[0])
+    words[:1] = PYTHON if words[0] == ".venv/bin/python" else (str(TOP / words[0]),)
     servers = {"POSTGRES_URL": deployment.postgres_url, "PROTOCOL_BROKER_URL": deployment.amqp_url}
     return subprocess.run(
         words,
@@ -65,7 +64,7 @@ def test_the_tour_can_be_played_again(played, deployment):
 
 def test_a_reader_who_has_seen_enough_ends_the_tour(deployment, agent):
     """Behind `head` the tour stops at the first line that nobody reads, and blames nobody."""
-    command = f"{shlex.join([sys.executable, 'scripts/tour.py'])} play --json | head -1"
+    command = f"{shlex.join([*PYTHON, 'scripts/tour.py'])} play --json | head -1"
     ended = outcome_of(f"/bin/bash -o pipefail -c '{command}'", deployment)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len(ended.stdout.splitlines()) == 1

@@ -1,17 +1,17 @@
 """Debian's faketime, which shifts the clock of a program: whether it is here, and how root gets it in CI."""
 
-import errno
 import os
+import runpy
 import shutil
-import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from .debian import install, one_at_a_time
 from .errors import ServiceMissing
 from .leftovers import is_shifted
 
-_real_sleep: Final = time.sleep
+_SHIFTED: Final = Path(__file__).parent / "shifted"
 
 
 def require_faketime() -> str:
@@ -28,21 +28,17 @@ def require_faketime() -> str:
     return found
 
 
-def _sleep(seconds: float, /) -> None:
-    try:
-        _real_sleep(seconds)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-
-
 def mend_sleep() -> None:
     """On a shifted clock, let nobody fail for a sleep whose end has passed before it begins.
 
-    The library hands on a negative duration then, which the kernel does not take.
+    Neither this process, nor those that inherit its environment.
     """
-    if is_shifted():
-        time.sleep = _sleep  # type: ignore[assignment]
+    if not is_shifted():
+        return
+    runpy.run_path(str(_SHIFTED / "sitecustomize.py"))
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if str(_SHIFTED) not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_SHIFTED), *paths]))
 
 
 def shifted(faketime: str, days: int, environ: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
