@@ -10,15 +10,17 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+import psycopg2
 import waitress
 from waitress import wasyncore
 
 from swpt_accounts.operators.admin.app import create_admin_app
 from swpt_accounts.operators.admin.unreadable import explain_unreadable
-from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.shards.api import MAX_BODY_BYTES
 from swpt_accounts.shards.app import create_app
+from swpt_accounts.storage import migrations
 
 from .patience import Door, Patience
 from .stopping import stop_on_signals
@@ -53,11 +55,35 @@ class Listeners(NamedTuple):
 def run(settings: Settings) -> int:
     """Serve both ports until SIGTERM or SIGINT; then finish the requests that run.
 
-    Raises OperatorError if a port cannot be had.
+    Raises OperatorError if a port cannot be had, or the database is of no use.
     """
     stop = stop_on_signals()
-    serve(settings, listen(settings), stop.is_set)
+    listeners = listen(settings)
+    try:
+        refuse_wrong_database(settings)
+    except OperatorError:
+        listeners.close()
+        raise
+    serve(settings, listeners, stop.is_set)
     return 0
+
+
+def refuse_wrong_database(settings: Settings) -> None:
+    """Raises OperatorError if the database can not be worked with, and waiting does not help.
+
+    A database that is away, or that nobody has configured yet, is only told: it is `/readyz` that says when
+    we can answer, and until then the console shows what is missing.
+    """
+    try:
+        found = migrations.found_versions(settings.postgres_url)
+    except psycopg2.OperationalError as error:
+        _logger.warning("Not ready yet: no answer from the database: %s", mask_secrets(first_line(error)))
+        return
+    wrong = migrations.misfit(found)
+    if wrong is not None and not migrations.is_behind(found):
+        raise OperatorError(f"the database {wrong}")
+    if wrong is not None:
+        _logger.warning("Not ready yet: the database %s", wrong)
 
 
 def serve(

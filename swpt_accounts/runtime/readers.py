@@ -1,8 +1,9 @@
 """Names and keys in settings: which texts are allowed.  The readers raise ValueError that says so."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 _ROUTING_KEY: Final = re.compile(r"((?:[01]\.){0,20})#")
 _QUEUES_OF_OTHERS: Final = re.compile(r"(creditors|debtors)_(in|out)|to_trade|(ca|aa|da|amq)\..*", re.DOTALL)
@@ -62,6 +63,7 @@ _OWN_PARAMETERS: Final = frozenset(
         "client_encoding",
         "connect_timeout",
         "fallback_application_name",
+        "keepalives",
         "keepalives_count",
         "keepalives_idle",
         "keepalives_interval",
@@ -93,7 +95,38 @@ def read_postgres_url(text: str) -> str:
         raise ValueError(f"must be an address like {example}")
     if own := sorted(_OWN_PARAMETERS & parts.keys()):
         raise ValueError(f"must not set what the server sets by itself: {', '.join(own)}")
+    hosts, addresses = (parts.get(name, "").split(",") for name in ("host", "hostaddr"))
+    places = addresses if addresses != [""] else hosts
+    if hosts != [""] and len(hosts) != len(places):
+        raise ValueError("must have one `hostaddr` for each of its hosts, or none")
+    if len(ports) not in (1, len(places)):
+        raise ValueError("must have one port for all of its hosts, or one for each")
+    if (name := _refused_by_libpq(parts)) is not None:
+        raise ValueError(
+            f"must give {name} a value that libpq knows, and so must the variables of libpq (PG...)"
+        )
     return address
+
+
+def _refused_by_libpq(parts: Mapping[str, str]) -> str | None:
+    """The parameter whose value libpq does not take, from the address or from a variable of its own.
+
+    It is asked to connect to where nobody can be: then values are all that it looks at.  What it says is
+    not shown, because it quotes values.
+    """
+    from psycopg2 import OperationalError, connect
+    from psycopg2.extensions import make_dsn
+
+    nowhere = {"host": "/nowhere", "port": "1"}
+    others = {name: value for name, value in parts.items() if name not in ("host", "hostaddr", "port")}
+    try:
+        connect(make_dsn(**others, **nowhere), async_=True).close()
+    except OperationalError as error:
+        text = str(error)
+        if not text.startswith("connection to server"):
+            found = re.search(r"invalid \"?(\w+)\"? value|^definition of (service)|(service) file", text)
+            return next(filter(None, found.groups()), None) if found else "each parameter"
+    return None
 
 
 def _is_port(text: str) -> bool:
@@ -101,11 +134,30 @@ def _is_port(text: str) -> bool:
     return not text or (re.fullmatch(r"[0-9]{1,5}", text) is not None and 0 < int(text) < 65536)
 
 
+_AMQP_PARAMETERS: Final = frozenset({"heartbeat", "ssl_options"})
+
+
 def read_amqp_url(text: str) -> str:
-    """An `amqp://` or `amqps://` address, as given; raises ValueError with what is allowed."""
+    """An `amqp://` or `amqps://` address, as given; raises ValueError with what is allowed.
+
+    Its parameters are those of pika that have an effect, and are checked as pika reads them.
+    """
     example = "amqp://user:password@host:5672"
-    if not _split(text, ("amqp", "amqps"), example).hostname:
+    parts = _split(text, ("amqp", "amqps"), example)
+    if not parts.hostname:
         raise ValueError(f"must name a host, like {example}")
+    given = parse_qs(parts.query, keep_blank_values=True)
+    if given.keys() - _AMQP_PARAMETERS:
+        raise ValueError(f"must have no parameters but {' and '.join(sorted(_AMQP_PARAMETERS))}")
+    if given:
+        # Only who has them needs the library.
+        from pika import URLParameters
+
+        try:
+            URLParameters(text)
+        except (ArithmeticError, AttributeError, LookupError, OSError, SyntaxError, TypeError, ValueError):
+            # What is said of them may quote the password of a key.
+            raise ValueError(f"must have values for {' and '.join(sorted(given))} that can be used") from None
     return text
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from swpt_accounts.runtime.errors import OperatorError
 
 from .connections import DRIVER, connect, session
+from .poolers import refuse_shared_sessions
 from .watch import Watch, watching
 
 if TYPE_CHECKING:
@@ -91,8 +92,12 @@ def require_migrated(url: str) -> None:
 
 
 def found_versions(url: str) -> frozenset[str]:
-    """The versions that the schema says it has.  Raises psycopg2.OperationalError."""
+    """The versions that the schema says it has.
+
+    Raises psycopg2.OperationalError, or OperatorError if the database can not be worked with.
+    """
     with session(url, "swpt_accounts start") as connection, connection.cursor() as cursor:
+        refuse_shared_sessions(url, connection)
         cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
         if not cursor.fetchone()[0]:
             return frozenset()

@@ -8,6 +8,7 @@ from swpt_accounts.wire.moments import Moment
 from . import connections, migrations
 from .connections import Connection
 from .partitions import has_room, make_partitions
+from .poolers import refuse_shared_sessions
 from .server_record import keep_promises
 
 
@@ -32,7 +33,8 @@ def prepare_database(settings: Settings) -> None:
 def configure_database(settings: Settings) -> None:
     """Make the tables, record promises, make partitions.  Raises OperatorError, or OperationalError."""
     # Connect once with a time limit, which the tools for migrations do not have.
-    connections.connect(settings.postgres_url, "swpt_accounts configure").close()
+    with connections.session(settings.postgres_url, "swpt_accounts configure") as connection:
+        refuse_shared_sessions(settings.postgres_url, connection)
     migrations.upgrade(settings.postgres_url)
     with connections.session(settings.postgres_url, "swpt_accounts configure") as connection:
         make_ready(connection, settings, clock.utcnow())

@@ -28,7 +28,9 @@ _VALUES: Final = {
 
 # What a commit promises, and that nothing ends our statements and sessions but ourselves.
 _PROMISES: Final = {
+    "default_transaction_deferrable": "off",
     "default_transaction_isolation": "read committed",
+    "exit_on_error": "off",
     "idle_session_timeout": "0",
     "statement_timeout": "0",
     "synchronous_commit": "on",
@@ -64,5 +66,7 @@ def settle(connection: Any, wanted: Mapping[str, str]) -> None:
     settings = _VALUES | _PROMISES | dict(wanted)
     if connection.server_version >= _BEFORE_TRANSACTION_TIMEOUT:
         settings = {"transaction_timeout": "0"} | settings
-    with connection, connection.cursor() as cursor:
+    # A connection that is lost here could not be rolled back, which would hide why.
+    with connection.cursor() as cursor:
         cursor.execute("; ".join(f"SET SESSION {name} TO '{value}'" for name, value in settings.items()))
+    connection.commit()

@@ -4,6 +4,7 @@ The other version is this one with a migration more, or a migration less: the da
 a revision that nobody here knows, or was taken back by one.
 """
 
+import re
 import subprocess
 import sys
 
@@ -13,10 +14,11 @@ import pytest
 
 from swpt_accounts.storage import migrations
 from tests.backstage.builders import ALICE, DEBTOR, configure
-from tests.backstage.commands import SERVER, TOP, said
+from tests.backstage.commands import SERVER, TOP, get, running, said
 from tests.backstage.server import Server
 from tests.backstage.waiting import wait_until
 from tests.backstage.wire import body_of, key_of
+from tests.services.ports import free_port
 
 # What a migration may do while processes of the version before are at work.
 MORE = """
@@ -31,7 +33,7 @@ UNKNOWN = (
     "the version that has made them, or let it take them back (docs/upgrades.md)"
 )
 LACKING = "the database lacks the tables of this version: run `swpt-accounts configure` first"
-ROLES = (["configure"], ["worker"], ["chores"], ["chores", "--once"])
+ROLES = (["configure"], ["worker"], ["chores"], ["chores", "--once"], ["web"])
 COMMANDS = (["verify"], ["dead-letters", "list"], ["tokens", "list"])
 
 
@@ -63,7 +65,8 @@ def send(amqp_url, message):
 @pytest.fixture
 def environ(postgres_url, amqp_url):
     """The environment of all programs."""
-    return {"POSTGRES_URL": postgres_url, "PROTOCOL_BROKER_URL": amqp_url}
+    ports = {name: str(free_port()) for name in ("WEBSERVER_PORT", "ADMIN_PORT")}
+    return {"POSTGRES_URL": postgres_url, "PROTOCOL_BROKER_URL": amqp_url} | ports
 
 
 @pytest.mark.parametrize("words", [*ROLES, *COMMANDS], ids=" ".join)
@@ -91,6 +94,27 @@ def test_the_newer_version_asks_for_the_tables_that_it_needs(postgres_url, envir
     assert said((*SERVER, *words), environ) == (1, [LACKING])
     assert said((*SERVER, "configure"), environ)[0] == 0
     assert migrations.is_migrated(postgres_url)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (None, LACKING.removeprefix("the database ")),
+        ("postgresql://u@127.0.0.1:1/d", "no answer from the database"),
+    ],
+    ids=["without tables", "away"],
+)
+def test_the_web_server_starts_before_its_database(environ, empty_postgres_url, url, reason):
+    """It says so in its log and by `/readyz`, and is ready by itself when the database is."""
+    environ |= {"POSTGRES_URL": url or empty_postgres_url}
+    with running((*SERVER, "web"), environ) as web:
+        web.wait_for(f"Not ready yet: .*{re.escape(reason)}")
+        web.wait_for("Serving the admin API")
+        status, body = get(int(environ["ADMIN_PORT"]), "/readyz")
+        assert status == 503, body
+        if url is None:
+            assert said((*SERVER, "configure"), environ)[0] == 0
+            wait_until(lambda: get(int(environ["ADMIN_PORT"]), "/readyz")[0] == 200, "readiness")
 
 
 def test_what_runs_goes_on_while_the_tables_grow(postgres_url, amqp_url):

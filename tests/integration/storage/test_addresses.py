@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from tests.backstage.commands import SERVER, said
 from tests.backstage.stand import standing
 from tests.backstage.stories import issue
 from tests.backstage.waiting import wait_until
+from tests.services.debian import install
 from tests.services.leftovers import new_folder
 from tests.services.ports import free_port
 
@@ -96,46 +98,51 @@ def test_a_schema_of_its_own(empty_postgres_url):
     assert answers(urls[1], "SELECT count(*) FROM account") == {2}
 
 
-@pytest.fixture
-def pooled_url(postgres_url, tmp_path):
-    """The database behind PgBouncer in session mode, which drops `options`."""
+@contextmanager
+def pooling(postgres_url: str, folder: Path, mode: str, more: str = "") -> Iterator[str]:
+    """The database behind PgBouncer in this mode, which drops `options`; the address."""
     program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
+    if program is None and os.environ.get("CI") == "true":
+        install("pgbouncer", "PgBouncer", "install the package pgbouncer")
+        program = "/usr/sbin/pgbouncer"
     if program is None:
         pytest.skip("PgBouncer is missing: install the package pgbouncer.")
     parts, port = urlsplit(postgres_url), free_port()
     name = parts.path.removeprefix("/")
-    folder = tmp_path / "pool"
     folder.mkdir()
     users, ini = folder / "users.txt", folder / "pool.ini"
     users.write_text(f'"{parts.username}" "{parts.password or ""}"\n')
     ini.write_text(
         f"[databases]\n{name} = host={parts.hostname} port={parts.port or 5432}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = trust\nauth_file = {users}\npool_mode = session\ndefault_pool_size = 20\n"
-        "ignore_startup_parameters = options\n"
+        f"auth_type = trust\nauth_file = {users}\npool_mode = {mode}\ndefault_pool_size = 20\n"
+        f"ignore_startup_parameters = options\n{more}"
     )
     for path in (users, ini, folder, *list(folder.parents)[:3]):
         path.chmod(0o755)
     # It refuses to run as root, which containers are.
     with subprocess.Popen([program, "-q", *_other_user(), str(ini)], stderr=subprocess.DEVNULL) as pooler:
-        url = f"postgresql://{parts.username}@127.0.0.1:{port}/{name}"
         try:
-            wait_until(lambda: _is_up(url), "the pooler", timeout=20)
-            yield url
+            wait_until(lambda: _is_up(port), "the pooler")
+            yield f"postgresql://{parts.username}@127.0.0.1:{port}/{name}"
         finally:
             pooler.terminate()
+
+
+@pytest.fixture
+def pooled_url(postgres_url, tmp_path):
+    """The database behind PgBouncer in session mode."""
+    with pooling(postgres_url, tmp_path / "pool", "session") as url:
+        yield url
 
 
 def _other_user() -> tuple[str, ...]:
     return () if os.getuid() else ("-u", "nobody")
 
 
-def _is_up(url: str) -> bool:
-    try:
-        with closing(connections.connect(url, "a test")):
-            return True
-    except psycopg2.OperationalError:
-        return False
+def _is_up(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_pooler_in_session_mode(pooled_url):
@@ -146,6 +153,23 @@ def test_a_pooler_in_session_mode(pooled_url):
         stand.apply(*issue(ALICE, 5))
         assert stand.account(ALICE).principal == 5
     assert said((*SERVER, "verify"), {"POSTGRES_URL": pooled_url}) == (0, [])
+
+
+@pytest.mark.parametrize("more", ["", "server_round_robin = 1\n"], ids=["last one first", "by turns"])
+def test_a_pooler_that_shares_sessions_is_refused(postgres_url, tmp_path, more):
+    """By all who start, in one line: others would get our settings, prepared statements and locks."""
+    with pooling(postgres_url, tmp_path / "pool", "transaction", more) as url:
+        for words in ("configure", "worker", "verify", "web"):
+            code, lines = said((*SERVER, words), {"POSTGRES_URL": url})
+            assert (code, len(lines)) == (1, 1), lines
+            assert "`pool_mode = session`" in lines[0]
+
+
+def test_a_pooler_without_transactions_is_told_in_one_line(postgres_url, tmp_path):
+    """It ends the connection at the first of them, and we show no traceback."""
+    with pooling(postgres_url, tmp_path / "pool", "statement") as url:
+        code, lines = said((*SERVER, "verify"), {"POSTGRES_URL": url})
+        assert (code, len(lines)) == (1, 1), lines
 
 
 def make_certificate(folder: Path, name: str) -> None:

@@ -388,3 +388,67 @@ ADDRESSES = {
 def test_what_libpq_takes_is_taken(text):
     """Several hosts, socket folders and parameters of libpq; and all who connect get the same text."""
     assert load({"POSTGRES_URL": text}).postgres_url == ADDRESSES[text]
+
+
+SECRET = "hush-hush-4711"
+REFUSED = {
+    "POSTGRES_URL": {
+        "postgresql://u:SECRET@h,i/d?hostaddr=127.0.0.1": "one `hostaddr` for each",
+        "postgresql://u:SECRET@h/d?hostaddr=127.0.0.1,127.0.0.2": "one `hostaddr` for each",
+        "postgresql://u:SECRET@h,i,j/d?port=1,2": "one port for all",
+        "postgresql://u:SECRET@/d?hostaddr=127.0.0.1,127.0.0.2&port=1,2,3": "one port for all",
+        "postgresql://u:SECRET@h/d?keepalives=0": "must not set",
+        "postgresql://u:SECRET@h/d?sslmode=SECRET": "must give sslmode a value",
+        "postgresql://u:SECRET@h/d?target_session_attrs=SECRET": "must give target_session_attrs a value",
+        "postgresql://u:SECRET@h/d?channel_binding=SECRET": "must give channel_binding a value",
+        "postgresql://u:SECRET@h/d?ssl_min_protocol_version=SECRET": "must give ssl_min_protocol_version",
+        "postgresql://u:SECRET@h/d?service=SECRET": "must give service a value",
+    },
+    "PROTOCOL_BROKER_URL": {
+        "amqp://u:SECRET@h?connection_attempts=SECRET": "no parameters but",
+        "amqp://u:SECRET@h?socket_timeout=3": "no parameters but",
+        "amqps://u:SECRET@h?verify=verify_peer": "no parameters but",
+        "amqp://u:SECRET@h?heartbeat=SECRET": "values for heartbeat",
+        "amqp://u:SECRET@h?heartbeat=1&heartbeat=2": "values for heartbeat",
+        "amqps://u:SECRET@h?ssl_options=SECRET(": "values for ssl_options",
+        "amqps://u:SECRET@h?ssl_options={'ca_certs':'/SECRET'}": "values for ssl_options",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [(name, text, reason) for name, texts in REFUSED.items() for text, reason in texts.items()],
+)
+def test_what_would_have_no_effect_is_refused(name, text, reason):
+    """A value that its library refuses, or passes over, is told at the start, and not quoted."""
+    with pytest.raises(SettingsError) as raised:
+        load(DATABASE | {name: text.replace("SECRET", SECRET)})
+    assert reason in str(raised.value)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("PGSSLMODE", SECRET), ("PGSERVICE", SECRET), ("PGTARGETSESSIONATTRS", SECRET)]
+)
+def test_a_variable_of_libpq_that_it_refuses_is_told_at_the_start(monkeypatch, name, content):
+    """Otherwise each attempt to connect would fail, and be taken for an outage."""
+    monkeypatch.setenv(name, content)
+    with pytest.raises(SettingsError, match="variables of libpq") as raised:
+        load(DATABASE)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://h/d?hostaddr=127.0.0.1",
+        "postgresql://h,i/d?hostaddr=127.0.0.1,127.0.0.2&port=1,2",
+        "postgresql:///d?hostaddr=127.0.0.1,127.0.0.2&port=5432",
+        "postgresql://h,i,j:5432/d",
+        "postgresql://h/d?target_session_attrs=read-write&sslmode=require&sslrootcert=/not/yet.pem",
+    ],
+)
+def test_lists_of_hosts_and_addresses_are_taken(text):
+    """As libpq takes them: as many addresses as hosts, one port or one for each."""
+    assert load({"POSTGRES_URL": text}).postgres_url == text
