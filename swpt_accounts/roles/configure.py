@@ -31,6 +31,13 @@ _PERMANENT: Final = (
     "no pg_hba.conf entry",
     "permission denied",
     "connection option",  # a wrong value for one of them
+    # What the surroundings ask of each session, such as PGTZ and PGOPTIONS, and the server does not know.
+    "invalid value for parameter",
+    "invalid command-line argument",
+    "requires a ",
+    "unrecognized configuration parameter",
+    "session is not read-only",
+    "authentication method requirement",
 )
 
 _logger: Final = getLogger(__name__)

@@ -196,3 +196,23 @@ def test_a_database_that_can_not_keep_every_text_is_refused(narrow_database):
     ):
         with pytest.raises(OperatorError, match="POSTGRES_URL must name one that was made with ENCODING"):
             refuse()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("PGTZ", "nowhere"),
+        ("PGDATESTYLE", "bogus"),
+        ("PGGEQO", "bogus"),
+        ("PGOPTIONS", "-c foo"),
+        ("PGOPTIONS", "-c foo=1"),
+        ("PGOPTIONS", "bogus"),
+        ("PGTARGETSESSIONATTRS", "read-only"),
+    ],
+)
+def test_variables_that_no_session_can_be_made_with_end_the_start(postgres_url, name, content):
+    """In one line, and at once: it is no outage that passes."""
+    environ = {"POSTGRES_URL": postgres_url, name: content}
+    code, lines = said((*SERVER, "configure"), environ)
+    assert (code, len(lines)) == (1, 1), lines
+    assert lines[0].startswith("cannot configure the database: ")
