@@ -14,7 +14,7 @@ from .moments import Moment
 from .news import AccountClosed, ConfigEffectual, ConfigRejected, Silent, Surprise
 from .policy import UnknownAccounts
 from .records import Account, AccountKey, Configuration, ConfigurationState, Ledger
-from .step import Outgoing, refuse
+from .step import Outgoing, not_found, refuse
 
 # --- calls --------------------------------------------------------------------------------------
 
@@ -23,7 +23,7 @@ def configure(desk: Desk, call: Configure) -> Refusal | None:
     """Want something of an account."""
     fault = configure_fault(call, desk.policy)
     if fault is not None:
-        return refuse("BAD_FIELD", call.key, field=fault[0], detail=fault[1])
+        return refuse("BAD_FIELD", call.key, fault=fault)
     record = desk.account(call.key)
     wanted = configuration.configure(None if record is None else record.configuration, call, desk.now)
     if record is None:
@@ -36,7 +36,7 @@ def close_tail(desk: Desk, call: CloseTail) -> Refusal | None:
     """Bring a ledger to what the server has told."""
     record = desk.account(call.key)
     if record is None:
-        return refuse("NOT_FOUND", call.key)
+        return not_found(call.key, "account of ours")
     assembly = desk.assembly(record)
     if assembly is not None:
         ledger.force_all(assembly, desk.now)

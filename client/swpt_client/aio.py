@@ -4,28 +4,33 @@ It has no rules of its own.  `wait` holds no thread, so thousands may wait at on
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from functools import update_wrapper
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from contextvars import copy_context
+from functools import partial, update_wrapper
 from time import monotonic
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from . import agent as threads
-from .records import Bundle, Transfer
-from .waiting import is_resting
+from .agent.wait_calls import LOOK_SECONDS
+from .records import AccountKey, Bundle, Transfer
+from .views import Account
+from .waiting import is_resting, is_settled
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_LOOK_SECONDS: Final = 1.0
 
 
 def _awaited(
     method: Callable[Concatenate[threads.Agent, _P], _T],
 ) -> Callable[Concatenate["Agent", _P], Coroutine[Any, Any, _T]]:
-    """The same call, in a thread."""
+    """The same call, in a thread; one with a session of `begin`, in that session's thread."""
 
     async def call(self: "Agent", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return await asyncio.to_thread(method, self.agent, *args, **kwargs)
+        work = partial(method, self.agent, *args, **kwargs)
+        return await self.run_within(kwargs.get("session"), work)
 
     update_wrapper(call, method)
     return call
@@ -34,12 +39,15 @@ def _awaited(
 class Agent:
     """See `swpt_client.agent.Agent`, which is `self.agent`; handlers of news are added to that.
 
-    Calls that belong into one transaction go into a function for `run`; with an SQLAlchemy
-    AsyncSession, into one for its `run_sync`, to the agent itself.
+    All calls raise what they raise there.  Calls that belong into one transaction are awaited
+    within `begin`, or go into a function for `run`; with an SQLAlchemy AsyncSession, into one for
+    its `run_sync`, to the agent itself.
     """
 
     def __init__(self, agent: threads.Agent) -> None:
         self.agent = agent
+        self._threads: dict[int, ThreadPoolExecutor] = {}
+        """By the id of a session: the one thread in which it is used."""
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -70,6 +78,45 @@ class Agent:
     dismiss_bundle = _awaited(threads.Agent.dismiss_bundle)
     find_bundle = _awaited(threads.Agent.find_bundle)
 
+    # --- transactions -----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Any]:
+        """A transaction of the application: `async with agent.begin() as session`.
+
+        Calls with `session=session`, and work that is given to `run_within`, are committed at the
+        end, or undone by an exception, a cancellation included.  The session (SQLAlchemy's, not
+        awaited) has a thread of its own: nothing else may use it.  Raises as `agent.begin`.
+        """
+        loop = asyncio.get_running_loop()
+        # Who is cancelled leaves nothing open: what was begun in the thread is ended in it, in this order.
+        with ThreadPoolExecutor(1, "smp-transaction") as thread:
+            transaction = self.agent.begin()
+            try:
+                session = await loop.run_in_executor(thread, transaction.__enter__)
+            except asyncio.CancelledError as error:
+                thread.submit(_undo, transaction, error)
+                raise
+            self._threads[id(session)] = thread
+            try:
+                yield session
+            except BaseException as error:
+                await asyncio.shield(loop.run_in_executor(thread, _undo, transaction, error))
+                raise
+            else:
+                await asyncio.shield(loop.run_in_executor(thread, transaction.__exit__, None, None, None))
+            finally:
+                del self._threads[id(session)]
+
+    async def run_within(self, session: Any, work: Callable[[], _T]) -> _T:
+        """Do `work()` in the thread of a session of `begin`; without a session, in some thread.
+
+        `await agent.run_within(session, lambda: session.add(order))`
+        """
+        thread = None if session is None else self._threads.get(id(session))
+        context = copy_context()
+        return await asyncio.get_running_loop().run_in_executor(thread, lambda: context.run(work))
+
     async def run(self, work: Callable[[Any], _T]) -> _T:
         """Do `work(session)` in a transaction, in a thread; calls of `self.agent` in it need the session."""
 
@@ -79,11 +126,30 @@ class Agent:
 
         return await asyncio.to_thread(in_transaction)
 
-    async def wait(self, key: str, timeout: float) -> Transfer | Bundle:
-        """Wait at most `timeout` seconds until a transfer or a bundle ends, or is somebody's turn.
+    # --- waiting ----------------------------------------------------------------------------------
 
-        Gives the record as it is then.  Raises NotFound.
-        """
+    async def wait(self, key: str, timeout: float) -> Transfer | Bundle:
+        """See `agent.Agent.wait`; no thread waits."""
+        return await self._wait(key, timeout, partial(self.agent.look, key), is_resting)
+
+    async def wait_for_account(
+        self,
+        debtor_id: int,
+        creditor_id: int,
+        timeout: float,
+        until: Callable[[Account], bool] = is_settled,
+    ) -> Account:
+        """See `agent.Agent.wait_for_account`; no thread waits."""
+        key = AccountKey(debtor_id, creditor_id)
+        return await self._wait(key, timeout, partial(self.agent.look_account, key), until)
+
+    async def _wait(
+        self,
+        key: str | AccountKey,
+        timeout: float,
+        look: Callable[[_T | None], _T],
+        is_enough: Callable[[_T], bool],
+    ) -> _T:
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
         deadline = monotonic() + timeout
@@ -93,14 +159,23 @@ class Agent:
                 loop.call_soon_threadsafe(changed.set)
 
         with self.agent.watch(key, wake):
-            known: Transfer | Bundle | None = None
+            known: _T | None = None
             while True:
                 changed.clear()
-                known = await asyncio.to_thread(self.agent.look, key, known)
+                known = await asyncio.to_thread(look, known)
                 left = deadline - monotonic()
-                if is_resting(known) or left <= 0.0:
+                if is_enough(known) or left <= 0.0:
                     return known
                 try:
-                    await asyncio.wait_for(changed.wait(), min(left, _LOOK_SECONDS))
+                    await asyncio.wait_for(changed.wait(), min(left, LOOK_SECONDS))
                 except TimeoutError:
                     continue
+
+
+def _undo(transaction: Any, error: BaseException) -> None:
+    """The transaction hears of the error, which its caller raises anew."""
+    try:
+        transaction.__exit__(type(error), error, error.__traceback__)
+    except BaseException as raised:
+        if raised is not error:
+            raise

@@ -57,15 +57,6 @@ def begin(call: BeginBundle, now: Moment) -> Advance:
     return Advance(bundle, tuple(Attempt(key, leg.request) for key, leg in zip(keys, call.legs, strict=True)))
 
 
-def is_same_call(bundle: Bundle, call: BeginBundle) -> bool:
-    """Whether a call with a known key asks for the same."""
-    return (
-        bundle.legs == call.legs
-        and bundle.repair_for == call.repair_for
-        and bundle.decide_by - bundle.began_at == call.decide_within * SECOND
-    )
-
-
 def transfers_of(bundle: Bundle) -> set[str]:
     """The transfers that stand for the legs now."""
     return {status.transfer_key for status in bundle.status}

@@ -1,7 +1,7 @@
 """What is wrong with a call, before anything is stored or sent: the field, and the rule."""
 
 import math
-from typing import TypeAlias
+from typing import Final
 
 from . import limits
 from .inputs import Begin, BeginBundle, Commit, Configure
@@ -12,44 +12,42 @@ from .messages.fields import (
     is_transfer_note,
     is_transfer_note_format,
 )
-from .moments import FIRST, LAST
-from .policy import Policy
-from .records import Decision, Leg, Request, Terms
+from .policy import Policy, UnknownAccounts
+from .records import AccountKey, Decision, Leg, Request, Terms
+from .values import Fault, amount_fault, id_fault, integer_fault, key_fault, moment_fault, seconds_fault
 
-Fault: TypeAlias = tuple[str, str] | None
-"""The field, and the rule that it breaks."""
-
-MAX_KEY_CHARACTERS = 200
-LEG_PREFIX = "bundle:"
+LEG_PREFIX: Final = "bundle:"
 """Begins the keys of transfers that belong to bundles."""
+_NOT_OURS: Final = "must be ours, or the answers will not reach us: {} what the agent has as `{}`"
 
 
-def _integer(field: str, value: object, low: int, high: int) -> Fault:
-    if type(value) is int and low <= value <= high:
-        return None
-    return field, f"must be an integer between {low} and {high}"
-
-
-def _id(field: str, value: object) -> Fault:
-    return _integer(field, value, limits.MIN_INT64, limits.MAX_INT64)
-
-
-def _amount(field: str, value: object, low: int = 0) -> Fault:
-    return _integer(field, value, low, limits.MAX_INT64)
-
-
-def _seconds(field: str, value: object) -> Fault:
-    return _integer(field, value, 0, limits.MAX_INT32)
-
-
-def _key(key: object) -> Fault:
-    if type(key) is not str or not 0 < len(key) <= MAX_KEY_CHARACTERS or not is_config_data(key):
-        return "key", f"must be a text of 1 to {MAX_KEY_CHARACTERS} characters"
+def policy_fault(policy: Policy) -> Fault:
+    """What is wrong with what is ours."""
+    if policy.subnet is not None:
+        fault = id_fault("subnet", policy.subnet)
+        if fault is not None:
+            return fault
+    for one in policy.debtor_ids:
+        fault = id_fault("debtor_ids", one)
+        if fault is not None:
+            return fault
+    taken = {*limits.RESERVED_TYPES, limits.DIRECT, limits.ISSUING, limits.AGENT}
+    for kind in policy.other_types:
+        if type(kind) is not str or not is_coordinator_type(kind) or kind in taken:
+            return "other_types", "must be texts of 1 to 30 printable ASCII characters, of no fixed meaning"
+    if not isinstance(policy.unknown_accounts, UnknownAccounts):
+        return "unknown_accounts", "must be one of UnknownAccounts"
     return None
 
 
-def _moment(field: str, value: object) -> Fault:
-    return _integer(field, value, FIRST, LAST)
+def account_fault(key: AccountKey) -> Fault:
+    """What is wrong with the name of an account."""
+    return id_fault("debtor_id", key.debtor_id) or id_fault("creditor_id", key.creditor_id)
+
+
+def known_key_fault(key: object) -> Fault:
+    """What is wrong with a key by which somebody asks; those of legs are allowed, and may be longer."""
+    return None if type(key) is str and is_config_data(key) else ("key", "must be a text")
 
 
 def configure_fault(call: Configure, policy: Policy) -> Fault:
@@ -59,24 +57,24 @@ def configure_fault(call: Configure, policy: Policy) -> Fault:
         return "negligible_amount", "must be a finite number, not below 0.0"
     if type(call.config_data) is not str or not is_config_data(call.config_data):
         return "config_data", "must be a text of at most 2000 bytes"
-    fault = (
-        _id("debtor_id", call.key.debtor_id)
-        or _id("creditor_id", call.key.creditor_id)
-        or _integer("config_flags", call.config_flags, limits.MIN_INT32, limits.MAX_INT32)
+    fault = account_fault(call.key) or integer_fault(
+        "config_flags", call.config_flags, limits.MIN_INT32, limits.MAX_INT32
     )
     if fault is None and not policy.owns_account(*call.key):
-        return "creditor_id", "must be an account of ours"
+        if call.key.creditor_id == limits.ROOT_CREDITOR_ID:
+            return "debtor_id", _NOT_OURS.format("among", "debtor_ids")
+        return "creditor_id", _NOT_OURS.format("in", "subnet")
     return fault
 
 
 def begin_fault(call: Begin, policy: Policy) -> Fault:
     """What is wrong with a transfer."""
-    fault = _key(call.key) or request_fault(call.request, policy)
+    fault = key_fault(call.key)
     if fault is None and call.key.startswith(LEG_PREFIX):
         return "key", f"must not begin with {LEG_PREFIX}"
     if fault is None and call.decision is not None:
-        return decision_fault(call.decision)
-    return fault
+        fault = decision_fault(call.decision)
+    return fault or request_fault(call.request, policy)
 
 
 def commit_fault(call: Commit) -> Fault:
@@ -91,7 +89,7 @@ def decision_fault(decision: Decision) -> Fault:
     note_format = decision.transfer_note_format
     if type(note_format) is not str or not is_transfer_note_format(note_format):
         return "transfer_note_format", "must be 0 to 8 letters, digits, points and hyphens"
-    return _amount("amount", decision.committed_amount, 1)
+    return amount_fault("committed_amount", decision.committed_amount, 1)
 
 
 def request_fault(request: Request, policy: Policy) -> Fault:
@@ -102,11 +100,11 @@ def request_fault(request: Request, policy: Policy) -> Fault:
     if type(kind) is not str or not is_coordinator_type(kind) or kind in limits.RESERVED_TYPES:
         return "coordinator_type", "must be 1 to 30 printable ASCII characters, and not the server's own"
     return (
-        _id("debtor_id", request.debtor_id)
-        or _id("creditor_id", request.creditor_id)
-        or _id("coordinator_id", request.coordinator_id)
-        or _amount("min_locked_amount", request.min_locked_amount)
-        or _amount("max_locked_amount", request.max_locked_amount, request.min_locked_amount)
+        id_fault("debtor_id", request.debtor_id)
+        or id_fault("creditor_id", request.creditor_id)
+        or id_fault("coordinator_id", request.coordinator_id)
+        or amount_fault("min_locked_amount", request.min_locked_amount)
+        or amount_fault("max_locked_amount", request.max_locked_amount, request.min_locked_amount)
         or _coordinator_fault(request, policy)
         or _terms_fault(request.terms)
     )
@@ -125,30 +123,37 @@ def _coordinator_fault(request: Request, policy: Policy) -> Fault:
         subnet = limits.subnet_of(request.creditor_id)
         if subnet == 0 or limits.subnet_of(coordinator_id) != subnet:
             return "coordinator_id", "must be in the sender's subnet, which is not 0"
-    if not policy.owns_coordinator(kind, coordinator_id):
-        return "coordinator_id", "must be a coordinator of ours, or the answers will not reach us"
-    return None
+    if policy.owns_coordinator(kind, coordinator_id):
+        return None
+    if kind in (limits.DIRECT, limits.AGENT):
+        return "coordinator_id", _NOT_OURS.format("in", "subnet")
+    if kind == limits.ISSUING:
+        return "coordinator_id", _NOT_OURS.format("among", "debtor_ids")
+    return "coordinator_type", _NOT_OURS.format("among", "other_types")
 
 
 def _terms_fault(terms: Terms) -> Fault:
+    if not isinstance(terms, Terms):
+        return "terms", "must be Terms"
     rate = terms.min_demurrage_rate
     if type(rate) not in (float, int) or not -100.0 <= rate <= 0.0:
-        return "min_demurrage_rate", "must be between -100.0 and 0.0"
+        return "terms.min_demurrage_rate", "must be between -100.0 and 0.0"
+    within, after = terms.decide_within, terms.give_up_after
     return (
-        _moment("final_interest_rate_ts", terms.final_interest_rate_ts)
-        or _seconds("max_commit_delay", terms.max_commit_delay)
-        or _seconds("min_commit_period", terms.min_commit_period)
-        or (None if terms.decide_within is None else _seconds("decide_within", terms.decide_within))
-        or (None if terms.give_up_after is None else _seconds("give_up_after", terms.give_up_after))
+        moment_fault("terms.final_interest_rate_ts", terms.final_interest_rate_ts)
+        or seconds_fault("terms.max_commit_delay", terms.max_commit_delay)
+        or seconds_fault("terms.min_commit_period", terms.min_commit_period)
+        or (None if within is None else seconds_fault("terms.decide_within", within))
+        or (None if after is None else seconds_fault("terms.give_up_after", after))
     )
 
 
 def bundle_fault(call: BeginBundle, policy: Policy) -> Fault:
     """What is wrong with a bundle; the field of a leg is named with its number, from 0."""
     fault = (
-        _key(call.key)
-        or _seconds("decide_within", call.decide_within)
-        or _seconds("repair_for", call.repair_for)
+        key_fault(call.key)
+        or seconds_fault("decide_within", call.decide_within)
+        or seconds_fault("repair_for", call.repair_for)
     )
     if fault is None and not call.legs:
         return "legs", "must not be empty"
@@ -158,14 +163,19 @@ def bundle_fault(call: BeginBundle, policy: Policy) -> Fault:
 
 
 def _leg_fault(leg: Leg, policy: Policy, place: str) -> Fault:
+    if not isinstance(leg, Leg):
+        return place.removesuffix("."), "must be a Leg"
     decision = Decision(
         committed_amount=leg.committed_amount,
         transfer_note=leg.transfer_note,
         transfer_note_format=leg.transfer_note_format,
     )
-    fault = request_fault(leg.request, policy) or decision_fault(decision)
+    fault = request_fault(leg.request, policy)
+    if fault is not None:
+        return f"{place}request.{fault[0]}", fault[1]
+    fault = decision_fault(decision)
     if fault is None and leg.request.max_locked_amount < leg.committed_amount:
-        fault = "max_locked_amount", "must be at least the amount to commit"
+        fault = "request.max_locked_amount", "must be at least the amount to commit"
     if fault is None and leg.payback_creditor_id is not None:
         if not policy.owns_coordinator(limits.DIRECT, leg.payback_creditor_id):
             fault = "payback_creditor_id", "must be a creditor of ours"

@@ -8,19 +8,25 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, make_url
 
-from swpt_accounts.embedded import (
-    ChannelClosed,
-    EmbeddedServer,
-    MemorySource,
-    OperatorError,
-    QueueFull,
-    Receipt,
-    Waker,
-)
-from swpt_accounts.embedded import MemoryTransport as ServerTransport
-
 from .bindings import Binding
 from .transport.memory import MemoryTransport
+
+try:
+    from swpt_accounts.embedded import (
+        ChannelClosed,
+        EmbeddedServer,
+        MemorySource,
+        OperatorError,
+        QueueFull,
+        Receipt,
+        Waker,
+    )
+    from swpt_accounts.embedded import MemoryTransport as ServerTransport
+except ImportError as error:
+    raise ImportError(
+        f"swpt_client.embedded runs the server in this process, which needs the distribution"
+        f" 'swpt-accounts[demo]' beside swpt-client ({error})"
+    ) from error
 
 __all__ = ["EmbeddedServer", "OperatorError", "embedded_engine", "embedded_transport"]
 

@@ -33,7 +33,7 @@ class BundleFinished(_News, frozen=True, kw_only=True):
 
 
 class EntriesAppended(_News, frozen=True, kw_only=True):
-    """A ledger has grown."""
+    """A ledger has grown, by `entries`, the oldest first (protocol.rst, AccountTransfer)."""
 
     ledger: LedgerKey
     entries: tuple[Entry, ...]

@@ -1,26 +1,31 @@
 """Calls: checked, folded in a transaction of their own or of the caller, tried again after a conflict."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from logging import getLogger
 from time import monotonic, sleep
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-from .checks import begin_fault, bundle_fault, commit_fault, configure_fault
+from msgspec.structs import replace
+
+from .checks import account_fault, begin_fault, bundle_fault, commit_fault, configure_fault, known_key_fault
 from .core import Result
 from .desk import Answer
 from .errors import refused
 from .handlers import Handlers
 from .inputs import Begin, BeginBundle, Call, Commit, Configure, PersonCall, Refusal
-from .limits import MAX_INT64, MIN_INT64
-from .messages.fields import is_config_data
 from .metrics import Metrics
 from .moments import Moment
 from .policy import Policy
+from .records import AccountKey
 from .store.base import Overtaken, Store, StoreAway, Transaction
 from .store.drive import step
+from .values import Fault
 
+Words: TypeAlias = Mapping[str, str]
+"""The names that a caller knows of fields of the protocol."""
+NO_WORDS: Final[Words] = {}
 _T = TypeVar("_T")
 _logger = getLogger(__name__)
 _PATIENCE_SECONDS: Final = 10.0
@@ -48,21 +53,25 @@ class Office:
         self.metrics = metrics
         self._on_commit = on_commit
 
-    def call(self, one: Call | PersonCall, session: Any = None) -> Answer:
-        """Fold one call.
+    def call(self, one: Call | PersonCall, session: Any = None, words: Words = NO_WORDS) -> Answer:
+        """Fold one call; `words` are the caller's names of fields.
 
         Raises a Refused if the answer is no, StoreAway if nothing could be stored, and, for a
         `session` of the caller, whatever its database raises.
         """
-        fault = fault_of(one, self.policy)
-        if fault is not None:
-            refusal = Refusal(code="BAD_FIELD", key=one.key, field=fault[0], detail=fault[1])
-            raise refused(refusal)
+        self.require(one.key, fault_of(one, self.policy), words)
         result = self._call_alone(one) if session is None else self._call_within(one, session)
         answer = result.answers[0]
         if isinstance(answer, Refusal):
-            raise refused(answer)
+            raise refused(replace(answer, field=words.get(answer.field, answer.field)))
         return answer
+
+    def require(self, key: str | AccountKey, fault: Fault, words: Words = NO_WORDS) -> None:
+        """Raise BadField if there is a fault."""
+        if fault is not None:
+            field, detail = fault
+            field = words.get(field, field)
+            raise refused(Refusal(code="BAD_FIELD", key=key, field=field, detail=detail))
 
     def _call_alone(self, one: Call | PersonCall) -> Result:
         self.check_place()
@@ -104,6 +113,12 @@ class Office:
         is_safe = session is not None or not self.handlers.is_within
         assert is_safe, "within a handler, calls and questions need its session"
 
+    def check_question(self, key: str | AccountKey, session: Any = None) -> None:
+        """Raise BadField for a name that nothing can have; see also `check_place`."""
+        fault = account_fault(key) if isinstance(key, AccountKey) else known_key_fault(key)
+        self.require(key, fault)
+        self.check_place(session)
+
     def transact(self, work: Callable[[Transaction], _T]) -> _T:
         """Do something in a transaction, and again after conflicts.  Raises StoreAway, or Overtaken."""
         give_up_at = monotonic() + _PATIENCE_SECONDS
@@ -121,7 +136,7 @@ class Office:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def fault_of(one: Call | PersonCall, policy: Policy) -> tuple[str, str] | None:
+def fault_of(one: Call | PersonCall, policy: Policy) -> Fault:
     """What is wrong with a call, before any store is asked."""
     if isinstance(one, Configure):
         return configure_fault(one, policy)
@@ -129,12 +144,5 @@ def fault_of(one: Call | PersonCall, policy: Policy) -> tuple[str, str] | None:
         return begin_fault(one, policy)
     if isinstance(one, BeginBundle):
         return bundle_fault(one, policy)
-    if not _is_key(one.key):
-        return "key", "must be a text, or name an account"
-    return commit_fault(one) if isinstance(one, Commit) else None
-
-
-def _is_key(key: object) -> bool:
-    if isinstance(key, tuple):
-        return all(type(part) is int and MIN_INT64 <= part <= MAX_INT64 for part in key)
-    return type(key) is str and is_config_data(key)
+    fault = account_fault(one.key) if isinstance(one.key, AccountKey) else known_key_fault(one.key)
+    return commit_fault(one) if fault is None and isinstance(one, Commit) else fault

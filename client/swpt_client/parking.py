@@ -1,5 +1,7 @@
 """The way out of a parked transfer: a person resumes it, or abandons it."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from . import pace, transfer
@@ -7,7 +9,7 @@ from .limits import OK
 from .messages import FinalizedTransfer, PreparedTransfer, RejectedTransfer
 from .moments import Moment
 from .records import DISMISSAL, Decision, Outcome, Transfer
-from .step import Step, refuse
+from .step import Step, not_found, refuse
 from .transfer import INITIATED, PARKED, SETTLED
 from .transitions import (
     end,
@@ -20,11 +22,13 @@ from .transitions import (
     settle,
 )
 
+_LEFT: Final = ("key", "stands for a transfer whose commit has left: it can only be resumed")
+
 
 def resume(parked: Transfer | None, key: str, now: Moment) -> Step[Transfer]:
     """Go on from what the evidence shows; without evidence, from where it was."""
     if parked is None:
-        return Step(refusal=refuse("NOT_FOUND", key))
+        return Step(refusal=not_found(key, "transfer"))
     if parked.state is not PARKED:
         return Step(parked, refusal=refuse("NOT_PARKED", key, parked.state))
     final = _final(parked)
@@ -51,7 +55,7 @@ def _resume_initiated(back: Transfer, now: Moment) -> Step[Transfer]:
 def abandon(parked: Transfer | None, key: str, now: Moment) -> Step[Transfer]:
     """Let nothing move any more; what is prepared is dismissed."""
     if parked is None:
-        return Step(refusal=refuse("NOT_FOUND", key))
+        return Step(refusal=not_found(key, "transfer"))
     if parked.state is not PARKED:
         return Step(parked, refusal=refuse("NOT_PARKED", key, parked.state))
     final = _final(parked)
@@ -60,7 +64,7 @@ def abandon(parked: Transfer | None, key: str, now: Moment) -> Step[Transfer]:
         return _ended(back, final, now)
     if back.state is SETTLED:
         if has_committed(back):
-            return Step(parked, refusal=refuse("ALREADY_DECIDED", key, PARKED))
+            return Step(parked, refusal=refuse("ALREADY_DECIDED", key, PARKED, _LEFT))
         return Step(back, (finalize_message(back, now),))
     promise = _promise(back)
     if back.prepared is None and promise is not None:

@@ -8,6 +8,7 @@ from .inputs import Ref, Refusal
 from .messages import ClientMessage
 from .news import News
 from .records import Account, AccountKey, Bundle, Transfer
+from .values import Fault
 
 _R = TypeVar("_R", Account, Transfer, Bundle)
 
@@ -31,8 +32,12 @@ class Step(msgspec.Struct, Generic[_R], frozen=True, gc=False):
     """The name of the row, if it ignores the input."""
 
 
-def refuse(
-    code: str, key: str | AccountKey, state: str = "", *, field: str = "", detail: str = ""
-) -> Refusal:
-    """Say no to a call."""
+def refuse(code: str, key: str | AccountKey, state: str = "", fault: Fault = None) -> Refusal:
+    """Say no to a call; the fault has the field, and what is the matter with it."""
+    field, detail = fault or ("", "")
     return Refusal(code=code, key=key, state=state, field=field, detail=detail)
+
+
+def not_found(key: str | AccountKey, what: str) -> Refusal:
+    """Nothing stands under a key."""
+    return refuse("NOT_FOUND", key, fault=("key", f"stands for no {what}"))

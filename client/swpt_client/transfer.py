@@ -5,13 +5,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from . import pace
+from .differences import decision_difference, request_difference
 from .inputs import Begin
 from .messages import FinalizedTransfer, PreparedTransfer, RejectedTransfer
 from .moments import SECOND, Moment, later_by
 from .news import Surprise, TransferPrepared
 from .policy import Timers
 from .records import DISMISSAL, Decision, Evidence, Outcome, Request, Transfer, TransferState
-from .step import Step, refuse
+from .step import Step, not_found, refuse
 from .transitions import (
     dismissal,
     end,
@@ -55,15 +56,16 @@ def initiate(call: Begin, now: Moment, request_id: int, bundle_key: str | None =
 
 def begin_again(transfer: Transfer, request: Request, wanted: Decision | None) -> Step[Transfer]:
     """A key that is known stands for the same transfer for ever."""
-    if transfer.bundle_key is None and transfer.request == request and transfer.wanted == wanted:
+    fault = request_difference(transfer, request, wanted)
+    if fault is None:
         return Step(transfer)
-    return Step(transfer, refusal=refuse("KEY_CONFLICT", transfer.key, transfer.state))
+    return Step(transfer, refusal=refuse("KEY_CONFLICT", transfer.key, transfer.state, fault))
 
 
 def commit(transfer: Transfer | None, key: str, decision: Decision, now: Moment) -> Step[Transfer]:
     """Commit now, or as soon as it is prepared."""
     if transfer is None:
-        return Step(refusal=refuse("NOT_FOUND", key))
+        return Step(refusal=not_found(key, "transfer"))
     if transfer.state is PARKED:
         return Step(transfer, refusal=refuse("PARKED", key, PARKED))
     if transfer.state is PREPARED:
@@ -72,13 +74,26 @@ def commit(transfer: Transfer | None, key: str, decision: Decision, now: Moment)
         return Step(transfer)
     if transfer.state is INITIATED and transfer.decision is None:
         return Step(replace(transfer, decision=decision))
-    return Step(transfer, refusal=refuse("ALREADY_DECIDED", key, transfer.state))
+    return _refuse_other(transfer, decision)
+
+
+def _refuse_other(transfer: Transfer, wanted: Decision) -> Step[Transfer]:
+    """Another decision has left, or is remembered; or nothing moves any more."""
+    known = transfer.decision
+    fault = ("key", "stands for a transfer that has ended")
+    if transfer.state is CANCELLED or known == DISMISSAL:
+        fault = ("key", "stands for a transfer that was dismissed")
+    elif known is not None and wanted == DISMISSAL:
+        fault = ("key", f"stands for a transfer of which {known.committed_amount} were committed")
+    elif known is not None:
+        fault = decision_difference(known, wanted) or fault
+    return Step(transfer, refusal=refuse("ALREADY_DECIDED", transfer.key, transfer.state, fault))
 
 
 def dismiss(transfer: Transfer | None, key: str, now: Moment, reason: str = "") -> Step[Transfer]:
     """Let nothing move; a remembered commit has not left yet."""
     if transfer is None:
-        return Step(refusal=refuse("NOT_FOUND", key))
+        return Step(refusal=not_found(key, "transfer"))
     if transfer.state is PARKED:
         return Step(transfer, refusal=refuse("PARKED", key, PARKED))
     if transfer.state is INITIATED:
@@ -87,7 +102,7 @@ def dismiss(transfer: Transfer | None, key: str, now: Moment, reason: str = "") 
         return settle(transfer, DISMISSAL, now, reason)
     if transfer.state is CANCELLED or not has_committed(transfer):
         return Step(transfer)
-    return Step(transfer, refusal=refuse("ALREADY_DECIDED", key, transfer.state))
+    return _refuse_other(transfer, DISMISSAL)
 
 
 # --- answers of the server ----------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """What each input does to the records of transfers and bundles."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from . import bundle, ledger, pace, parking, transfer, verdicts
 from .bundle import Accounts
 from .checks import begin_fault, bundle_fault, commit_fault
 from .desk import Desk
+from .differences import bundle_difference
 from .inputs import Abandon, Begin, BeginBundle, Commit, Dismiss, DismissBundle, Park, Refusal, Resume
 from .messages import FinalizedTransfer, PreparedTransfer, RejectedTransfer, TransferMessage
 from .moments import Moment
@@ -19,8 +22,11 @@ from .records import (
     Transfer,
     TransferState,
 )
-from .step import Step, refuse
+from .step import Step, not_found, refuse
 from .verdicts import LAST_STATES, Advance, Attempt
+
+_BEHIND: Final = "has a ledger that misses transfers of which the server has told"
+_DECIDED: Final = ("key", "stands for a bundle that is decided")
 
 
 def _take(desk: Desk, before: Transfer | None, step: Step[Transfer]) -> Refusal | None:
@@ -43,12 +49,12 @@ def begin(desk: Desk, call: Begin) -> Refusal | None:
     """Begin a transfer; a known key stands for the same transfer for ever."""
     fault = begin_fault(call, desk.policy)
     if fault is not None:
-        return refuse("BAD_FIELD", call.key, field=fault[0], detail=fault[1])
+        return refuse("BAD_FIELD", call.key, fault=fault)
     known = desk.transfer(call.key)
     if known is not None:
         return _take(desk, known, transfer.begin_again(known, call.request, call.decision))
     if _is_behind(desk, call.request):
-        return refuse("LEDGER_IS_BEHIND", call.key)
+        return refuse("LEDGER_IS_BEHIND", call.key, fault=("creditor_id", _BEHIND))
     return _take(desk, None, transfer.initiate(call, desk.now, desk.next_request_id()))
 
 
@@ -66,10 +72,11 @@ def commit(desk: Desk, call: Commit) -> Refusal | None:
     """Commit a transfer that is not a leg of a bundle."""
     fault = commit_fault(call)
     if fault is not None:
-        return refuse("BAD_FIELD", call.key, field=fault[0], detail=fault[1])
+        return refuse("BAD_FIELD", call.key, fault=fault)
     known = desk.transfer(call.key)
     if known is not None and known.bundle_key is not None:
-        return refuse("IN_BUNDLE", call.key, known.state)
+        fault = ("key", f"stands for a leg of the bundle {known.bundle_key!r}")
+        return refuse("IN_BUNDLE", call.key, known.state, fault)
     return _take(desk, known, transfer.commit(known, call.key, call.decision, desk.now))
 
 
@@ -77,7 +84,8 @@ def dismiss(desk: Desk, call: Dismiss) -> Refusal | None:
     """Dismiss a transfer that is not a leg of a bundle."""
     known = desk.transfer(call.key)
     if known is not None and known.bundle_key is not None:
-        return refuse("IN_BUNDLE", call.key, known.state)
+        fault = ("key", f"stands for a leg of the bundle {known.bundle_key!r}")
+        return refuse("IN_BUNDLE", call.key, known.state, fault)
     return _take(desk, known, transfer.dismiss(known, call.key, desk.now))
 
 
@@ -85,13 +93,15 @@ def begin_bundle(desk: Desk, call: BeginBundle) -> Refusal | None:
     """Begin a bundle; a known key stands for the same bundle for ever."""
     fault = bundle_fault(call, desk.policy)
     if fault is not None:
-        return refuse("BAD_FIELD", call.key, field=fault[0], detail=fault[1])
+        return refuse("BAD_FIELD", call.key, fault=fault)
     known = desk.bundle(call.key)
     if known is not None:
-        same = bundle.is_same_call(known, call)
-        return None if same else refuse("KEY_CONFLICT", call.key, known.state)
-    if any(_is_behind(desk, leg.request) for leg in call.legs):
-        return refuse("LEDGER_IS_BEHIND", call.key)
+        fault = bundle_difference(known, call)
+        return None if fault is None else refuse("KEY_CONFLICT", call.key, known.state, fault)
+    for number, leg in enumerate(call.legs):
+        if _is_behind(desk, leg.request):
+            fault = (f"legs[{number}].request.creditor_id", _BEHIND)
+            return refuse("LEDGER_IS_BEHIND", call.key, fault=fault)
     _act(desk, bundle.begin(call, desk.now))
     return None
 
@@ -100,13 +110,13 @@ def dismiss_bundle(desk: Desk, call: DismissBundle) -> Refusal | None:
     """Dismiss a bundle that is not decided yet."""
     known = desk.bundle(call.key)
     if known is None:
-        return refuse("NOT_FOUND", call.key)
+        return not_found(call.key, "bundle")
     if known.state is BundleState.PARKED:
         return refuse("PARKED", call.key, known.state)
     if known.state in (BundleState.DISMISSING, BundleState.DISMISSED):
         return None
     if known.state is not BundleState.PREPARING:
-        return refuse("ALREADY_DECIDED", call.key, known.state)
+        return refuse("ALREADY_DECIDED", call.key, known.state, _DECIDED)
     _act(desk, verdicts.dismiss_all(known, _legs(desk, known), "CALL"))
     return None
 
@@ -150,7 +160,7 @@ def resume(desk: Desk, call: Resume) -> Refusal | None:
         return _take(desk, known, parking.resume(known, call.key, desk.now))
     one = desk.bundle(call.key)
     if one is None:
-        return refuse("NOT_FOUND", call.key)
+        return not_found(call.key, "bundle")
     if one.parked_state is None:
         return refuse("NOT_PARKED", call.key, one.state)
     if _has_parked_legs(desk, one):
@@ -167,7 +177,7 @@ def abandon(desk: Desk, call: Abandon) -> Refusal | None:
         return _take(desk, known, parking.abandon(known, call.key, desk.now))
     one = desk.bundle(call.key)
     if one is None:
-        return refuse("NOT_FOUND", call.key)
+        return not_found(call.key, "bundle")
     if one.state in LAST_STATES or (one.parked_state is None and not one.is_alarming):
         return refuse("NOT_PARKED", call.key, one.state)
     if _has_parked_legs(desk, one):

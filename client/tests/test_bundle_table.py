@@ -562,12 +562,12 @@ def test_only_the_bundle_decides_about_its_legs():
         ({"legs": ()}, "legs"),
         ({"decide_within": -1}, "decide_within"),
         ({"repair_for": 2**31}, "repair_for"),
-        ({"legs": (EXCHANGE[0], leg(BOB, CAROL, 0))}, "legs[1].amount"),
-        ({"legs": (replace(EXCHANGE[0], committed_amount=9903),)}, "legs[0].max_locked_amount"),
+        ({"legs": (EXCHANGE[0], leg(BOB, CAROL, 0))}, "legs[1].committed_amount"),
+        ({"legs": (replace(EXCHANGE[0], committed_amount=9903),)}, "legs[0].request.max_locked_amount"),
         ({"legs": (leg(ALICE, BOB, transfer_note="é" * 251),)}, "legs[0].transfer_note"),
         ({"legs": (leg(ALICE, BOB, payback_creditor_id=5),)}, "legs[0].payback_creditor_id"),
         ({"legs": (leg(ALICE, BOB, payback_creditor_id=ESCROW),)}, "legs[0].payback_recipient"),
-        ({"legs": (leg(5, BOB),)}, "legs[0].coordinator_id"),
+        ({"legs": (leg(5, BOB),)}, "legs[0].request.coordinator_id"),
     ],
 )
 def test_a_bad_bundle_is_refused_at_the_call(changes, field):

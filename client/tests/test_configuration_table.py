@@ -405,7 +405,7 @@ def test_a_closed_account_is_forgotten_in_the_end():
         ({"key": AccountKey(2**63, ALICE)}, "debtor_id"),
         ({"key": AccountKey(DEBTOR, 2**63)}, "creditor_id"),
         ({"key": AccountKey(DEBTOR, 5)}, "creditor_id"),
-        ({"key": AccountKey(-2, 0)}, "creditor_id"),
+        ({"key": AccountKey(-2, 0)}, "debtor_id"),
     ],
 )
 def test_a_bad_configuration_is_refused_at_the_call(changes, field):

@@ -1,10 +1,9 @@
 """The thread-safe face of the client."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from logging import getLogger
-from threading import Event
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -12,32 +11,29 @@ from typing import Any, Final, Self, TypeVar
 from sqlalchemy import Engine
 
 from swpt_client.bindings import bindings_of
+from swpt_client.checks import policy_fault
 from swpt_client.core import Result
-from swpt_client.errors import NotFound
 from swpt_client.handlers import Handler, Handlers
-from swpt_client.inputs import Refusal
 from swpt_client.metrics import Metrics, NoMetrics
 from swpt_client.moments import Moment, of_datetime
 from swpt_client.office import Office
 from swpt_client.persons import Persons, Restored
 from swpt_client.policy import Policy, Timers, UnknownAccounts
-from swpt_client.records import Bundle, Transfer
 from swpt_client.store.base import Retention, Store, StoreAway
 from swpt_client.store.sql import SqlStore
 from swpt_client.transport.base import Transport
-from swpt_client.waiting import Waiters, is_resting
+from swpt_client.waiting import Waiters
 
 from .account_calls import AccountCalls
 from .inbox import Inbox
 from .payment_calls import PaymentCalls
 from .pump import Pump
+from .wait_calls import WaitCalls
 from .worker import Worker
 
 _H = TypeVar("_H", bound=Handler)
 _logger = getLogger(__name__)
 CRASH_POINTS: Final = ("before_fold", "before_commit", "after_commit", "claimed", "published")
-_LOOK_SECONDS: Final = 1.0
-"""So often `wait` looks for what another process has changed."""
 
 
 def utcnow() -> datetime:
@@ -45,7 +41,7 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-class Agent(AccountCalls, PaymentCalls):
+class Agent(AccountCalls, PaymentCalls, WaitCalls):
     """The client's half of the protocol for the accounts of one application.
 
     `store` is an SQLAlchemy engine of the application's database, or a store.  `subnet` is any
@@ -87,6 +83,9 @@ class Agent(AccountCalls, PaymentCalls):
             unknown_accounts=unknown_accounts,
             timers=timers or Timers(),
         )
+        fault = policy_fault(self.policy)
+        if fault is not None:
+            raise ValueError(" ".join(fault))
         self._store: Store = SqlStore(store) if isinstance(store, Engine) else store
         self._transport = transport
         retention, metrics = retention or Retention(), metrics or NoMetrics()
@@ -124,11 +123,12 @@ class Agent(AccountCalls, PaymentCalls):
     def start(self) -> None:
         """Make or upgrade the tables, and begin to send and receive; an agent is started once.
 
-        Whatever is away is tried again, without end.
+        Whatever is away is tried again, without end.  Raises UnfitStore for a database that cannot
+        keep what must be kept, as it is set up.
         """
         assert not self._is_running, "an agent is started once"
-        self._is_running = True
         is_prepared = self._prepare()
+        self._is_running = True
         self._transport.start(self._inbox, bindings_of(self.policy))
         self._worker.start(is_prepared=is_prepared)
 
@@ -178,7 +178,7 @@ class Agent(AccountCalls, PaymentCalls):
         with self._store.begin() as transaction:
             yield transaction.session
 
-    # --- news, and waiting ------------------------------------------------------------------------
+    # --- news -------------------------------------------------------------------------------------
 
     def on(self, *kinds: type) -> Callable[[_H], _H]:
         """Hear news: `@agent.on(TransferFinished)` over `def handler(session, news)`, before the start.
@@ -194,44 +194,6 @@ class Agent(AccountCalls, PaymentCalls):
             return handler
 
         return add
-
-    def wait(self, key: str, timeout: float) -> Transfer | Bundle:
-        """Wait at most `timeout` seconds until a transfer or a bundle has ended, or is somebody's turn.
-
-        Gives the record as it is then: one that is still under way says so by its state.  If a
-        transfer and a bundle have the same key, the transfer is meant.  Raises NotFound.
-        """
-        changed = Event()
-        deadline = monotonic() + timeout
-        with self.watch(key, changed.set):
-            known: Transfer | Bundle | None = None
-            while True:
-                changed.clear()
-                known = self.look(key, known)
-                left = deadline - monotonic()
-                if is_resting(known) or left <= 0.0:
-                    return known
-                changed.wait(min(left, _LOOK_SECONDS))
-
-    def watch(self, key: str, wake: Callable[[], None]) -> AbstractContextManager[None]:
-        """While it lasts, `wake` is called when a transfer or a bundle has changed, in some thread."""
-        return self._waiters.watch(key, wake)
-
-    def look(self, key: str, known: Transfer | Bundle | None = None) -> Transfer | Bundle:
-        """The record of a transfer or a bundle; what is `known` of it, while the store is away.
-
-        Raises NotFound.
-        """
-        self._office.check_place()
-        try:
-            found = self._store.transfer(key) or self._store.bundle(key)
-        except StoreAway as error:
-            if known is None:
-                raise StoreAway(str(error), key) from error
-            return known
-        if found is None:
-            raise NotFound(Refusal(code="NOT_FOUND", key=key))
-        return found
 
     # --- after a restore --------------------------------------------------------------------------
 

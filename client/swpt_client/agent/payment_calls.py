@@ -5,10 +5,27 @@ from typing import Any, Final
 
 from swpt_client.inputs import Begin, BeginBundle, Commit, Dismiss, DismissBundle
 from swpt_client.limits import DIRECT, ISSUING, ROOT_CREDITOR_ID
-from swpt_client.office import Office
+from swpt_client.office import NO_WORDS, Office, Words
 from swpt_client.records import Bundle, Decision, Leg, Request, Terms, Transfer
 
 ANY_TERMS: Final = Terms()
+_DECISION_WORDS: Final = {
+    "committed_amount": "amount",
+    "transfer_note": "note",
+    "transfer_note_format": "note_format",
+}
+_TRANSFER_WORDS: Final = {
+    **_DECISION_WORDS,
+    "creditor_id": "sender",
+    "coordinator_type": "coordinator",
+    "min_locked_amount": "amount",
+    "max_locked_amount": "amount",
+}
+_RESERVE_WORDS: Final = {
+    **_TRANSFER_WORDS,
+    "min_locked_amount": "min_amount",
+    "max_locked_amount": "max_amount",
+}
 
 
 class PaymentCalls:
@@ -31,16 +48,25 @@ class PaymentCalls:
         terms: Terms = ANY_TERMS,
         session: Any = None,
     ) -> Transfer:
-        """Pay `amount` (at least 1) from our account `sender` to a recipient, by its public identifier.
+        """Pay `amount` from our account `sender` to a recipient, by its public identifier.
 
-        `key` is the caller's, and has one outcome for ever: the same call again gives the record as
-        it is.  Nothing is locked before the decision, except by issuing, so calls side by side do
-        not refuse each other.  Outcome: the news TransferFinished, or `wait`.
+        `key` is the caller's, of 1 to 200 characters, and has one outcome for ever: the same call
+        again gives the record as it is.  `amount`: from 1 to 2⁶³ − 1, in the smallest unit of the
+        currency.  `note`: at most 500 bytes; the currency may allow less, and then the outcome says
+        so.  `note_format`: of the note, at most 8 characters.  `coordinator`: `direct`, `agent`, or
+        one of `other_types`, with the `coordinator_id` that the answers come to (by default the
+        sender).  `terms`: see `records.Terms`.
+
+        Nothing is locked before the decision, except by issuing, so calls side by side do not refuse
+        each other (protocol.rst, PrepareTransfer and FinalizeTransfer).  Outcome: the news
+        TransferFinished, or `wait`.
+        Raises BadField; KeyConflict; LedgerIsBehind; StoreAway.
         """
         decision = Decision(committed_amount=amount, transfer_note=note, transfer_note_format=note_format)
         locked = amount if coordinator == ISSUING else 0
         request = _request(debtor_id, sender, recipient, locked, locked, coordinator, coordinator_id, terms)
-        return self._transfer(Begin(key=key, request=request, decision=decision), session)
+        words = _words_of(_TRANSFER_WORDS, coordinator, coordinator_id)
+        return self._transfer(Begin(key=key, request=request, decision=decision), session, words)
 
     def issue(
         self,
@@ -54,7 +80,11 @@ class PaymentCalls:
         terms: Terms = ANY_TERMS,
         session: Any = None,
     ) -> Transfer:
-        """Issue `amount` of a currency of ours to a recipient; otherwise as `transfer`."""
+        """Issue `amount` of a currency of ours to a recipient; otherwise as `transfer`.
+
+        The root account pays, and its debtor is the coordinator (protocol.rst, The root account).
+        Raises BadField; KeyConflict; LedgerIsBehind; StoreAway.
+        """
         return self.transfer(
             key,
             debtor_id=debtor_id,
@@ -84,32 +114,43 @@ class PaymentCalls:
     ) -> Transfer:
         """Lock between `min_amount` and `max_amount` for a transfer; decide by `commit` or `dismiss`.
 
-        When it is locked, the news TransferPrepared come.
+        Both from 0 to 2⁶³ − 1; otherwise as `transfer`.  When it is locked, the news TransferPrepared
+        come, and `wait` ends; who has not decided until `terms.decide_within`, or until the server's
+        deadline, has dismissed it (protocol.rst, PreparedTransfer).
+        Raises BadField; KeyConflict; LedgerIsBehind; StoreAway.
         """
         request = _request(
             debtor_id, sender, recipient, min_amount, max_amount, coordinator, coordinator_id, terms
         )
-        return self._transfer(Begin(key=key, request=request), session)
+        words = _words_of(_RESERVE_WORDS, coordinator, coordinator_id)
+        return self._transfer(Begin(key=key, request=request), session, words)
 
     def commit(
         self, key: str, amount: int, note: str = "", note_format: str = "", *, session: Any = None
     ) -> Transfer:
-        """Commit `amount` of a reserved transfer, now or as soon as it is prepared."""
+        """Commit `amount` of a reserved transfer, now or as soon as it is prepared.
+
+        More than was locked may fail (protocol.rst, FinalizeTransfer).
+        Raises BadField; NotFound; AlreadyDecided; Parked; InBundle; StoreAway.
+        """
         decision = Decision(committed_amount=amount, transfer_note=note, transfer_note_format=note_format)
-        return self._transfer(Commit(key=key, decision=decision), session)
+        return self._transfer(Commit(key=key, decision=decision), session, _DECISION_WORDS)
 
     def dismiss(self, key: str, *, session: Any = None) -> Transfer:
-        """End a transfer so that nothing moves.  Raises AlreadyDecided if a commit has left."""
+        """End a transfer so that nothing moves (protocol.rst, FinalizeTransfer with an amount of 0).
+
+        Raises BadField; NotFound; AlreadyDecided if a commit has left; Parked; InBundle; StoreAway.
+        """
         return self._transfer(Dismiss(key=key), session)
 
-    def _transfer(self, call: Begin | Commit | Dismiss, session: Any) -> Transfer:
-        answer = self._office.call(call, session)
+    def _transfer(self, call: Begin | Commit | Dismiss, session: Any, words: Words = NO_WORDS) -> Transfer:
+        answer = self._office.call(call, session, words)
         assert isinstance(answer, Transfer)
         return answer
 
     def find_transfer(self, key: str, *, session: Any = None) -> Transfer | None:
-        """The record of a transfer."""
-        self._office.check_place(session)
+        """The record of a transfer; None if there is none.  Raises BadField; StoreAway."""
+        self._office.check_question(key, session)
         return self._office.store.transfer(key, session)
 
     # --- bundles ----------------------------------------------------------------------------------
@@ -123,12 +164,21 @@ class PaymentCalls:
         repair_for: int = 7 * 86400,
         session: Any = None,
     ) -> Bundle:
-        """Commit several transfers together, or none of them.  See the news BundleFinished, or `wait`."""
+        """Commit several transfers together, or none of them.  See the news BundleFinished, or `wait`.
+
+        `decide_within`: seconds, in which all legs must be locked, or all are dismissed.
+        `repair_for`: seconds, in which a leg that fails after the decision is tried anew (protocol.rst,
+        Running transfer records).
+        Raises BadField; KeyConflict; LedgerIsBehind; StoreAway.
+        """
         call = BeginBundle(key=key, legs=tuple(legs), decide_within=decide_within, repair_for=repair_for)
         return self._bundle(call, session)
 
     def dismiss_bundle(self, key: str, *, session: Any = None) -> Bundle:
-        """End a bundle that is not decided yet.  Raises AlreadyDecided if it is."""
+        """End a bundle that is not decided yet.
+
+        Raises BadField; NotFound; AlreadyDecided if it is; Parked; StoreAway.
+        """
         return self._bundle(DismissBundle(key=key), session)
 
     def _bundle(self, call: BeginBundle | DismissBundle, session: Any) -> Bundle:
@@ -137,9 +187,16 @@ class PaymentCalls:
         return answer
 
     def find_bundle(self, key: str, *, session: Any = None) -> Bundle | None:
-        """The record of a bundle."""
-        self._office.check_place(session)
+        """The record of a bundle; None if there is none.  Raises BadField; StoreAway."""
+        self._office.check_question(key, session)
         return self._office.store.bundle(key, session)
+
+
+def _words_of(words: Words, coordinator: str, coordinator_id: int | None) -> Words:
+    """Of a coordinator that was not named the fault is that of the argument which it was taken from."""
+    if coordinator_id is not None:
+        return words
+    return {**words, "coordinator_id": "debtor_id" if coordinator == ISSUING else "sender"}
 
 
 def _request(

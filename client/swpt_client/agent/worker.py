@@ -72,6 +72,8 @@ class Worker:
         self._stop_at = monotonic() + timeout
         self._is_stopping.set()
         self._inbox.wake()
+        if self._thread.ident is None:
+            return True
         self._thread.join(timeout + 1.0)
         return not self._thread.is_alive()
 

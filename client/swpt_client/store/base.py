@@ -22,6 +22,10 @@ class StoreAway(Exception):
         self.key = key
 
 
+class UnfitStore(Exception):
+    """The database can not keep what must be kept, as it is set up; the text says how to mend it."""
+
+
 class Overtaken(Exception):
     """Another transaction was quicker; nothing was stored, and the same may be tried again."""
 
@@ -133,7 +137,10 @@ class Store(Protocol):
         """Whether anything is left of it after the process."""
 
     def prepare(self) -> None:
-        """Make or upgrade what the store needs; twice, and by two at once, is harmless."""
+        """Make or upgrade what the store needs; twice, and by two at once, is harmless.
+
+        Raises StoreAway, or UnfitStore.
+        """
 
     def begin(self) -> AbstractContextManager[Transaction]:
         """A transaction; an exception undoes it.  Raises StoreAway, or Overtaken at any moment."""

@@ -286,27 +286,32 @@ class MemoryStore:
     def account(self, key: AccountKey, session: Any = None) -> Account | None:
         """The record of an account."""
         with self._lock:
+            self._check()
             return self.account_records.get(key)
 
     def accounts(self, after: AccountKey | None, most: int) -> list[Account]:
         """The records of accounts, in the order of their keys."""
         with self._lock:
+            self._check()
             keys = sorted(key for key in self.account_records if after is None or key > after)
             return [self.account_records[key] for key in keys[:most]]
 
     def transfer(self, key: str, session: Any = None) -> Transfer | None:
         """The record of a transfer."""
         with self._lock:
+            self._check()
             return self.transfers.get(key)
 
     def bundle(self, key: str, session: Any = None) -> Bundle | None:
         """The record of a bundle."""
         with self._lock:
+            self._check()
             return self.bundles.get(key)
 
     def entries(self, key: AccountKey, before: Entry | None, most: int) -> list[Entry]:
         """The entries of all ledgers of an account, the newest first."""
         with self._lock:
+            self._check()
             limit = None if before is None else (before.ledger, before.number)
             places = sorted(
                 (

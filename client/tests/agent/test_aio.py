@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from swpt_client.errors import KeyConflict, NotFound
 from swpt_client.records import Transfer, TransferState
 from tests.bench import ALICE, DEBTOR
 from tests.server_messages import rejected_transfer
+
+ONE: Any = {"debtor_id": DEBTOR, "sender": ALICE, "recipient": "2", "amount": 1}
 
 
 def test_calls_are_awaited(office):
@@ -67,5 +70,60 @@ def test_a_transaction_is_awaited(office):
             with pytest.raises(ZeroDivisionError):
                 await agent.run(fail)
             assert await agent.find_transfer("k") is None
+
+    asyncio.run(story())
+
+
+def test_calls_within_an_awaited_transaction_are_one(office):
+    """All are committed at the end, or undone by what raises, and the session has one thread."""
+
+    async def story():
+        async with aio.Agent(office.agent) as agent:
+            with pytest.raises(ZeroDivisionError):
+                async with agent.begin() as session:
+                    await agent.transfer("a", **ONE, session=session)
+                    assert await agent.find_transfer("a", session=session) is not None
+                    raise ZeroDivisionError
+            assert await agent.find_transfer("a") is None
+            async with agent.begin() as session:
+                places = [await agent.run_within(session, threading.get_ident) for _ in range(3)]
+                assert len({*places, threading.get_ident()}) == 2
+                with pytest.raises(NotFound):
+                    await agent.commit("unknown", 1, session=session)
+                for key in ("b", "c"):
+                    await agent.transfer(key, **ONE, session=session)
+            for key in ("b", "c"):
+                assert await agent.find_transfer(key) is not None
+            office.wire.wait_for("PrepareTransfer", 2)
+
+    asyncio.run(story())
+
+
+def test_a_cancelled_transaction_is_undone(office):
+    """Nothing of it is stored, and nothing of it holds a lock."""
+
+    async def story():
+        async with aio.Agent(office.agent) as agent:
+            is_there = asyncio.Event()
+
+            async def work():
+                async with agent.begin() as session:
+                    await agent.transfer("a", **ONE, session=session)
+                    is_there.set()
+                    await asyncio.Event().wait()
+
+            task = asyncio.create_task(work())
+            await is_there.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            for _ in range(20):
+                begun = asyncio.create_task(work())
+                await asyncio.sleep(0)
+                begun.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await begun
+            assert await asyncio.wait_for(agent.find_transfer("a"), 30) is None
+            await asyncio.wait_for(agent.transfer("a", **ONE), 30)
 
     asyncio.run(story())

@@ -24,7 +24,7 @@ from swpt_client.store.base import (
     StoreAway,
 )
 
-from . import faults, migrations, schema
+from . import faults, migrations, schema, sessions
 from .statements import PostgresStatements, SqliteStatements, Statements
 from .transaction import SqlTransaction
 
@@ -40,8 +40,9 @@ _ROWS_CLAIMED_AT_ONCE: Final = 500
 class SqlStore:
     """Keeps everything of one client in tables of a database (see `schema`).
 
-    On PostgreSQL transactions must be READ COMMITTED, which is the default.  On SQLite the engine is
-    told to begin every transaction with BEGIN IMMEDIATE.  Raises ValueError for other databases.
+    On PostgreSQL transactions must be READ COMMITTED, which is the default; the engine is told that
+    its connections speak UTF-8, whatever their surroundings say.  On SQLite the engine is told to
+    begin every transaction with BEGIN IMMEDIATE.  Raises ValueError for other databases.
     """
 
     is_persistent = True
@@ -51,15 +52,17 @@ class SqlStore:
         self._statements: Statements
         if engine.dialect.name == "postgresql":
             self._statements = PostgresStatements()
+            sessions.speak_utf8(engine)
         elif engine.dialect.name == "sqlite":
             self._statements = SqliteStatements()
-            _begin_immediately(engine)
+            sessions.begin_immediately(engine)
         else:
             raise ValueError(f"the store needs PostgreSQL or SQLite, not {engine.dialect.name}")
 
     def prepare(self) -> None:
-        """Make or upgrade the tables."""
+        """Make or upgrade the tables.  Raises UnfitStore for a database that cannot keep all texts."""
         with self._told():
+            sessions.check(self.engine)
             migrations.upgrade(self.engine)
 
     @contextmanager
@@ -336,19 +339,3 @@ def _rolled_back(session: Session) -> None:
     # A savepoint that is undone leaves what was done before it: better told once too often.
     if not session.in_nested_transaction():
         session.info[_AFTER].clear()
-
-
-def _begin_immediately(engine: Engine) -> None:
-    """Let SQLite lock its database when a transaction begins: two that read first cannot both write."""
-    if event.contains(engine, "begin", _begin_immediate):
-        return
-
-    def leave_it_to_us(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-
-    event.listen(engine, "connect", leave_it_to_us)
-    event.listen(engine, "begin", _begin_immediate)
-
-
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,71 @@
+"""How the connections of an application's engine are set up, so that what is stored comes back as it was."""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, event, text
+
+from swpt_client.store.base import UnfitStore
+
+_FIT_ENCODINGS: Final = ("UTF8", "SQL_ASCII")
+"""PostgreSQL keeps our texts unchanged in these, if the connection speaks UTF-8."""
+_FIT_ISOLATION: Final = "READ COMMITTED"
+
+
+def speak_utf8(engine: Engine) -> None:
+    """Let all connections to PostgreSQL speak UTF-8, whatever PGCLIENTENCODING or the database say.
+
+    When they are taken out of the pool: some may be older than this, and anybody may change one.
+    """
+    if not event.contains(engine, "checkout", _speak_utf8):
+        event.listen(engine, "checkout", _speak_utf8)
+
+
+def _speak_utf8(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Nothing is asked of the server if it is so already: both drivers know what it has told them."""
+    if hasattr(connection, "set_client_encoding"):
+        # psycopg2 has an opinion of its own, which a statement of somebody else does not change.
+        if connection.encoding not in ("UTF8", "UNICODE"):
+            connection.set_client_encoding("UTF8")
+        is_so = connection.get_parameter_status("client_encoding") == "UTF8"
+    else:
+        is_so = getattr(getattr(connection, "info", None), "encoding", "utf-8") == "utf-8"
+    if not is_so:
+        with connection.cursor() as cursor:
+            cursor.execute("SET client_encoding TO 'UTF8'")
+        connection.commit()
+
+
+def check(engine: Engine) -> None:
+    """Raise UnfitStore if a database of PostgreSQL would change or refuse what we store."""
+    if engine.dialect.name != "postgresql":
+        return
+    with engine.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        isolation = "AUTOCOMMIT" if getattr(driver, "autocommit", False) else connection.get_isolation_level()
+        encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding not in _FIT_ENCODINGS:
+        raise UnfitStore(
+            f"the database of the client has the encoding {encoding}, which has not all characters:"
+            f" make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if isolation != _FIT_ISOLATION:
+        raise UnfitStore(
+            f"transactions of the client must be READ COMMITTED, and those of this engine are"
+            f" {isolation}: see isolation_level of create_engine, and default_transaction_isolation"
+        )
+
+
+def begin_immediately(engine: Engine) -> None:
+    """Let SQLite lock its database when a transaction begins: two that read first cannot both write."""
+    if event.contains(engine, "begin", _begin_immediate):
+        return
+
+    def leave_it_to_us(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    event.listen(engine, "connect", leave_it_to_us)
+    event.listen(engine, "begin", _begin_immediate)
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,97 @@
+"""Waiting for accounts needs no loop of the caller's, and is bounded."""
+
+import asyncio
+from threading import Timer
+from time import monotonic
+
+import pytest
+
+from swpt_client import aio, configuration
+from swpt_client.errors import NotFound, StoreAway
+from swpt_client.records import AccountKey, ConfigurationState
+from swpt_client.store.memory import MemoryStore
+from tests.bench import ALICE, DEBTOR
+from tests.server_messages import account_transfer, account_update, rejected_config
+
+from .conftest import Office
+from .wire import Wire
+
+KEY = AccountKey(DEBTOR, ALICE)
+
+
+def update_of(office, **values):
+    """The server shows the configuration that we want."""
+    wanted = office.store.account(KEY).configuration
+    return account_update(last_config_ts=wanted.last_ts, last_config_seqnum=wanted.last_seqnum, **values)
+
+
+def later(work, *args):
+    """Something happens while somebody waits."""
+    timer = Timer(0.05, work, args)
+    timer.daemon = True
+    timer.start()
+
+
+def test_an_account_is_waited_for_until_it_can_be_used(office):
+    """Then it has its public identifier."""
+    with office.agent as agent:
+        with pytest.raises(NotFound):
+            agent.wait_for_account(DEBTOR, ALICE, 10)
+        agent.open_account(DEBTOR, ALICE)
+        begun = monotonic()
+        assert not agent.wait_for_account(DEBTOR, ALICE, 0.05).is_effectual
+        assert monotonic() - begun < 5.0
+        later(office.wire.deliver, update_of(office))
+        account = agent.wait_for_account(DEBTOR, ALICE, 30)
+        assert (account.is_effectual, account.account_id) == (True, str(ALICE))
+
+
+def test_an_account_that_is_refused_is_not_waited_for(office):
+    """It is somebody's turn."""
+    with office.agent as agent:
+        agent.open_account(DEBTOR, ALICE)
+        office.wire.wait_for("ConfigureAccount")
+        wanted = configuration.message_of(KEY, office.store.account(KEY).configuration)
+        later(office.wire.deliver, rejected_config(wanted))
+        assert agent.wait_for_account(DEBTOR, ALICE, 30).state is ConfigurationState.REJECTED
+
+
+def test_a_ledger_is_waited_for(office):
+    """Until what the caller says is so."""
+    with office.agent as agent:
+        agent.open_account(DEBTOR, ALICE)
+        office.wire.deliver(update_of(office))
+        agent.wait_for_account(DEBTOR, ALICE, 30)
+        later(office.wire.deliver, account_transfer(1, 300, 300))
+        found = agent.wait_for_account(DEBTOR, ALICE, 30, until=lambda account: account.principal >= 300)
+        assert found.principal == 300
+
+
+def test_accounts_are_awaited(office):
+    """Without a thread that waits."""
+
+    async def story():
+        async with aio.Agent(office.agent) as agent:
+            await agent.open_account(DEBTOR, ALICE)
+            assert not (await agent.wait_for_account(DEBTOR, ALICE, 0.01)).is_effectual
+            later(office.wire.deliver, update_of(office))
+            assert (await agent.wait_for_account(DEBTOR, ALICE, 30)).is_effectual
+            with pytest.raises(NotFound):
+                await agent.wait_for_account(DEBTOR, ALICE + 1, 30)
+
+    asyncio.run(story())
+
+
+def test_who_waits_while_the_store_is_away_gets_what_is_known():
+    """Nothing raises that has been read once."""
+    store = MemoryStore()
+    office = Office(store, Wire())
+    with office.agent as agent:
+        agent.open_account(DEBTOR, ALICE)
+        later(setattr, store, "is_away", True)
+        assert agent.wait_for_account(DEBTOR, ALICE, 1.2).state is ConfigurationState.SENT
+        assert store.is_away
+        with pytest.raises(StoreAway) as caught:
+            agent.wait_for_account(DEBTOR, ALICE, 0.1)
+        assert caught.value.key == (DEBTOR, ALICE)
+        store.is_away = False
