@@ -105,7 +105,7 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
             transport,
             self._inbox,
             pump,
-            self._committed,
+            self._processed,
             retention=retention,
             poll_seconds=poll_seconds,
             crash_at=crash_at,
@@ -113,10 +113,13 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
         self._is_running = False
 
     def _committed(self, result: Result) -> None:
-        self._handlers.report(result.news)
-        self._waiters.tell(result)
+        self._processed(result)
         if result.outgoing:
             self._inbox.wake()
+
+    def _processed(self, result: Result) -> None:
+        self._handlers.report(result.news)
+        self._waiters.tell(result)
 
     # --- start and stop ---------------------------------------------------------------------------
 

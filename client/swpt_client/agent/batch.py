@@ -6,13 +6,22 @@ from typing import Any, TypeAlias
 import msgspec
 
 from swpt_client.core import Result
-from swpt_client.inputs import Due, Input
+from swpt_client.inputs import Due, Input, Sent
 from swpt_client.limits import MAX_MESSAGE_BYTES
 from swpt_client.messages import Undecodable, decode
 from swpt_client.moments import Moment
 from swpt_client.office import Office
-from swpt_client.store.base import DeadLetter, LeftRow, LetterKind, LetterState, Retention, Transaction
-from swpt_client.store.drive import step
+from swpt_client.store.base import (
+    Claim,
+    DeadLetter,
+    LeftRow,
+    LetterKind,
+    LetterState,
+    OutboxRow,
+    Retention,
+    Transaction,
+)
+from swpt_client.store.drive import step_claimed
 from swpt_client.store.packing import read_news
 from swpt_client.transport.base import Delivery
 
@@ -69,15 +78,33 @@ def _sort_delivery(batch: Batch, delivery: Delivery, now: Moment) -> None:
         _put(batch, message, delivery)
 
 
+class Done(msgspec.Struct, frozen=True):
+    """What a transaction has stored."""
+
+    result: Result
+    letters: list[DeadLetter]
+    row: OutboxRow | None
+    """What leaves, if it was claimed as it was written."""
+    has_left_rows: bool
+    """Something that has not arrived is to leave again, now."""
+
+
 def process(
-    office: Office, transaction: Transaction, items: Sequence[Item], retention: Retention
-) -> tuple[Result, list[DeadLetter]]:
-    """Do all that the items mean; gives what was decided, and the dead letters."""
+    office: Office,
+    transaction: Transaction,
+    items: Sequence[Item],
+    retention: Retention,
+    claim: Claim | None,
+) -> Done:
+    """Do all that the items mean."""
     now = office.clock()
     batch = sort(items, now)
     if batch.done_rows or batch.left_rows:
         transaction.settle(batch.done_rows, batch.left_rows)
-    result = step(transaction, batch.inputs, office.policy, office.clock)
+    if not batch.letters and all(isinstance(one, Sent) for one in batch.inputs):
+        # Only that messages have left: forgotten, they leave once more.
+        transaction.hurry()
+    result, row = step_claimed(transaction, batch.inputs, office.policy, office.clock, claim)
     for index in result.foreign:
         source = batch.sources[index]
         assert isinstance(source, Delivery), "only messages can be foreign"
@@ -90,7 +117,7 @@ def process(
         office.handlers.tell(transaction, result.news, now)
     if batch.returned:
         _return(office, transaction, batch.returned, now)
-    return result, batch.letters
+    return Done(result, batch.letters, row, any(one.retry_at <= now for one in batch.left_rows))
 
 
 def _return(office: Office, transaction: Transaction, letters: Sequence[DeadLetter], now: Moment) -> None:

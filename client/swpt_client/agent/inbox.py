@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from threading import Condition
+from time import monotonic
 
 import msgspec
 
@@ -15,6 +16,8 @@ class Told(msgspec.Struct):
     deliveries: list[Delivery]
     settled: list[tuple[int, str | None]]
     """Numbers of publications, and why they must be kept; None if they are confirmed."""
+    is_woken: bool = False
+    """Somebody has stored what is to leave, or publications are taken again."""
 
 
 class Inbox:
@@ -25,6 +28,8 @@ class Inbox:
         self._condition = Condition()
         self._deliveries: deque[Delivery] = deque()
         self._settled: deque[tuple[int, str | None]] = deque()
+        self._settled_since: float | None = None
+        """When the oldest of the settled came, by `monotonic`; None if one of them is urgent."""
         self._is_woken = False
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
@@ -36,6 +41,10 @@ class Inbox:
     def settle(self, numbers: Sequence[int], reason: str | None) -> None:
         """Publications are settled."""
         with self._condition:
+            if reason is not None:
+                self._settled_since = None
+            elif not self._settled:
+                self._settled_since = monotonic()
             self._settled += [(number, reason) for number in numbers]
             self._condition.notify()
 
@@ -56,19 +65,25 @@ class Inbox:
             self._is_woken = True
             self._condition.notify()
 
-    def take(self, most: int, timeout: float) -> Told:
+    def take(self, most: int, timeout: float, linger: float = 0.0) -> Told:
         """The oldest deliveries, and all that is settled; waits at most `timeout` seconds for anything.
 
-        With `most` = 0 deliveries stay where they are, and nobody waits for them.
+        With `most` = 0 deliveries stay where they are, and nobody waits for them.  Publications that
+        are confirmed may wait `linger` seconds for company: the answer of the server, as a rule.
         """
-
-        def has_something() -> bool:
-            return bool((self._deliveries and most) or self._settled or self._is_woken)
-
+        limit = monotonic() + timeout
         with self._condition:
-            self._condition.wait_for(has_something, timeout)
-            self._is_woken = False
+            while not (self._is_woken or (self._deliveries and most)):
+                now = monotonic()
+                until = limit
+                if self._settled:
+                    since = self._settled_since
+                    until = now if since is None else min(limit, since + linger)
+                if until <= now:
+                    break
+                self._condition.wait(until - now)
+            is_woken, self._is_woken = self._is_woken, False
             count = min(most, len(self._deliveries))
-            told = Told([self._deliveries.popleft() for _ in range(count)], list(self._settled))
+            told = Told([self._deliveries.popleft() for _ in range(count)], list(self._settled), is_woken)
             self._settled.clear()
             return told

@@ -14,7 +14,7 @@ import msgspec
 from swpt_client.inputs import Sent
 from swpt_client.metrics import Metrics
 from swpt_client.moments import SECOND, Moment
-from swpt_client.store.base import OutboxRow, Store
+from swpt_client.store.base import Claim, OutboxRow, Store
 from swpt_client.store.packing import Parcel
 from swpt_client.transport.base import UNANSWERED, Publication, Transport
 
@@ -66,6 +66,7 @@ class Pump:
         self._metrics = metrics
         self._claim = round(claim_seconds * SECOND)
         self._owner = secrets.token_hex(8)
+        self._is_full = False
         self._flights: dict[int, Flight] = {}
         self._places: dict[int, tuple[int, int]] = {}
         """Of publications in flight: row, and place in it."""
@@ -78,9 +79,20 @@ class Pump:
         """How many messages are not settled."""
         return len(self._places)
 
+    @property
+    def has_room_again(self) -> bool:
+        """Whether something was left because too much was in flight, and now less is."""
+        return self._is_full and self.in_flight < _MOST_IN_FLIGHT
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much is in flight that its end should not be waited for."""
+        return self.in_flight >= _MOST_IN_FLIGHT // 2
+
     def launch(self) -> bool:
         """Send what waits, as far as there is room; says whether there may be more."""
         room = _MOST_IN_FLIGHT - self.in_flight
+        self._is_full = room <= 0
         if room <= 0 or not self._transport.is_connected:
             return False
         now = self._clock()
@@ -88,6 +100,20 @@ class Pump:
         if not rows:
             return False
         self._crash_at("claimed")
+        self._publish(rows, now)
+        return True
+
+    def claim(self) -> Claim | None:
+        """For what is about to be written, if it could leave at once; else it waits in the outbox."""
+        if self._is_full or self.is_crowded or not self._transport.is_connected:
+            return None
+        return Claim(self._owner, self._clock() + self._claim)
+
+    def launch_claimed(self, row: OutboxRow) -> None:
+        """Send what was claimed as it was written, and is committed."""
+        self._publish([row], self._clock())
+
+    def _publish(self, rows: Sequence[OutboxRow], now: Moment) -> None:
         self._renew_at = now + self._claim // 3
         publications = []
         for row in rows:
@@ -102,7 +128,6 @@ class Pump:
         self._transport.publish(publications)
         self._crash_at("published")
         self._metrics.set("in_flight_messages", self.in_flight)
-        return True
 
     def land(self, settled: Sequence[tuple[int, str | None]]) -> list[Landing]:
         """Rows whose messages are all settled."""

@@ -12,7 +12,7 @@ from swpt_client.office import Office
 from swpt_client.store.base import DeadLetter, LetterState, Overtaken, Retention, StoreAway, Transaction
 from swpt_client.transport.base import Delivery, Transport
 
-from .batch import Item, letter_of, process
+from .batch import Done, Item, letter_of, process
 from .inbox import Inbox
 from .pump import Pump
 
@@ -22,6 +22,8 @@ MOST_EVENTS: Final = 500
 """In one transaction."""
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _CLEAN_SECONDS: Final = 600.0
+_LINGER_SECONDS: Final = 0.05
+"""So long the end of a message's way waits for the server's answer, to be stored together with it."""
 _PAUSE_TRANSPORT_SECONDS: Final = 60.0
 """The store is away for so long: the broker gets its messages back."""
 
@@ -53,6 +55,7 @@ class Worker:
         self._on_commit = on_commit
         self._retention = retention
         self._poll_seconds = poll_seconds
+        self._linger_seconds = min(_LINGER_SECONDS, poll_seconds / 10)
         self._crash_at = crash_at
         self._stop_at: float | None = None
         self._is_stopping = Event()
@@ -61,6 +64,7 @@ class Worker:
         self._clean_at = monotonic() + _CLEAN_SECONDS
         self._away_since: float | None = None
         self._is_prepared = False
+        self._has_to_send = True
 
     def start(self, *, is_prepared: bool) -> None:
         """Begin.  If the store was away, it is prepared as soon as it is there."""
@@ -116,15 +120,19 @@ class Worker:
             self._store.prepare()
             self._is_prepared = True
         is_stopping = self._is_stopping.is_set()
-        told = self._inbox.take(0 if is_stopping else MOST_EVENTS, self._patience())
+        linger = 0.0 if is_stopping or self._pump.is_crowded else self._linger_seconds
+        told = self._inbox.take(0 if is_stopping else MOST_EVENTS, self._patience(), linger)
+        self._has_to_send |= told.is_woken
         items: list[Item] = [*self._pump.land(told.settled), *told.deliveries]
         self._process(items)
         if is_stopping:
             return
         if monotonic() >= self._look_at:
             self._look()
-        while self._pump.launch():
-            pass
+        if self._has_to_send or self._pump.has_room_again:
+            while self._pump.launch():
+                pass
+            self._has_to_send = False
         self._pump.keep()
         self._be_back()
 
@@ -142,6 +150,8 @@ class Worker:
         items += self._store.letters(LetterState.WAITING, 0, MOST_EVENTS)
         for place in range(0, len(items), MOST_EVENTS):
             self._process(items[place : place + MOST_EVENTS])
+        # Other processes write into the outbox as well, and claims of killed ones end.
+        self._has_to_send = True
         if len(items) < MOST_EVENTS:
             self._look_at = monotonic() + self._poll_seconds
         if monotonic() >= self._clean_at:
@@ -170,17 +180,21 @@ class Worker:
     def _transact(self, items: Sequence[Item]) -> None:
         begun = monotonic()
 
-        def work(transaction: Transaction) -> tuple[Result, list[DeadLetter]]:
-            done = process(self._office, transaction, items, self._retention)
+        def work(transaction: Transaction) -> Done:
+            done = process(self._office, transaction, items, self._retention, self._pump.claim())
             self._crash_at("before_commit")
             return done
 
         self._crash_at("before_fold")
-        result, letters = self._persist(work)
+        done = self._persist(work)
         self._crash_at("after_commit")
+        if done.row is not None:
+            self._pump.launch_claimed(done.row)
+        elif done.result.outgoing or done.has_left_rows:
+            self._has_to_send = True
         self._ack(items)
-        self._count(items, result, letters, monotonic() - begun)
-        self._on_commit(result)
+        self._count(items, done.result, done.letters, monotonic() - begun)
+        self._on_commit(done.result)
 
     def _persist(self, work: Callable[[Transaction], _T]) -> _T:
         """Until it is stored: after conflicts, and while the store is away.  Raises _Stopped."""

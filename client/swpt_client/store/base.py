@@ -73,6 +73,13 @@ class OutboxRow(msgspec.Struct, frozen=True):
     parcels: list[Parcel]
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """Who sends what is written now, and until when nobody else does."""
+
+    owner: str
+    until: Moment
+
+
 class LeftRow(msgspec.Struct, frozen=True):
     """What is left of a row: somebody may claim it again from a moment on."""
 
@@ -119,8 +126,17 @@ class Transaction(Protocol):
     def read_stored(self, ledgers: Sequence[LedgerKey]) -> Mapping[AccountKey, Sequence[StoredTransfer]]:
         """All that is stored for these ledgers of locked accounts."""
 
-    def write(self, records: Records, result: Result, now: Moment) -> None:
-        """Store what a fold has decided.  Raises Overtaken."""
+    def write(
+        self, records: Records, result: Result, now: Moment, claim: Claim | None = None
+    ) -> OutboxRow | None:
+        """Store what a fold has decided.  Raises Overtaken.
+
+        With a claim the row of the outbox is claimed as it is written, and given: whoever commits
+        may send it at once.
+        """
+
+    def hurry(self) -> None:
+        """What is lost with the machine (not with the process) does no harm: the commit need not wait."""
 
     def add_letters(self, letters: Sequence[DeadLetter], retention: Retention) -> None:
         """Keep what nobody could do anything with."""

@@ -12,7 +12,7 @@ from swpt_client.moments import Moment
 from swpt_client.policy import Policy
 from swpt_client.records import AccountKey, LedgerKey
 
-from .base import Transaction
+from .base import Claim, OutboxRow, Transaction
 
 
 def step(
@@ -22,6 +22,17 @@ def step(
 
     Raises Overtaken if another transaction was quicker with a new key.
     """
+    return step_claimed(transaction, inputs, policy, clock, None)[0]
+
+
+def step_claimed(
+    transaction: Transaction,
+    inputs: Sequence[Input],
+    policy: Policy,
+    clock: Callable[[], Moment],
+    claim: Claim | None,
+) -> tuple[Result, OutboxRow | None]:
+    """The same; what leaves is claimed as it is written, and given as well."""
     records = transaction.read(core.needs(inputs))
     now = clock()
     wanted = core.needs_stored(inputs, records, now)
@@ -29,8 +40,7 @@ def step(
         stored = transaction.read_stored([_latest_ledger(records, key) for key in sorted(wanted)])
         records = msgspec.structs.replace(records, stored=stored)
     result = core.fold(inputs, records, now, secrets.randbits(64), policy)
-    transaction.write(records, result, now)
-    return result
+    return result, transaction.write(records, result, now, claim)
 
 
 def _latest_ledger(records: Records, key: AccountKey) -> LedgerKey:

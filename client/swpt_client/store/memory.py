@@ -25,7 +25,7 @@ from swpt_client.records import (
     TransferState,
 )
 
-from .base import DeadLetter, Due, LeftRow, LetterState, OutboxRow, Overtaken, Retention, StoreAway
+from .base import Claim, DeadLetter, Due, LeftRow, LetterState, OutboxRow, Overtaken, Retention, StoreAway
 from .journal import Journal
 from .packing import is_of_transfer, parcels_of
 
@@ -88,7 +88,9 @@ class MemoryTransaction:
             for ledger in ledgers
         }
 
-    def write(self, records: Records, result: Result, now: Moment) -> None:
+    def write(
+        self, records: Records, result: Result, now: Moment, claim: Claim | None = None
+    ) -> OutboxRow | None:
         """Store what a fold has decided."""
         store, put = self._store, self._journal.put
         for bundle in result.bundles.values():
@@ -114,6 +116,13 @@ class MemoryTransaction:
         if result.outgoing:
             row = OutboxRow(store.next_number(), parcels_of(result.outgoing))
             put(store.outbox, row.id, row)
+            if claim is not None:
+                put(store.claims, row.id, (claim.owner, claim.until))
+                return row
+        return None
+
+    def hurry(self) -> None:
+        """It is as quick as it can be."""
 
     def _delete(self, result: Result) -> None:
         store, put = self._store, self._journal.put
@@ -341,11 +350,8 @@ class MemoryStore:
             if kind == "transfer":
                 keys = [key for key, one in self.transfers.items() if one.state not in _ENDED]
             else:
-                keys = [
-                    key
-                    for key, one in self.bundles.items()
-                    if one.finished_at is None and one.state is not BundleState.PARKED
-                ]
+                running = [one for one in self.bundles.values() if one.finished_at is None]
+                keys = [one.key for one in running if one.state is not BundleState.PARKED]
             return sorted(key for key in keys if key > after)[:most]
 
     def letters(self, state: LetterState, after: int, most: int) -> list[DeadLetter]:

@@ -253,7 +253,8 @@ def test_what_is_not_confirmed_is_sent_again(office):
         office.now += MINUTE
         office.wire.confirms = True
         office.wire.wait_until(lambda: office.store.count_outbox() == 0)
-        assert office.wire.published[5].envelope.body == again[0].envelope.body
+        # Time has repeated others as well.
+        assert again[0].envelope.body in [one.envelope.body for one in office.wire.published[5:]]
 
 
 def test_time_repeats_a_request(office):

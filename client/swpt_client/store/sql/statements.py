@@ -41,6 +41,9 @@ class Statements(Protocol):
     ) -> Iterable[Any]:
         """Read `wanted` of rows with such keys in `columns`, in the order of the keys; locks if asked."""
 
+    def hurry(self, connection: Connection) -> None:
+        """The commit need not wait for the disk."""
+
 
 def _type_of(table: Table, column: str) -> str:
     return next(name for kind, name in _TYPES.items() if isinstance(table.c[column].type, kind))
@@ -51,6 +54,8 @@ def _names(columns: str) -> list[str]:
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------------
+
+_PG_HURRY: Final = text("SET LOCAL synchronous_commit TO off")
 
 
 @lru_cache
@@ -124,6 +129,10 @@ class PostgresStatements:
         """One statement for all; the rows are locked in the order in which they come."""
         return connection.execute(_pg_keyed(table, wanted, columns, lock), _arrays(_names(columns), keys))
 
+    def hurry(self, connection: Connection) -> None:
+        """For this transaction alone; what others have waited for stays as safe as it was."""
+        connection.execute(_PG_HURRY)
+
 
 # --- SQLite ---------------------------------------------------------------------------------------
 
@@ -185,6 +194,9 @@ class SqliteStatements:
     ) -> Iterable[Any]:
         """One statement for all."""
         return connection.execute(_lite_keyed(table, wanted, columns), {"keys": self._json(keys)})
+
+    def hurry(self, connection: Connection) -> None:
+        """There is no such thing within one transaction."""
 
     @staticmethod
     def _named(table: Table, rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -133,12 +133,15 @@ class SqlStore:
                 most -= count
             if not chosen:
                 return []
-            of_chosen = table.c.id.in_(chosen)
-            connection.execute(update(table).where(of_chosen).values(owner=owner, claimed_until=until))
+            # A claim that is lost with the machine is only a message that leaves twice.
+            self._statements.hurry(connection)
             rows = connection.execute(
-                select(table.c.id, table.c.messages).where(of_chosen).order_by(table.c.id)
+                update(table)
+                .where(table.c.id.in_(chosen))
+                .values(owner=owner, claimed_until=until)
+                .returning(table.c.id, table.c.messages)
             ).all()
-        return [OutboxRow(number, packing.unpack(messages)) for number, messages in rows]
+        return [OutboxRow(number, packing.unpack(messages)) for number, messages in sorted(rows)]
 
     def renew(self, owner: str, until: Moment) -> None:
         """Claim for longer what is claimed."""

@@ -21,7 +21,15 @@ from swpt_client.records import (
     Transfer,
 )
 from swpt_client.store import packing
-from swpt_client.store.base import DeadLetter, LeftRow, LetterState, Overtaken, Retention
+from swpt_client.store.base import (
+    Claim,
+    DeadLetter,
+    LeftRow,
+    LetterState,
+    OutboxRow,
+    Overtaken,
+    Retention,
+)
 
 from . import schema
 from .statements import Row, Statements
@@ -114,7 +122,9 @@ class SqlTransaction:
 
     # --- writing --------------------------------------------------------------------------------
 
-    def write(self, records: Records, result: Result, now: Moment) -> None:
+    def write(
+        self, records: Records, result: Result, now: Moment, claim: Claim | None = None
+    ) -> OutboxRow | None:
         """Store what a fold has decided."""
         connection, statements = self._connection, self._statements
         for table, known, changed, row_of in (
@@ -148,8 +158,11 @@ class SqlTransaction:
             )
         if result.stored:
             statements.insert(connection, schema.stored_transfer, [_stored_row(one) for one in result.stored])
-        if result.outgoing:
-            self._send(packing.parcels_of(result.outgoing))
+        return self._send(packing.parcels_of(result.outgoing), claim) if result.outgoing else None
+
+    def hurry(self) -> None:
+        """The commit does not wait for the disk of the database."""
+        self._statements.hurry(self._connection)
 
     def _put(self, table: Any, known: Mapping[Any, Any], changed: Mapping[Any, Any], row_of: Any) -> None:
         """Insert what is new, update what was read under the lock; both in the order of the keys."""
@@ -161,9 +174,16 @@ class SqlTransaction:
             updated = self._statements.update(self._connection, table, old)
             assert updated == len(old), "what is locked is there"
 
-    def _send(self, parcels: Sequence[packing.Parcel]) -> None:
+    def _send(self, parcels: list[packing.Parcel], claim: Claim | None) -> OutboxRow | None:
         values = {"message_count": len(parcels), "messages": packing.pack(parcels)}
-        self._connection.execute(schema.outbox.insert().values(values))
+        if claim is not None:
+            values |= {"owner": claim.owner, "claimed_until": claim.until}
+        done = self._connection.execute(schema.outbox.insert().values(values))
+        if claim is None:
+            return None
+        key = done.inserted_primary_key
+        assert key is not None, "a row that was inserted has a number"
+        return OutboxRow(key[0], parcels)
 
     def settle(self, done: Sequence[int], left: Sequence[LeftRow]) -> None:
         """Delete what is confirmed, and keep what is left for another try."""

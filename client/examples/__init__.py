@@ -1,0 +1,1 @@
+"""Programs of the README and of the guide; tests run them."""
