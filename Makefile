@@ -83,6 +83,7 @@ scenarios: $(INSTALLED)  ## Stories over AMQP and HTTP, against a running server
 .PHONY: chaos
 chaos: $(INSTALLED)  ## Servers and workers are killed under load; not a part of `make test`
 	@HYPOTHESIS_PROFILE=thorough $(PYTEST) -m chaos --timeout=1800
+	@cd apps && ../$(PYTEST) -m chaos --timeout=1800
 
 .PHONY: calendar
 calendar: $(INSTALLED)  ## The whole suite three weeks, half a year and a year ahead; needs faketime

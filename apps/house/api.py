@@ -6,61 +6,30 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Flask, Request, Response, request, send_from_directory
+from flask import Flask, Request, Response, request
 from flask_smorest import Api, Blueprint
 from flask_smorest.spec import prepare_response
 from marshmallow import RAISE, Schema, fields
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnprocessableEntity, UnsupportedMediaType
 
-from . import money
+from .fields import Money, Text
 from .problems import MEDIA_TYPE, Problem
-from .shipped import static_folder
+from .shipped import serve_shipped
+
+__all__ = [
+    "KEY_PARAMETER",
+    "HouseApi",
+    "HouseBlueprint",
+    "Money",
+    "ProblemSchema",
+    "Text",
+    "idempotency_key",
+    "set_up",
+]
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
 _KEY_HEADER: Final = "Idempotency-Key"
-
-
-class Money(fields.Field[int]):
-    """An amount: "1.20" outside, 120 inside.  What is none is refused as INVALID_AMOUNT."""
-
-    def __init__(self, *, least: int = 1, most: int = money.MOST_CENTS, **kwargs: Any) -> None:
-        kwargs.setdefault(
-            "metadata", {"type": "string", "example": "1.20", "description": 'Exact, like "1.20".'}
-        )
-        super().__init__(**kwargs)
-        self._least, self._most = least, most
-
-    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else money.show(value)
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int:
-        try:
-            return money.parse(value, least=self._least, most=self._most)
-        except money.InvalidAmount as error:
-            raise Problem("INVALID_AMOUNT", str(error), fields={attr: str(error)}) from None
-
-
-class Text(fields.Field[str]):
-    """A text of at least one and at most `most` characters, without control characters."""
-
-    def __init__(self, *, most: int, least: int = 1, **kwargs: Any) -> None:
-        kwargs.setdefault("metadata", {"type": "string", "minLength": least, "maxLength": most})
-        super().__init__(**kwargs)
-        self._least, self._most = least, most
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
-        if not isinstance(value, str):
-            raise self.make_error("validator_failed")
-        text = value.strip()
-        is_fine = self._least <= len(text) <= self._most and text.isprintable()
-        if not is_fine:
-            raise self.make_error("validator_failed")
-        return text
 
 
 class StrictParser(FlaskParser):
@@ -149,6 +118,9 @@ def set_up(
     api = HouseApi(app)
     for blueprint, path in blueprints:
         api.register_blueprint(blueprint, url_prefix=path)
+        # Programs send a token or a key with each request, and never cookies.
+        if "csrf" in app.extensions:
+            app.extensions["csrf"].exempt(blueprint)
 
     @app.before_request
     def check_media_type() -> None:
@@ -187,9 +159,7 @@ KEY_PARAMETER: Final = {
 def _add_swagger(app: Flask, title: str, document: str, path: str) -> None:
     page = _SWAGGER_PAGE.format(title=title, document=document)
 
-    @app.get("/shipped/<path:name>", endpoint="shipped")
-    def shipped(name: str) -> Response:
-        return send_from_directory(static_folder(), name, max_age=3600)
+    serve_shipped(app)
 
     def swagger() -> Response:
         return Response(page, content_type="text/html; charset=utf-8")

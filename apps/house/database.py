@@ -6,7 +6,7 @@ Sessions are short, one for each piece of work, and never a request's: who waits
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, Executable, create_engine, make_url, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -54,6 +54,23 @@ class Database:
                     raise InDoubt(str(error)) from error
                 raise
         raise AssertionError("the last attempt returns or raises")
+
+    def execute(self, statement: Executable) -> None:
+        """One statement, in a transaction of its own."""
+
+        def work(session: Session) -> None:
+            session.execute(statement)
+
+        self.transact(work)
+
+    def look(self, work: Callable[[Session], T]) -> T:
+        """As `transact`, for what only reads: it sees one moment of the whole database."""
+
+        def within(session: Session) -> T:
+            session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            return work(session)
+
+        return self.transact(within)
 
 
 def make_engine(url: str, *, connections: int) -> Engine:

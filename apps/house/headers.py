@@ -31,6 +31,6 @@ def set_up(app: Flask, *, is_https: bool) -> None:
     @app.after_request
     def protect(response: Response) -> Response:
         response.headers.update(headers)
-        if request.endpoint not in ("static", "shipped"):
+        if request.endpoint not in ("shipped", "house_file", "app_file"):
             response.headers["Cache-Control"] = "no-store"
         return response

@@ -1,10 +1,10 @@
 """What can go wrong with a request: codes, and problem documents (RFC 9457) that carry them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from logging import getLogger
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -14,7 +14,10 @@ from swpt_client.errors import Overtaken, StoreAway
 from .database import InDoubt
 
 MEDIA_TYPE: Final = "application/problem+json"
+PageMaker: TypeAlias = Callable[[int, str, str], str | None]
+"""Of a status, a code and a sentence."""
 _STATUSES: Final = "house.problem_statuses"
+_PAGE_MAKER: Final = "house.problem_pages"
 _logger: Final = getLogger(__name__)
 
 CODES: Final[dict[str, tuple[int, str]]] = {
@@ -28,6 +31,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "TOO_LATE": (409, "It is too late for this."),
     "NOT_YOURS": (403, "This is somebody else's."),
     "NOT_ALLOWED": (403, "You may not do this."),
+    "FORGED": (400, "This form may have been sent by another page."),
     "NOT_KNOWN": (401, "Who are you?"),
     "TOO_MANY_TRIES": (429, "There were too many wrong tries; wait a minute."),
     "NOT_FOUND": (404, "There is no such thing."),
@@ -48,6 +52,11 @@ class Problem(Exception):
         self.code = code
         self.detail = detail
         self.members = members
+
+
+def set_page_maker(app: Flask, make: PageMaker) -> None:
+    """Let people see problems as pages: `make` gives the page, or None for a program."""
+    app.extensions[_PAGE_MAKER] = make
 
 
 def set_up(app: Flask, *, codes: Mapping[str, tuple[int, str]]) -> None:
@@ -77,6 +86,14 @@ def document(code: str, detail: str = "", **members: Any) -> tuple[int, dict[str
 def problem(code: str, detail: str = "", **members: Any) -> Response:
     """A response that says what is wrong."""
     status, body = document(code, detail, **members)
+    return _respond(status, body)
+
+
+def _respond(status: int, body: dict[str, Any]) -> Response:
+    make: PageMaker | None = current_app.extensions.get(_PAGE_MAKER)
+    page = None if make is None else make(status, body["code"], body["detail"])
+    if page is not None:
+        return Response(page, status, content_type="text/html; charset=utf-8")
     return Response(json.dumps(body), status, content_type=MEDIA_TYPE)
 
 
@@ -105,7 +122,7 @@ def _answer_http(error: HTTPException) -> Response:
         "code": error.name.upper().replace(" ", "_"),
         "detail": error.description or title,
     }
-    response = Response(json.dumps(body), error.code, content_type=MEDIA_TYPE)
+    response = _respond(error.code, body)
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return response
@@ -142,4 +159,4 @@ def _say_it_is_our_fault(error: Exception) -> Response:
         "code": "OUR_MISTAKE",
         "detail": "The program has made a mistake, which is in its log with this time.",
     }
-    return Response(json.dumps(body), 500, content_type=MEDIA_TYPE)
+    return _respond(500, body)

@@ -13,6 +13,7 @@ import click
 import psycopg2
 from flask import Flask
 from sqlalchemy import make_url
+from sqlalchemy.orm import Session
 
 from swpt_client.agent import Agent
 from swpt_client.embedded import EmbeddedServer, OperatorError, embedded_transport
@@ -25,14 +26,15 @@ from .chores import do_chores
 from .database import Database, make_engine
 from .errors import StartError
 from .problems import Problem
-from .room import Application, Room, keep_room
+from .room import Application, Room, debtor_ids, keep_room
 from .settings import Settings, read_settings
 from .shipped import static_folder
 from .tables import upgrade
-from .verifying import Report, verify_ledgers
+from .verifying import Report
 
 _RETRY_SECONDS: Final = 1.0
 _ANNOUNCE_SECONDS: Final = 5.0
+_PREPARE_SECONDS: Final = 30.0
 _logger = logging.getLogger(__name__)
 
 
@@ -67,7 +69,7 @@ def _cli(application: Application) -> click.Group:
     @cli.command("verify", help="Compare own tables, ledgers and what the server has told.")
     def _verify() -> None:
         with visiting(application, os.environ) as room:
-            report = verify(application, room)
+            report = room.verify()
         click.echo(show_report(report))
         if not report.is_clean:
             raise SystemExit(1)
@@ -81,12 +83,6 @@ def _cli(application: Application) -> click.Group:
     for command in application.commands:
         cli.add_command(command)
     return cli
-
-
-def verify(application: Application, room: Room) -> Report:
-    """Everything that can be compared."""
-    ledgers = room.database.transact(lambda session: verify_ledgers(session, room.desk.debtor_id))
-    return ledgers + application.verify(room)
 
 
 def show_report(report: Report) -> str:
@@ -109,7 +105,7 @@ def serve(application: Application, environ: Mapping[str, str]) -> None:
         for one in listeners:
             stack.callback(one.close)
         url, transport = stack.enter_context(_surroundings(application, settings))
-        room = make_room(settings, environ, url, transport)
+        room = make_room(application, settings, environ, url, transport)
         stack.callback(room.database.engine.dispose)
         app = make_app(application, room)
         starter = Thread(target=start, args=(application, room, stop), name="start", daemon=True)
@@ -125,6 +121,8 @@ def serve(application: Application, environ: Mapping[str, str]) -> None:
 def _announce(application: Application, room: Room, address: str) -> None:
     """Print where it is found, as soon as it is of use, or after a moment."""
     is_ready = room.is_ready.wait(_ANNOUNCE_SECONDS)
+    if is_ready:
+        room.is_prepared.wait(_PREPARE_SECONDS)
     print(f"{application.title}: {address}", flush=True)  # noqa: T201
     if not is_ready:
         print("Its database is away; until it comes, every request is answered so.", flush=True)  # noqa: T201
@@ -132,11 +130,13 @@ def _announce(application: Application, room: Room, address: str) -> None:
         print(greeting, flush=True)  # noqa: T201
 
 
-def make_room(settings: Settings, environ: Mapping[str, str], url: str, transport: Transport) -> Room:
+def make_room(
+    application: Application, settings: Settings, environ: Mapping[str, str], url: str, transport: Transport
+) -> Room:
     """The room of a process, with an agent that is not started yet."""
     engine = make_engine(url, connections=settings.threads)
-    agent = Agent(engine, transport, subnet=settings.subnet, debtor_ids=[settings.debtor_id])
-    return Room(settings, environ, agent, Database(agent, engine))
+    agent = Agent(engine, transport, subnet=settings.subnet, debtor_ids=debtor_ids(application, settings))
+    return Room(application, settings, environ, agent, Database(agent, engine))
 
 
 def make_app(application: Application, room: Room) -> Flask:
@@ -165,11 +165,17 @@ def start(application: Application, room: Room, stop: Event) -> None:
     if stop.is_set():
         return
     room.agent.start()
-    _insist(lambda: room.database.transact(room.desk.found), "its currency", stop)
+    _insist(lambda: room.database.transact(lambda session: _found(room, session)), "its currency", stop)
     room.is_ready.set()
     if room.settings.has_samples:
         _insist(lambda: application.prepare(room), "its sample people", stop)
+    room.is_prepared.set()
     do_chores(application.chores, room, stop)
+
+
+def _found(room: Room, session: Session) -> None:
+    for desk in room.desks:
+        desk.found(session)
 
 
 def _insist(work: Callable[[], Any], what: str, stop: Event) -> None:
@@ -217,7 +223,7 @@ def visiting(application: Application, environ: Mapping[str, str]) -> Iterator[R
                 server.start_database()
                 stack.callback(server.stop)
                 url = server.database_url(application.name)
-        room = make_room(settings, environ, url, _NoTransport())
+        room = make_room(application, settings, environ, url, NoTransport())
         stack.callback(room.database.engine.dispose)
         try:
             upgrade(room.database.engine, application.tables)
@@ -229,7 +235,7 @@ def visiting(application: Application, environ: Mapping[str, str]) -> Iterator[R
         yield room
 
 
-class _NoTransport:
+class NoTransport:
     """Of a room that only looks."""
 
     is_connected = False

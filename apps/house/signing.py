@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from .database import Database
 from .tables import signing_key
 
-_LOOK_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 5.0
 
 
 class SigningKeys:
-    """Thread-safe.  Another process's change is seen within half a minute."""
+    """Thread-safe.  Another process's change is seen within some seconds."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -39,6 +39,16 @@ signing_key: Final = Table(
     Column("secret", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
+api_key: Final = Table(
+    "house_api_key",
+    metadata,
+    Column("prefix", Text, primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("owner", Text, nullable=False, index=True),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("ended_at", DateTime(timezone=True)),
+)
 visit: Final = Table(
     "house_visit",
     metadata,

@@ -49,6 +49,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def compare(about: str, *, expected: int, found: int) -> Report:
+    """Two that should be equal."""
+    if expected == found:
+        return Report(compared=1)
+    return Report(differences=(Difference(about, expected, found),))
+
+
 def verify_ledgers(session: Session, debtor_id: int) -> Report:
     """All accounts of a currency that are ours: ledger against server, and the root against the others."""
     total, report, is_quiet = 0, Report(), True
@@ -59,10 +66,7 @@ def verify_ledgers(session: Session, debtor_id: int) -> Report:
         report += one
     if not is_quiet:
         return report + Report(not_yet=("the sum of all accounts: some are under way",))
-    differences = (
-        () if total == 0 else (Difference("the sum of all accounts, the root's among them", 0, total),)
-    )
-    return report + Report(compared=1 - len(differences), differences=differences)
+    return report + compare("the sum of all accounts, the root's among them", expected=0, found=total)
 
 
 def _accounts(session: Session, debtor_id: int) -> Iterator[Account]:

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """A folder with a short path that everybody may enter, as an embedded PostgreSQL needs it."""
     with TemporaryDirectory(prefix="swpt-app-", dir="/tmp", ignore_cleanup_errors=True) as name:

@@ -1,39 +1,26 @@
 """HTTP: registration, and tokens."""
 
-import re
-from typing import Any, Final
+from typing import Any, TypeAlias
 
 from flask import request
 from marshmallow import Schema, ValidationError, fields
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from house.api import HouseBlueprint, Text
+from house.api import HouseBlueprint
+from house.fields import Email, Text
 from house.passwords import LEAST_CHARACTERS, MOST_CHARACTERS, hash_password, is_password
 from house.problems import Problem
 from house.room import room
 
-from .access import make_token, read_token
-from .clients import Person, register
+from .access import caller, caller_id, make_token, read_token
+from .clients import Person, leave, register
 from .tables import Client
 
-_EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
+Known: TypeAlias = tuple[dict[str, Any], str | None]
+"""A client as others see one, and what is kept of the password."""
 
 accounts = HouseBlueprint("accounts", __name__, description="Registration and tokens.")
-
-
-class Email(Text):
-    """An e-mail address, in lower case."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        metadata = {"type": "string", "format": "email", "example": "ada@example.com"}
-        super().__init__(most=254, metadata=metadata, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs).lower()
-        if not _EMAIL.fullmatch(text):
-            raise ValidationError("Must be an e-mail address.")
-        return text
 
 
 def _password(**kwargs: Any) -> fields.String:
@@ -64,6 +51,10 @@ class LoginSchema(Schema):
     password = fields.String(required=True, metadata={"maxLength": MOST_CHARACTERS, "format": "password"})
 
 
+class ClosingSchema(Schema):
+    password = fields.String(required=True, metadata={"maxLength": MOST_CHARACTERS, "format": "password"})
+
+
 class TokenSchema(Schema):
     token = fields.String(required=True)
 
@@ -83,25 +74,29 @@ def registration(args: dict[str, Any]) -> dict[str, Any]:
     known = one.database.transact(lambda session: _find(session, args["email"]))
     if known is None:
         person = Person(password_hash=hash_password(password), **args)
-        return one.database.transact(lambda session: _register(session, person))
+        made = one.database.transact(lambda session: _register(session, person))
+        if isinstance(made, dict):
+            return made
+        known = made
+    shown, kept = known
     one.throttle.check(_name(args["email"]), _address())
-    if known[1] is None or not is_password(known[1], password):
+    if kept is None or not is_password(kept, password):
         one.throttle.note(_name(args["email"]), _address())
         raise Problem("EMAIL_TAKEN", fields={"email": "Somebody has a wallet with this address already."})
-    return known[0]
+    return shown
 
 
-def _find(session: Session, email: str) -> tuple[dict[str, Any], str | None] | None:
+def _find(session: Session, email: str) -> Known | None:
     found = session.execute(select(Client).where(Client.email == email)).scalar_one_or_none()
     if found is None:
         return None
     return _shown(found), None if found.closed_at else found.password_hash
 
 
-def _register(session: Session, person: Person) -> dict[str, Any]:
-    if _find(session, person.email) is not None:
-        raise Problem("EMAIL_TAKEN", fields={"email": "Somebody was quicker with this address."})
-    return _shown(session.get_one(Client, register(session, room().desk, person)))
+def _register(session: Session, person: Person) -> dict[str, Any] | Known:
+    """The new client; or the one of somebody who was quicker, maybe with the same request."""
+    known = _find(session, person.email)
+    return _shown(register(session, room().desk, person)) if known is None else known
 
 
 def _shown(client: Client) -> dict[str, Any]:
@@ -176,3 +171,19 @@ def _name(email: str) -> str:
 
 def _address() -> str:
     return f"address {request.remote_addr}"
+
+
+@accounts.post("/close/")
+@accounts.arguments(ClosingSchema)
+@accounts.response(204)
+@accounts.alt_response(400, schema=None, description="NOT_EMPTY")
+def close(args: dict[str, str]) -> None:
+    """Close the own wallet, for ever.  It must be empty."""
+    one = room()
+    me = caller_id()
+    one.throttle.check(f"client {me}")
+    kept = one.database.transact(lambda session: caller(session).password_hash)
+    if not is_password(kept, args["password"]):
+        one.throttle.note(f"client {me}")
+        raise Problem("NOT_KNOWN", "The password is wrong.")
+    one.database.transact(lambda session: leave(session, one.desk, caller(session)))

@@ -17,7 +17,7 @@ from house.room import Room
 from swpt_client.news import EntriesAppended, TransferFinished
 from swpt_client.records import Entry as LedgerEntry
 
-from .tables import Client, Entry, Payment
+from .tables import Client, Entry, Invoice, Payment
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +56,6 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return self.status == "refused" or (self.status == "done" and self.is_booked)
 
 
-def client_by_email(session: Session, email: str) -> Client | None:
-    """A client who has not left."""
-    wanted = select(Client).where(Client.email == email.lower(), Client.closed_at.is_(None))
-    return session.execute(wanted).scalar_one_or_none()
-
-
 def begin(session: Session, desk: Desk, key: str, terms: Terms) -> UUID:
     """The payment of this key, which is begun if it is new.
 
@@ -73,23 +67,44 @@ def begin(session: Session, desk: Desk, key: str, terms: Terms) -> UUID:
         if terms_of(known) != terms:
             raise Problem("KEY_CONFLICT")
         return known.id
+    accounts = _open_accounts(session, terms)
     payment = Payment(id=uuid4(), key=key, **msgspec.structs.asdict(terms))
     session.add(payment)
     # Here somebody else with the same key is waited for; whoever comes second begins anew and finds it.
     session.flush()
-    payee = session.get_one(Client, terms.payee_id).creditor_id
     try:
         if terms.payer_id is None:
-            desk.issue(session, key, to=payee, cents=terms.cents, note=str(payment.id))
+            desk.issue(session, key, to=accounts[terms.payee_id], cents=terms.cents, note=str(payment.id))
         else:
-            payer = session.get_one(Client, terms.payer_id).creditor_id
-            desk.pay(session, key, sender=payer, to=payee, cents=terms.cents, note=str(payment.id))
+            desk.pay(
+                session,
+                key,
+                sender=accounts[terms.payer_id],
+                to=accounts[terms.payee_id],
+                cents=terms.cents,
+                note=str(payment.id),
+            )
     except NotReady:
         raise Problem(
             "SERVER_AWAY",
             "It did not happen: the accounting server has not opened the wallet yet. Try again.",
         ) from None
     return payment.id
+
+
+def _open_accounts(session: Session, terms: Terms) -> dict[int, int]:
+    """The creditor ids of the parties, who do not leave until this is stored."""
+    parties = [one for one in (terms.payer_id, terms.payee_id) if one is not None]
+    wanted = (
+        select(Client.id, Client.creditor_id)
+        .where(Client.id.in_(parties), Client.closed_at.is_(None))
+        .order_by(Client.id)
+        .with_for_update(read=True, key_share=True)
+    )
+    found = {row.id: row.creditor_id for row in session.execute(wanted)}
+    if len(found) < len(parties):
+        raise Problem("UNKNOWN_RECIPIENT", "The wallet is closed.")
+    return found
 
 
 def terms_of(payment: Payment) -> Terms:
@@ -124,6 +139,16 @@ def view(session: Session, payment_id: UUID) -> View:
     )
 
 
+def settle(session: Session, invoice_id: UUID, payment: Payment) -> None:
+    """What the end of a payment means for its invoice: it is paid, or open for the next attempt."""
+    invoice = session.get_one(Invoice, invoice_id, with_for_update=True)
+    assert invoice.payment_id == payment.id, "one attempt at a time"
+    if payment.outcome == "OK":
+        invoice.is_paid = True
+    else:
+        invoice.payment_id = None
+
+
 def outcome(room: Room, payment_id: UUID) -> View:
     """A payment when it is over, or as it is after a moment; raises Problem if it was refused."""
     seen = room.waiting.until(
@@ -147,6 +172,8 @@ def hear(room: Room) -> None:
             return
         payment.outcome = news.transfer.outcome
         payment.ended_at = datetime.now(UTC)
+        if payment.invoice_id is not None:
+            settle(session, payment.invoice_id, payment)
         room.bells.ring(session, str(payment.id))
 
     @agent.on(EntriesAppended)

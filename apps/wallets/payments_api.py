@@ -1,53 +1,41 @@
-"""HTTP: balance, deposits, transfers, and what became of them."""
+"""HTTP: balance, deposits, transfers, invoices, and what became of them."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from flask import url_for
-from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from house import money
-from house.api import KEY_PARAMETER, HouseBlueprint, Money, idempotency_key
+from house.api import KEY_PARAMETER, HouseBlueprint, idempotency_key
+from house.desk import refusal_code
 from house.problems import Problem
 from house.room import room
 
+from . import invoices
 from .access import caller, caller_id
-from .accounts_api import Email
-from .paying import Terms, View, begin, client_by_email, outcome, view
-from .tables import Payment
+from .clients import client_by_email
+from .history import read_page
+from .invoices import InvoiceView
+from .paying import Terms, View, begin, outcome, view
+from .schemas import (
+    BalanceSchema,
+    DepositSchema,
+    HistoryQuery,
+    HistorySchema,
+    InvoiceRequestSchema,
+    InvoiceSchema,
+    PayInvoiceSchema,
+    PaymentSchema,
+    TransferSchema,
+)
+from .tables import Client, Invoice, Payment
 
-CURRENCY = "USD"
+DEPOSITS_BY_ALL: Final = "WALLETS_DEPOSITS_BY_ALL"
+"""A setting: everybody may make deposits, for trying out."""
+_CURRENCY: Final = "WALLETS_CURRENCY"
+"""A setting: what the currency is called."""
 
 payments = HouseBlueprint("payments", __name__, description="Money.")
-
-
-class BalanceSchema(Schema):
-    currency = fields.String(required=True)
-    balance = Money(required=True)
-
-
-class DepositSchema(Schema):
-    sum = Money(required=True)
-    user_email = Email(load_default=None)
-
-
-class TransferSchema(Schema):
-    user_email = Email(required=True)
-    sum = Money(required=True)
-
-
-class PaymentSchema(Schema):
-    id = fields.UUID(required=True)
-    kind = fields.String(required=True)
-    status = fields.String(required=True)
-    is_done = fields.Boolean(required=True)
-    sum = Money(required=True)
-    payer = fields.String(required=True, allow_none=True)
-    payee = fields.String(required=True)
-    invoice = fields.UUID(required=True, allow_none=True)
-    created_at = fields.DateTime(required=True)
-    code = fields.String()
 
 
 @payments.get("/balance/")
@@ -58,39 +46,42 @@ def balance() -> dict[str, Any]:
     def read(session: Session) -> int:
         return room().desk.balance(session, caller(session).creditor_id)
 
-    return {"currency": CURRENCY, "balance": room().database.transact(read)}
+    return {"currency": room().reader.text(_CURRENCY, "EUR"), "balance": room().database.transact(read)}
 
 
 @payments.post("/make-deposits/")
 @payments.doc(parameters=[KEY_PARAMETER])
 @payments.arguments(DepositSchema)
 @payments.response(201, PaymentSchema)
+@payments.alt_response(202, schema=PaymentSchema, description="It is still running: look at its address.")
+@payments.alt_response(400, schema=None, description="UNKNOWN_RECIPIENT, INVALID_AMOUNT, KEY_CONFLICT")
+@payments.alt_response(403, schema=None, description="NOT_ALLOWED")
 def make_deposit(args: dict[str, Any]) -> Any:
-    """Put new money into a wallet: of staff's choice, or the own one.  Only staff may, if not all may."""
+    """Put new money into a wallet: the named one, or the own.  Only staff may."""
     one = room()
     me, key = caller_id(), idempotency_key()
 
     def work(session: Session) -> UUID:
         client = caller(session)
-        if not (
-            client.is_staff or one.reader.flag("WALLETS_DEPOSITS_BY_ALL", default=one.settings.has_samples)
-        ):
+        if not (client.is_staff or one.reader.flag(DEPOSITS_BY_ALL, default=False)):
             raise Problem("NOT_ALLOWED", "Only staff makes deposits.")
-        payee = client if args["user_email"] is None else client_by_email(session, args["user_email"])
-        if payee is None:
-            raise Problem(
-                "UNKNOWN_RECIPIENT", fields={"user_email": "Nobody has a wallet with this address."}
-            )
+        payee = client if args["user_email"] is None else _recipient(session, args["user_email"])
         terms = Terms(kind="deposit", payer_id=None, payee_id=payee.id, cents=args["sum"], begun_by=me)
         return begin(session, one.desk, f"deposit:{me}:{key}", terms)
 
-    return answer(outcome(one, one.database.transact(work)))
+    return _answer(outcome(one, one.database.transact(work)))
 
 
 @payments.post("/make-transfer/")
 @payments.doc(parameters=[KEY_PARAMETER])
 @payments.arguments(TransferSchema)
 @payments.response(201, PaymentSchema)
+@payments.alt_response(202, schema=PaymentSchema, description="It is still running: look at its address.")
+@payments.alt_response(
+    400,
+    schema=None,
+    description="INSUFFICIENT_FUNDS, SAME_ACCOUNT, UNKNOWN_RECIPIENT, INVALID_AMOUNT, KEY_CONFLICT",
+)
 def make_transfer(args: dict[str, Any]) -> Any:
     """Pay somebody."""
     one = room()
@@ -98,45 +89,101 @@ def make_transfer(args: dict[str, Any]) -> Any:
 
     def work(session: Session) -> UUID:
         caller(session)
-        payee = client_by_email(session, args["user_email"])
-        if payee is None:
-            raise Problem(
-                "UNKNOWN_RECIPIENT", fields={"user_email": "Nobody has a wallet with this address."}
-            )
+        payee = _recipient(session, args["user_email"])
         if payee.id == me:
             raise Problem("SAME_ACCOUNT", fields={"user_email": "This is you."})
         terms = Terms(kind="transfer", payer_id=me, payee_id=payee.id, cents=args["sum"], begun_by=me)
         return begin(session, one.desk, f"transfer:{me}:{key}", terms)
 
-    return answer(outcome(one, one.database.transact(work)))
+    return _answer(outcome(one, one.database.transact(work)))
 
 
-@payments.get("/transactions/<uuid:payment_id>/")
+def _recipient(session: Session, email: str) -> Client:
+    found = client_by_email(session, email)
+    if found is None:
+        raise Problem("UNKNOWN_RECIPIENT", fields={"user_email": "Nobody has a wallet with this address."})
+    return found
+
+
+@payments.post("/create-invoice/")
+@payments.doc(parameters=[KEY_PARAMETER])
+@payments.arguments(InvoiceRequestSchema)
+@payments.response(201, InvoiceSchema)
+@payments.alt_response(400, schema=None, description="INVALID_AMOUNT, KEY_CONFLICT")
+def create_invoice(args: dict[str, Any]) -> dict[str, Any]:
+    """Ask to be paid: whoever gets the number can pay it.  It moves nothing."""
+    me, key = caller_id(), idempotency_key()
+
+    def work(session: Session) -> InvoiceView:
+        caller(session)
+        return invoices.view(session, invoices.make(session, f"{me}:{key}", me, args["sum"]))
+
+    return _shown_invoice(room().database.transact(work))
+
+
+@payments.post("/pay-invoice/")
+@payments.arguments(PayInvoiceSchema)
+@payments.response(201, PaymentSchema)
+@payments.alt_response(202, schema=PaymentSchema, description="It is still running: look at its address.")
+@payments.alt_response(
+    400, schema=None, description="UNKNOWN_INVOICE, ALREADY_PAID, SAME_ACCOUNT, INSUFFICIENT_FUNDS"
+)
+def pay_invoice(args: dict[str, Any]) -> Any:
+    """Pay an invoice.  It is paid once, however often this is asked; if it was refused, ask again later."""
+    one = room()
+
+    def work(session: Session) -> UUID:
+        return invoices.pay(session, one.desk, caller(session).id, args["uuid"])
+
+    return _answer(outcome(one, one.database.transact(work)))
+
+
+@payments.get("/transactions/")
+@payments.arguments(HistoryQuery, location="query")
+@payments.response(200, HistorySchema)
+def transactions(args: dict[str, Any]) -> dict[str, Any]:
+    """The own history, the newest first: what has moved, open invoices, and what is under way."""
+
+    def read(session: Session) -> Any:
+        return read_page(
+            session, caller(session).id, is_done=args["is_done"], page=args["page"], size=args["page_size"]
+        )
+
+    page = room().database.transact(read)
+    return {"count": page.count, "results": page.lines}
+
+
+@payments.get("/transactions/<uuid:transaction_id>/")
 @payments.response(200, PaymentSchema)
-def transaction(payment_id: UUID) -> dict[str, Any]:
-    """One transaction of the own wallet."""
+@payments.alt_response(404, schema=None, description="NOT_FOUND")
+def transaction(transaction_id: UUID) -> Any:
+    """One transaction of the own wallet: a payment, or an invoice that nobody has paid."""
 
-    def read(session: Session) -> View:
+    def read(session: Session) -> dict[str, Any]:
         me = caller(session).id
-        found = session.get(Payment, payment_id)
-        if found is None or me not in (found.payer_id, found.payee_id, found.begun_by):
-            raise Problem("NOT_FOUND")
-        return view(session, payment_id)
+        payment = session.get(Payment, transaction_id)
+        if payment is not None and me in (payment.payer_id, payment.payee_id, payment.begun_by):
+            return _shown(view(session, transaction_id))
+        invoice = session.get(Invoice, transaction_id)
+        if invoice is None or invoice.payee_id != me:
+            raise Problem("NOT_FOUND", "There is no such transaction of yours.")
+        if invoice.payment_id is not None:
+            return _shown(view(session, invoice.payment_id))
+        return _shown_invoice(invoices.view(session, transaction_id)) | {"payer": None, "invoice": invoice.id}
 
-    return shown(room().database.transact(read))
+    return room().database.transact(read)
 
 
-def answer(seen: View) -> Any:
+def _answer(seen: View) -> Any:
     """201 for what is done, 202 with an address to look at for what is still running."""
     if seen.status == "done":
-        return shown(seen)
-    where = url_for("payments.transaction", payment_id=seen.id)
-    return shown(seen) | {"code": "STILL_RUNNING"}, 202, {"Location": where}
+        return _shown(seen)
+    where = url_for("payments.transaction", transaction_id=seen.id)
+    return _shown(seen), 202, {"Location": where}
 
 
-def shown(seen: View) -> dict[str, Any]:
-    """A payment as its schema wants it."""
-    return {
+def _shown(seen: View) -> dict[str, Any]:
+    shown = {
         "id": seen.id,
         "kind": seen.kind,
         "status": seen.status,
@@ -147,6 +194,20 @@ def shown(seen: View) -> dict[str, Any]:
         "invoice": seen.invoice_id,
         "created_at": seen.created_at,
     }
+    if seen.status == "running":
+        shown["code"] = "STILL_RUNNING"
+    elif seen.status == "refused":
+        shown["code"] = refusal_code(seen.outcome)
+    return shown
 
 
-assert money.MOST_CENTS == 999_999_999, "the documented limit of a sum"
+def _shown_invoice(seen: InvoiceView) -> dict[str, Any]:
+    return {
+        "id": seen.id,
+        "kind": "invoice",
+        "status": seen.status,
+        "is_done": seen.status == "paid",
+        "sum": seen.cents,
+        "payee": seen.payee_email,
+        "created_at": seen.created_at,
+    }

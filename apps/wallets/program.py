@@ -7,14 +7,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from house import api
+from house.desk import Desk
 from house.passwords import hash_password
 from house.room import Application, Room
 from house.settings import Defaults
-from house.verifying import Difference, Report
+from house.verifying import Report, compare
 
+from . import staff
 from .accounts_api import accounts
-from .clients import Person, register
-from .paying import Terms, begin, client_by_email, hear
+from .clients import Person, client_by_email, register
+from .paying import Terms, begin, hear
 from .payments_api import payments
 from .tables import TABLES, Client, Entry
 
@@ -41,6 +43,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "UNKNOWN_RECIPIENT": (400, "There is no such wallet."),
     "UNKNOWN_INVOICE": (400, "There is no such invoice."),
     "ALREADY_PAID": (400, "This invoice is paid already."),
+    "NOT_EMPTY": (400, "There is money in the wallet."),
     "NOT_DONE": (400, "The accounting server has refused it; nothing has moved."),
     "KEY_CONFLICT": (400, "This key stands for something else already."),
 }
@@ -50,6 +53,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
 def set_up(room: Room, app: Flask) -> None:
     """Routes, and news."""
     hear(room)
+    staff.set_up(app, room)
     api.set_up(
         app,
         title="Wallets",
@@ -63,32 +67,29 @@ def set_up(room: Room, app: Flask) -> None:
 
 def prepare(room: Room) -> None:
     """Make sample people, and give them money."""
-    desk = room.desk
-    for email, first, last, cents in _SAMPLES:
-        person = Person(
-            email=email,
-            password_hash=hash_password(SAMPLE_PASSWORD),
-            first_name=first,
-            last_name=last,
-            is_staff=email.startswith("staff"),
-        )
+    room.database.transact(lambda session: _make_samples(session, room.desk))
+    room.database.transact(lambda session: _give_money(session, room.desk))
 
-        def work(session: Session, person: Person = person, cents: int = cents) -> None:
-            if client_by_email(session, person.email) is None:
-                register(session, desk, person)
 
-        room.database.transact(work)
-        if cents:
+def _make_samples(session: Session, desk: Desk) -> None:
+    for email, first, last, _ in _SAMPLES:
+        if client_by_email(session, email) is None:
+            person = Person(
+                email=email,
+                password_hash=hash_password(SAMPLE_PASSWORD),
+                first_name=first,
+                last_name=last,
+                is_staff=email.startswith("staff"),
+            )
+            register(session, desk, person)
 
-            def give(session: Session, email: str = email, cents: int = cents) -> None:
-                client = client_by_email(session, email)
-                if client is not None:
-                    terms = Terms(
-                        kind="deposit", payer_id=None, payee_id=client.id, cents=cents, begun_by=client.id
-                    )
-                    begin(session, desk, f"sample:{client.id}", terms)
 
-            room.database.transact(give)
+def _give_money(session: Session, desk: Desk) -> None:
+    for email, _, _, cents in _SAMPLES:
+        client = client_by_email(session, email)
+        if client is not None and cents:
+            terms = Terms(kind="deposit", payer_id=None, payee_id=client.id, cents=cents, begun_by=client.id)
+            begin(session, desk, f"sample:{client.id}", terms)
 
 
 def greeting(_room: Room) -> str:
@@ -98,20 +99,17 @@ def greeting(_room: Room) -> str:
 
 
 def verify(room: Room) -> Report:
-    """The copies of entries against the ledgers: their sum, and the balance after the last."""
+    """The copies of entries against the ledgers."""
 
-    def work(session: Session) -> Report:
+    def look(session: Session) -> Report:
         report = Report()
         wanted = select(Client, func.coalesce(func.sum(Entry.cents), 0)).outerjoin(Entry).group_by(Client.id)
         for client, total in session.execute(wanted):
             principal = room.desk.balance(session, client.creditor_id)
-            if int(total) == principal:
-                report += Report(compared=1)
-            else:
-                report += Report(differences=(Difference(f"wallet {client.id}", principal, int(total)),))
+            report += compare(f"wallet {client.id}", expected=principal, found=int(total))
         return report
 
-    return room.database.transact(work)
+    return room.database.look(look)
 
 
 APPLICATION: Final = Application(

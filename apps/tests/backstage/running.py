@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,6 +118,7 @@ class Caller:
 
     def __init__(self, address: str, prefix: str = "") -> None:
         self.session = requests.Session()
+        self.address = address
         self._base = address + prefix
 
     def post(self, path: str, body: Any = None, *, key: str | None = None) -> requests.Response:
@@ -127,6 +129,14 @@ class Caller:
     def get(self, path: str, **query: Any) -> requests.Response:
         """A question."""
         return self.session.get(self._base + path, params=query, timeout=60)
+
+    def wait_for(self, path: str) -> requests.Response:
+        """Ask until something is not running any more."""
+        until = time.monotonic() + START_SECONDS
+        while (answer := self.get(path)).json().get("status") == "running":
+            assert time.monotonic() < until, answer.text
+            time.sleep(0.05)
+        return answer
 
 
 @contextmanager

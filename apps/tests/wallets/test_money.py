@@ -1,13 +1,17 @@
 """Money in wallets, with figures, over HTTP against the running program."""
 
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TypeAlias
 
 import pytest
+from flask import Flask
 
-from tests.backstage.running import Program
-
-from .people import Person
+from tests.backstage.people import PREFIX, Person
+from tests.backstage.running import Caller, Program
+from wallets.program import SAMPLE_PASSWORD
 
 NewPerson: TypeAlias = Callable[..., Person]
 
@@ -60,3 +64,71 @@ def test_verify_finds_no_difference(wallets: Program, new_person: NewPerson) -> 
     done = wallets.command("verify")
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 0 differ" in done.stdout
+
+
+def test_oneself_and_nobody_cannot_be_paid(new_person: NewPerson) -> None:
+    """With a code, and the field."""
+    ada = new_person("10.00")
+    for email, code in ((ada.email, "SAME_ACCOUNT"), ("nobody@example.com", "UNKNOWN_RECIPIENT")):
+        answer = ada.post("/payments/make-transfer/", {"user_email": email, "sum": "1.00"})
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+        assert "user_email" in answer.json()["fields"]
+    assert ada.balance == "10.00"
+
+
+def test_of_70_and_60_from_100_at_once_one_passes(new_person: NewPerson) -> None:
+    """The accounting server decides, without a lock of ours: 100 is never spent twice."""
+    ada, bob = new_person("100.00"), new_person()
+
+    def pay(sum_: str) -> int:
+        body = {"user_email": bob.email, "sum": sum_}
+        return ada.post("/payments/make-transfer/", body, key=sum_).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        statuses = list(pool.map(pay, ["70.00", "60.00"]))
+    assert sorted(statuses) == [201, 400]
+    expected = ("30.00", "70.00") if statuses[0] == 201 else ("40.00", "60.00")
+    assert (ada.balance, bob.balance) == expected
+
+
+@pytest.mark.parametrize(
+    "callers", [pytest.param(40, id="40"), pytest.param(1000, id="1000", marks=pytest.mark.chaos)]
+)
+def test_of_a_crowd_that_pays_70_and_60_from_100_one_passes(new_person: NewPerson, callers: int) -> None:
+    """Each caller has a connection of its own; nobody is answered by a fault of ours."""
+    ada, bob = new_person("100.00"), new_person()
+    token = ada.session.headers["Authorization"]
+    barrier = Barrier(callers)
+
+    def pay(number: int) -> tuple[int, str]:
+        caller = Caller(ada.address, PREFIX)
+        caller.session.headers["Authorization"] = token
+        barrier.wait(60)
+        body = {"user_email": bob.email, "sum": "70.00" if number % 2 else "60.00"}
+        answer = caller.post("/payments/make-transfer/", body, key=f"caller-{number}")
+        if answer.status_code == 202:
+            answer = caller.wait_for(f"/payments/transactions/{answer.json()['id']}/")
+            return (201 if answer.json()["status"] == "done" else 400), answer.json().get("code", "")
+        return answer.status_code, answer.json().get("code", "")
+
+    with ThreadPoolExecutor(callers) as pool:
+        answers = Counter(pool.map(pay, range(callers)))
+    assert answers == {(201, ""): 1, (400, "INSUFFICIENT_FUNDS"): callers - 1}
+    assert (ada.balance, bob.balance) in (("30.00", "70.00"), ("40.00", "60.00"))
+
+
+def test_only_staff_makes_deposits_if_not_all_may(app: Flask) -> None:
+    """Without the setting that gives it to all, for trying out."""
+    answers = {}
+    with app.test_client() as client:
+        for name in ("ada", "staff"):
+            body = {"email": f"{name}@example.com", "password": SAMPLE_PASSWORD}
+            token = client.post(f"{PREFIX}/accounts/login-web-token/", json=body).get_json()["token"]
+            answers[name] = client.post(
+                f"{PREFIX}/payments/make-deposits/",
+                json={"sum": "0.01", "user_email": "ada@example.com"},
+                headers={"Authorization": f"JWT {token}"},
+            ).status_code
+    assert answers["ada"] == 403
+    # Nobody hears the news of what was asked here, so it is still running, unless it was not ready yet.
+    assert answers["staff"] in (201, 202)

@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from tests.backstage.running import Caller, Program
+from .running import Caller, Program
 
 PREFIX: Final = "/api/v1"
 PASSWORD: Final = "a long password"
