@@ -14,10 +14,16 @@ _FIT_ISOLATION: Final = "READ COMMITTED"
 def speak_utf8(engine: Engine) -> None:
     """Let all connections to PostgreSQL speak UTF-8, whatever PGCLIENTENCODING or the database say.
 
-    When they are taken out of the pool: some may be older than this, and anybody may change one.
+    When they are made, before SQLAlchemy asks them anything (psycopg gives it bytes otherwise), and
+    when they are taken out of the pool: some are older than this, and anybody may change one.
     """
     if not event.contains(engine, "checkout", _speak_utf8):
+        event.listen(engine, "connect", _begin_with_utf8, insert=True)
         event.listen(engine, "checkout", _speak_utf8)
+
+
+def _begin_with_utf8(connection: Any, record: Any) -> None:
+    _speak_utf8(connection, record, None)
 
 
 def _speak_utf8(connection: Any, _record: Any, _proxy: Any) -> None:
