@@ -24,6 +24,7 @@ from .journal import journal_commands
 from .outbox import outbox_commands
 from .reference import import_reference
 from .refusals import refusal_commands
+from .seals import seal_commands
 from .settings import show_settings
 from .tokens import token_commands
 from .topology import topology_commands
@@ -45,6 +46,7 @@ _FOR_OPERATORS: Final = (
     outbox_commands,
     refusal_commands,
     restored,
+    seal_commands,
     show_settings,
     token_commands,
     topology_commands,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 
+_TELL_SECONDS: Final = 30.0
+
 # No process has this number, so that the relay of the chores takes over what an operator has caused.
 _LEFT_TO_THE_RELAY: Final = 0
 
@@ -90,6 +92,31 @@ def stop_signal() -> Callable[[], bool]:
     from swpt_accounts.roles.stopping import stop_on_signals
 
     return stop_on_signals(twice_is_enough=True).is_set
+
+
+@contextmanager
+def telling(progress: Callable[[], str]) -> Iterator[None]:
+    """Say now and then how far a long command has come, where no terminal shows a bar."""
+    import sys
+    from threading import Event, Thread
+
+    if sys.stderr.isatty():
+        yield
+        return
+
+    over = Event()
+
+    def tell() -> None:
+        while not over.wait(_TELL_SECONDS):
+            click.echo(progress(), err=True)
+
+    thread = Thread(target=tell, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 # -- options and parameters ----------------------------------------------------------------------

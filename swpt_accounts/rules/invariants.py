@@ -1,4 +1,4 @@
-"""The invariants V1 to V7 and V9 that hold after every step, whatever happened (rules.md#invariants).
+"""The invariants V1 to V7 and V9 to V13 that hold after every step, whatever happened (rules.md#invariants).
 
 Pure: a row of facts about an account in, what is wrong with it out.
 """
@@ -8,17 +8,17 @@ from typing import Final
 
 import msgspec
 
-from swpt_accounts.wire.moments import Moment
+from swpt_accounts.wire.moments import Moment, render_timestamp
 from swpt_accounts.wire.numbers import MAX_INT64, ROOT_CREDITOR_ID
 
 _JUMP: Final = 2**20
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """A broken invariant; `creditor_id` is none if it concerns a whole currency."""
+    """A broken invariant; an id is none if it concerns more than one."""
 
     rule: str
-    debtor_id: int
+    debtor_id: int | None
     creditor_id: int | None
     text: str
 
@@ -32,11 +32,21 @@ class AnnouncedNumbers(msgspec.Struct, frozen=True):
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """Where the journal begins for an account, and what it has moved since."""
+    """Where the journal begins for an account that is older than it."""
 
-    principal: int
-    number: int
-    moved: int
+    principal: int = 0
+    number: int = 0
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """What the journal knows of the principal of an account, since its creation or its opening balance."""
+
+    moved: int = 0
+    is_chain: bool = True
+    """Each principal follows from another one, the first from the opening, and the last is the account's."""
+
+    has_touched_bound: bool = False
+    """A principal of the journal is the greatest or the smallest that there can be."""
 
 
 class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +69,12 @@ class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
     locked_amount: int = 0
     greatest_transfer_id: int | None = None
     announced: AnnouncedNumbers | None = None
+    ledger: Ledger | None = None
     opening: Opening | None = None
     """None if the journal begins with the creation, or later without a row that says where it stood."""
+
+    is_update_pending: bool = False
+    is_update_due: bool = False
 
 
 def violations(account: AccountFacts, restorations: Sequence[Moment] = ()) -> Iterator[Violation]:
@@ -79,12 +93,36 @@ def violations(account: AccountFacts, restorations: Sequence[Moment] = ()) -> It
         broken.append(("V6", f"transfer {account.greatest_transfer_id} is beyond {account.last_transfer_id}"))
     if account.creditor_id == ROOT_CREDITOR_ID and not _bears_nothing(account):
         broken.append(("V7", "a root account with interest rate, debtor info or transfer numbers"))
-    if account.opening is not None and not account.is_overflown:
-        principal = account.opening.principal + account.opening.moved
-        if account.principal != principal:
-            broken.append(("V9", f"the principal is {account.principal}, by the journal {principal}"))
+    if account.ledger is not None:
+        broken += _wrong_principal(account, account.ledger)
+    if account.is_update_pending and not account.is_update_due:
+        broken.append(("V13", "its balance has changed, and nobody is told to announce it"))
     for rule, text in broken:
         yield Violation(rule, account.debtor_id, account.creditor_id, text)
+
+
+def _wrong_principal(account: AccountFacts, ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """V9, V10 and V12.  An overflow makes or loses money, so that sums say nothing of who has seen one."""
+    if account.is_overflown:
+        if not ledger.has_touched_bound:
+            yield "V12", "marked as overflown, but no principal of the journal has come to its bound"
+        return
+    principal = (account.opening or Opening()).principal + ledger.moved
+    if account.principal != principal:
+        yield "V9", f"the principal is {account.principal}, by the journal {principal}"
+    elif not ledger.is_chain:
+        yield "V10", "principals in the journal do not follow from each other"
+
+
+def lost_account(debtor_id: int, creditor_id: int, created_at: Moment, left: int) -> Violation:
+    """An account that is gone with something on it (rule V9)."""
+    since = render_timestamp(created_at)
+    return Violation("V9", debtor_id, creditor_id, f"created {since} and gone, by the journal with {left}")
+
+
+def repeated_transfer(debtor_id: int, creditor_id: int, transfer_id: int, times: int) -> Violation:
+    """A transfer that the journal has more than once (rule V11)."""
+    return Violation("V11", debtor_id, creditor_id, f"transfer {transfer_id} is in the journal {times} times")
 
 
 def stray_transfers(debtor_id: int, creditor_id: int, transfers: int) -> Violation:

@@ -220,12 +220,43 @@ class Journal(db.Model):  # type: ignore[name-defined,misc]
     coordinator_type = Column(Text, nullable=False)
     transfer_note_format = Column(Text, nullable=False)
     transfer_note = Column(Text, nullable=False)
+    written_by = Column(
+        BigInteger,
+        nullable=False,
+        server_default=text("(pg_current_xact_id()::text)::bigint"),
+        comment="the number of the transaction; 0 before it was kept",
+    )
 
     __table_args__ = (
         Index("journal_sender", "debtor_id", "sender_creditor_id", "applied_at"),
         Index("journal_recipient", "debtor_id", "recipient_creditor_id", "applied_at"),
+        # Rows stand nearly in this order, so that a summary of each megabyte is index enough.
+        Index(
+            "journal_written_by",
+            "written_by",
+            postgresql_using="brin",
+            postgresql_with={"autosummarize": "on"},
+        ),
         {"postgresql_partition_by": "RANGE (applied_at)"},
     )
+
+
+class SealRecord(db.Model):  # type: ignore[name-defined,misc]
+    """A seal of a segment of the journal (rules.md#seals).  Rows never change."""
+
+    __tablename__ = "seal"
+
+    seal_id = Column(BigInteger, primary_key=True, autoincrement=False)
+    begins_written_by = Column(BigInteger, nullable=False)
+    begins_applied_at = Column(BigInteger, nullable=False)
+    ends_written_by = Column(BigInteger, nullable=False)
+    ends_applied_at = Column(BigInteger, nullable=False)
+    row_count = Column(BigInteger, nullable=False)
+    rows_sha256 = Column(LargeBinary, nullable=False)
+    sealed_at = Column(BigInteger, nullable=False)
+    previous_sha256 = Column(LargeBinary, nullable=False)
+    sha256 = Column(LargeBinary, nullable=False)
+    marks = Column(LargeBinary, nullable=False, comment="4 bytes of each row, to find what was changed")
 
 
 class Outbox(db.Model):  # type: ignore[name-defined,misc]

@@ -36,6 +36,7 @@ _DEFAULT: Final = f"CREATE TABLE IF NOT EXISTS {DEFAULT} PARTITION OF journal DE
 # waits for everybody who uses the journal, and every commit would wait behind it.
 _CREATE: Final = "CREATE TABLE {name} (LIKE journal INCLUDING ALL EXCLUDING IDENTITY);"
 _ATTACH: Final = "ALTER TABLE journal ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end})"
+_MAKE: Final = "SELECT make_journal_month({year}, {month})"
 _NEXT_STRAY: Final = f"SELECT min(applied_at) FROM {DEFAULT} WHERE applied_at >= %s"  # noqa: S608
 
 _MONTH: Final = re.compile(r"journal_(\d{4})_(\d\d)", re.ASCII)
@@ -54,6 +55,11 @@ class Month:
 
     def __str__(self) -> str:
         return f"{self.start.year:04}-{self.start.month:02}"
+
+    @property
+    def making(self) -> str:
+        """The statement that makes the partition of this month, also for those who do not own the journal."""
+        return _MAKE.format(year=self.start.year, month=self.start.month)
 
     def attachment(self, table: str) -> str:
         """The statement that makes a table the partition of this month."""
@@ -96,7 +102,7 @@ def _make(connection: Any, name: str, month: Month | None) -> bool:
         cursor.execute(_LOCK)
         if name in _existing(cursor):
             return False
-        cursor.execute(_DEFAULT if month is None else creation(name) + month.attachment(name))
+        cursor.execute(_DEFAULT if month is None else month.making)
         return month is not None
 
 

@@ -1,5 +1,8 @@
 """Whether a database is fit for this server: tables, promises and partitions, made or refused."""
 
+from logging import getLogger
+from typing import Final
+
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.runtime.settings import Settings
@@ -7,9 +10,13 @@ from swpt_accounts.wire.moments import Moment
 
 from . import connections, migrations
 from .connections import Connection
+from .guards import missing_guards
 from .partitions import has_room, make_partitions
 from .poolers import refuse_shared_sessions
+from .sealed_rows import go_on_counting
 from .server_record import keep_promises
+
+_logger: Final = getLogger(__name__)
 
 
 def refuse_shards(settings: Settings) -> None:
@@ -38,6 +45,11 @@ def configure_database(settings: Settings) -> None:
     migrations.upgrade(settings.postgres_url)
     with connections.session(settings.postgres_url, "swpt_accounts configure") as connection:
         make_ready(connection, settings, clock.utcnow())
+        with connection, connection.cursor() as cursor:
+            if go_on_counting(cursor):
+                _logger.warning("Transactions of the journal are counted on from where they were sealed.")
+            for guard in missing_guards(cursor):
+                _logger.warning("A guard of the database is off: %s.", guard)
 
 
 def make_ready(connection: Connection, settings: Settings, now: Moment) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from swpt_accounts.broker.errors import BrokerProblem
 from swpt_accounts.runtime.errors import first_line, mask_secrets
 from swpt_accounts.storage import migrations
+from swpt_accounts.storage.guards import missing_guards
 from swpt_accounts.wire.moments import MICROSECONDS
 
 from .access import open_to_everybody
@@ -72,6 +73,7 @@ def _ask_database(context: AdminContext) -> tuple[Check, Check]:
             versions = {row[0] for row in cursor.fetchall()}
             cursor.execute(_OLDEST_UNTRIED)
             oldest = cursor.fetchone()
+            missing = missing_guards(cursor)
     except (psycopg2.Error, SQLAlchemyError) as error:
         cause = mask_secrets(first_line(error))
         return Check(False, cause), Check(False, "the database cannot be asked")
@@ -80,7 +82,9 @@ def _ask_database(context: AdminContext) -> tuple[Check, Check]:
     elif why_not := context.database.why_not():
         database = Check(False, mask_secrets(why_not))
     else:
-        database = Check(True, "takes work, with the tables of this version")
+        # It works without them; whether that is enough is for those to say who have to be told.
+        unguarded = "".join(f"; {guard}" for guard in missing)
+        database = Check(True, f"takes work, with the tables of this version{unguarded}")
     age = 0 if oldest is None else max(0, context.now() - oldest[0]) // MICROSECONDS
     outbox = Check(age <= OUTBOX_MAX_AGE_SECONDS, f"the oldest row that nobody has tried is {age} s old")
     return database, outbox

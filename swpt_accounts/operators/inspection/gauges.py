@@ -105,6 +105,11 @@ GAUGES: Final = {
         "How many transactions were begun since the oldest one that keeps old versions of rows,"
         " replication slots included."
     ),
+    "journal_seal": Gauge(
+        "The number of the newest seal of the journal, but for the last two digits once it is above 100; its"
+        " SHA-256 is the label. Who keeps it can tell whether older rows were changed.",
+        "sha256",
+    ),
     "processes": Gauge("Living processes that keep their numbers in METRICS_FOLDER, by role.", "role"),
     "database_up": Gauge("Whether the database does what a batch needs, down to the commit: 1 or 0."),
     "broker_up": Gauge("Whether the broker has our queue, and takes and confirms messages: 1 or 0."),
@@ -174,6 +179,12 @@ SELECT count(*), coalesce(sum(accounts), 0), coalesce(sum(deleted_accounts), 0),
 FROM debtor_summary
 """
 
+# Not each of them, because every label is a series of its own to those who keep them.
+_SEAL: Final = """
+SELECT encode(sha256, 'hex'), seal_id FROM seal
+WHERE seal_id = (SELECT coalesce(nullif(max(seal_id) / 100 * 100, 0), max(seal_id)) FROM seal)
+"""
+
 _CLOCK: Final = "SELECT extract(epoch FROM clock_timestamp())"
 
 
@@ -189,6 +200,7 @@ def read_gauges(connection: Any, now: Callable[[], Moment], *, is_only_shard: bo
         _top_debtors,
         lambda cursor: _clock_difference(cursor, now),
         _oldest_transaction,
+        _seal,
     ]
     values: Values = {}
     failed, until = 0, monotonic() + _BUDGET_SECONDS
@@ -304,6 +316,11 @@ def _clock_difference(cursor: Any, now: Callable[[], Moment]) -> Values:
 def _oldest_transaction(cursor: Any) -> Values:
     seconds, transactions = oldest_transaction(cursor)
     return {"oldest_transaction_seconds": seconds, "oldest_transaction_age": transactions}
+
+
+def _seal(cursor: Any) -> Values:
+    cursor.execute(_SEAL)
+    return {"journal_seal": dict(cursor.fetchall())}
 
 
 def _age(moment: Moment, now: Moment) -> float:

@@ -23,6 +23,7 @@ from swpt_accounts.transactions.context import load_policy, make_context, make_p
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
 from swpt_accounts.wire.moments import Moment
 
+from . import sealing
 from .accounts import tend_accounts
 from .chore import Chore, Deadline, Errand, Pass, StepContext
 from .cleaning import clean_registry, make_journal_partitions, remove_dead_letters, remove_refusals
@@ -73,6 +74,7 @@ CHORES: Final[tuple[Chore, ...]] = (
         Deadline(lambda settings: settings.settings_propagation_time, oldest_job_seconds),
     ),
     Errand("make partitions", _every(3600.0), make_journal_partitions),
+    Errand("seal journal", _every(sealing.PERIOD_SECONDS), sealing.seal_journal),
     Errand("remove dead letters", _every(3600.0), remove_dead_letters),
     Errand("remove refusals", _every(600.0), remove_refusals),
     Pass("tend accounts", lambda settings: settings.accounts_scan_interval, tend_accounts),

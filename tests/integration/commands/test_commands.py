@@ -141,8 +141,8 @@ def test_the_examples_work(server):
         f" ({at}, 1, 'commit', 'TIMEOUT', -1, {CREDITOR}, 'direct', 1, 6917529027641081857,"
         " 22759917180026881)"
     )
-    # The account of the other shard owes what it has sent here.
-    server.execute("UPDATE account SET principal = -100 WHERE creditor_id = 0")
+    # The account of the other shard owes what it has sent here, before the journal began.
+    server.execute("UPDATE account SET principal = -100, created_at = 0 WHERE creditor_id = 0")
     for line, (code, output) in zip(EXAMPLES, run_all(server, EXAMPLES), strict=True):
         assert code == 0, f"{line}: {output}"
         assert output, line
@@ -239,7 +239,8 @@ def test_what_is_wrong_is_exit_code_1(server):
     assert code == 1
     assert re.search(r"V1 +-1 +4294967297 +3 is locked, its transfers lock 0", output)
     assert re.search(r"V3 +-1 +the principals add up to 5, not to 0", output)
-    assert output.endswith("1 currencies, 1 accounts (the numbers of 1), 2 violations\n")
+    assert output.endswith("1 currencies, 1 accounts (the numbers of 1), 3 violations\n")
+    assert re.search(r"V9 +-1 +4294967297 +the principal is 5, by the journal 0", output)
     other = {
         "PROTOCOL_BROKER_QUEUE_ROUTING_KEY": "1.#",
         "FETCH_API_URL": "http://other.example",

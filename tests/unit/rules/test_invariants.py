@@ -1,9 +1,9 @@
-"""The invariants V1 to V7 and V9, by tables of accounts that keep or break them."""
+"""The invariants V1 to V7 and V9 to V13, by tables of accounts that keep or break them."""
 
 import msgspec
 import pytest
 
-from swpt_accounts.rules.invariants import AccountFacts, AnnouncedNumbers, Opening, violations
+from swpt_accounts.rules.invariants import AccountFacts, AnnouncedNumbers, Ledger, Opening, violations
 from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.builders import ALICE, DEBTOR, NOW, ROOT
 
@@ -71,20 +71,32 @@ ROOT_ACCOUNT = {
         (ROOT_ACCOUNT | {"interest_rate": 1.0}, ["V7"]),
         (ROOT_ACCOUNT | {"has_debtor_info": True}, ["V7"]),
         (ROOT_ACCOUNT | {"last_transfer_number": 1, "announced": None}, ["V7"]),
-        # V9, and V4 for accounts whose numbers go on from an opening balance
-        ({"opening": Opening(1100, 0, -100)}, []),
-        ({"opening": Opening(1100, 0, -101)}, ["V9"]),
-        ({"opening": Opening(1100, 0, -101), "is_overflown": True}, []),
-        ({"opening": Opening(1000, 1, 0)}, ["V4"]),
+        # V9, by the whole journal or from an opening balance on
+        ({"ledger": Ledger(moved=1000)}, []),
+        ({"ledger": Ledger(moved=999)}, ["V9"]),
+        ({"ledger": Ledger(moved=-100), "opening": Opening(1100)}, []),
+        ({"ledger": Ledger(moved=-101), "opening": Opening(1100)}, ["V9"]),
+        # V4 for accounts whose numbers go on from an opening balance
+        ({"opening": Opening(1000, 1)}, ["V4"]),
         (
             {
-                "opening": Opening(1000, 77, 0),
+                "opening": Opening(1000, 77),
                 "last_transfer_number": 80,
                 "announced": AnnouncedNumbers(3, 3, 80),
             },
             [],
         ),
-        ({"opening": Opening(1000, 3, 0), "announced": AnnouncedNumbers()}, []),
+        ({"opening": Opening(1000, 3), "announced": AnnouncedNumbers()}, []),
+        # V10
+        ({"ledger": Ledger(moved=1000, is_chain=False)}, ["V10"]),
+        # V12: an overflow makes or loses money, and is seen in the journal
+        ({"is_overflown": True, "ledger": Ledger(moved=7, is_chain=False)}, ["V12"]),
+        ({"is_overflown": True, "ledger": Ledger(moved=7, is_chain=False, has_touched_bound=True)}, []),
+        ({"ledger": Ledger(moved=1000, has_touched_bound=True)}, []),
+        # V13
+        ({"is_update_pending": True}, ["V13"]),
+        ({"is_update_pending": True, "is_update_due": True}, []),
+        ({"is_update_due": True}, []),
         # all that is wrong is reported
         ({"total_locked_amount": 0, "pending_transfers_count": 0}, ["V1", "V2"]),
     ],

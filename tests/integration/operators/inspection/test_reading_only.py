@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 
 import psycopg2
@@ -12,7 +13,9 @@ import pytest
 from swpt_accounts.operators import inspection
 from swpt_accounts.operators.inspection.keyset import Cut
 from swpt_accounts.operators.inspection.transfers import Request
+from swpt_accounts.rules.seal import Place, next_seal
 from swpt_accounts.storage import connections
+from swpt_accounts.storage.sealed_rows import write_seal
 from swpt_accounts.wire.routing import Realm
 from tests.backstage.builders import ALICE, BOB, DAY, DEBTOR, HOUR, NOW, request
 from tests.backstage.stories import put_aside, seed, wait_for_agent
@@ -34,6 +37,9 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "dead_letters.list_dead_letters": {"state": None, "reason": None},
     "dead_letters.page_of_dead_letters": {**FIRST, "state": None, "reason": None},
     "dead_letters.show_dead_letter": {"dead_letter_id": None},
+    "currency_facts.find_break": {**ACCOUNT, "created_at": NOW},
+    "currency_facts.read_currency": {"debtor_id": DEBTOR},
+    "currency_facts.read_repeated": {"debtor_id": DEBTOR},
     "debtors.list_debtors": FIRST,
     "debtors.find_debtor": {"debtor_id": DEBTOR},
     "debtors.debtors_with": {"creditor_id": ALICE},
@@ -42,12 +48,18 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "ledger.list_entries": {**ACCOUNT, **FIRST},
     "ledger.principal_at": {**ACCOUNT, "at": NOW + HOUR},
     "ledger.principals_over": {**ACCOUNT, "since": NOW - DAY, "until": NOW + DAY, "points": 10},
+    "loose_ends.check_outbox": {},
+    "loose_ends.check_registry": {"start": NOW - DAY},
     "outbox.outbox_state": {},
     "outbox.list_outbox": {"is_all": True},
     "outbox.page_of_outbox": {**FIRST, "is_all": True},
     "refusals.list_refusals": FIRST,
     "refusals.show_refusal": {"refused_at": NOW, "refusal_id": 1},
     "refusals.refusals_of_request": {"coordinator_request_id": 9},
+    "seals.check_seals": {},
+    "seals.list_seals": {},
+    "seals.newest_seal": {},
+    "seals.write_segment": {"seal_id": 1, "stream": BytesIO()},
     "shard_check.check_shard": {"realm": REALM},
     "tokens.list_tokens": {},
     "tokens.find_token": {"token": "swpt_AbCdEf" + "x" * 40, "now": NOW},
@@ -61,12 +73,12 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 
 def questions() -> Iterator[tuple[str, Callable[..., Any]]]:
     """The functions of `inspection` that ask the database, by module and name."""
-    for found in pkgutil.iter_modules(inspection.__path__):
-        module = importlib.import_module(f"{inspection.__name__}.{found.name}")
+    for found in pkgutil.walk_packages(inspection.__path__, f"{inspection.__name__}."):
+        module = importlib.import_module(found.name)
         for name, function in inspect.getmembers(module, inspect.isfunction):
             is_own = function.__module__ == module.__name__ and not name.startswith("_")
             if is_own and next(iter(inspect.signature(function).parameters), "") == "connection":
-                yield f"{found.name}.{name}", function
+                yield f"{found.name.rpartition('.')[2]}.{name}", function
 
 
 ASKED = dict(questions())
@@ -79,6 +91,9 @@ def reader(stand):
     stand.apply(request())
     stand.apply(request(coordinator_request_id=9, min_locked_amount=10**9, max_locked_amount=10**9))
     wait_for_agent(stand, BOB)
+    stand.execute("INSERT INTO registered_balance_change VALUES (%s, 5, 6, %s, 10, %s)", DEBTOR, ALICE, NOW)
+    with stand.connection, stand.connection.cursor() as cursor:
+        write_seal(cursor, next_seal(None, Place(1), 0, "00" * 32, NOW), b"")
     connection = connections.connect(stand.postgres_url, "reader")
     connection.set_session(readonly=True)
     yield connection

@@ -8,9 +8,9 @@ import pytest
 
 from swpt_accounts.events import AccountTransfer, AccountUpdate, FinalizedTransfer
 from swpt_accounts.operators.inspection import ledger
+from swpt_accounts.operators.inspection.books.verification import verify
 from swpt_accounts.operators.inspection.keyset import Cut
 from swpt_accounts.operators.inspection.reference import examine, reference_source
-from swpt_accounts.operators.inspection.verification import verify
 from swpt_accounts.operators.operations.reference import import_reference
 from swpt_accounts.rules.currency import DebtorInfo
 from swpt_accounts.runtime.errors import OperatorError
