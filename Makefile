@@ -139,6 +139,10 @@ all: $(INSTALLED)  ## All roles on this machine, supervised
 apps: $(INSTALLED)  ## List the applications
 	@cd apps && ../$(BIN)/python -m house
 
+.PHONY: shop
+shop: $(INSTALLED)  ## A shop: sellers charge phone numbers on credit
+	@cd apps && exec ../$(BIN)/python -m shop
+
 .PHONY: tap
 tap: $(INSTALLED)  ## Tap to pay: two phones each send their half of a payment
 	@cd apps && exec ../$(BIN)/python -m tap

@@ -25,7 +25,7 @@ LIMIT 1000
 
 def verify(room: Room) -> Report:
     """The copies of entries against the ledgers, and each tap that is done against its two entries."""
-    return room.database.transact(lambda session: _entries(session, room) + _taps(session))
+    return room.database.look(lambda session: _entries(session, room) + _taps(session))
 
 
 def _entries(session: Session, room: Room) -> Report:
