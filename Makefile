@@ -93,6 +93,7 @@ calendar: $(INSTALLED)  ## The whole suite three weeks, half a year and a year a
 .PHONY: test-web
 test-web: $(INSTALLED)  ## The admin listener in full: thousands of requests to its API, all pages in a browser
 	@$(PYTEST) -m web
+	@cd apps && ../$(PYTEST) -m web
 
 .PHONY: screenshots
 screenshots: $(INSTALLED)  ## Make the pictures of docs/console.md anew
@@ -106,6 +107,10 @@ soak: $(INSTALLED)  ## Many minutes, many examples; not a part of `make test`
 .PHONY: bench
 bench: $(INSTALLED)  ## How fast it is, beside the fastest that the broker allows; on a quiet machine
 	@$(BIN)/python -m benchmarks short
+
+.PHONY: bench-apps
+bench-apps: $(INSTALLED)  ## The applications, beside a balance in a table with SELECT … FOR UPDATE
+	@cd apps && ../$(BIN)/python -m benchmarks
 
 .PHONY: bench-long
 bench-long: $(INSTALLED)  ## Two workers, memory, a large database; MINUTES=60 of load for the memory

@@ -117,7 +117,7 @@ def test_all_processes_share_their_numbers():
 def test_only_this_machine_reaches_the_ports():
     """The web server asks for no password, operators send tokens in plain, everybody knows the broker's."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
-    assert len(ports) == 3
+    assert len(ports) >= 4
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
@@ -126,7 +126,7 @@ def test_mounted_files_exist():
     mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", ())]
     for mount in mounts:
         source = mount.split(":")[0]
-        assert (TOP / source).is_file() if source.startswith(".") else source in COMPOSE["volumes"]
+        assert (TOP / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
 
 
 def test_the_database_is_the_one_that_we_connect_to():
@@ -141,8 +141,11 @@ def test_the_database_is_the_one_that_we_connect_to():
 
 @pytest.mark.parametrize(
     "address",
-    [ENVIRONMENT["PROTOCOL_BROKER_URL"], SERVICES["tour"]["environment"]["PROTOCOL_BROKER_URL"]],
-    ids=["server", "tour"],
+    [
+        ENVIRONMENT["PROTOCOL_BROKER_URL"],
+        *(SERVICES[name]["environment"]["PROTOCOL_BROKER_URL"] for name in ("tour", "wallets")),
+    ],
+    ids=["server", "tour", "apps"],
 )
 def test_the_broker_knows_its_users(address):
     """The definitions hold the users of both addresses, by a digest of the password, and no right for all."""
@@ -163,19 +166,23 @@ def test_the_broker_knows_its_users(address):
 def test_the_broker_has_no_other_users():
     """Nobody has rights that no service of ours needs."""
     names = sorted(user["name"] for user in DEFINITIONS["users"])
-    assert names == sorted(one["user"] for one in DEFINITIONS["permissions"]) == ["swpt_accounts", "tour"]
+    assert names == sorted(one["user"] for one in DEFINITIONS["permissions"])
+    assert names == ["apps", "swpt_accounts", "tour"]
 
 
 def test_the_broker_never_gives_up_a_message():
-    """A policy lifts the delivery limit, which is 20 since RabbitMQ 4, for both of our queues."""
-    [policy] = DEFINITIONS["policies"]
+    """A policy lifts the delivery limit, 20 since RabbitMQ 4, of our queues and the applications'."""
+    of_server, of_apps = DEFINITIONS["policies"]
     for queue in queues(ENVIRONMENT["PROTOCOL_BROKER_QUEUE"]):
-        assert re.search(policy["pattern"], queue.name)
-    for foreign in ("creditors_in", "debtors_in", "to_trade", "ca.swpt_accounts"):
-        assert not re.search(policy["pattern"], foreign)
-    assert (policy["vhost"], policy["apply-to"]) == ("/", "queues")
-    # -1 for no limit is refused by RabbitMQ 3, and does not always work in policies of RabbitMQ 4.
-    assert policy["definition"] == {"delivery-limit": 1_000_000_000}
+        assert re.search(of_server["pattern"], queue.name)
+    for name in ("swpt.app.wallets", "swpt.app.wallets.XQ"):
+        assert re.search(of_apps["pattern"], name)
+    for policy in (of_server, of_apps):
+        for foreign in ("creditors_in", "debtors_in", "to_trade", "ca.swpt_accounts"):
+            assert not re.search(policy["pattern"], foreign)
+        assert (policy["vhost"], policy["apply-to"]) == ("/", "queues")
+        # -1 for no limit is refused by RabbitMQ 3, and does not always work in policies of RabbitMQ 4.
+        assert policy["definition"] == {"delivery-limit": 1_000_000_000}
 
 
 def test_the_broker_loads_its_definitions():
