@@ -173,6 +173,17 @@ lock: $(INSTALLED)  ## Take the newest dependencies into the locks
 	@$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock
 	@echo "Now: make install test"
 
+.PHONY: audit
+audit: $(INSTALLED)  ## Look for known weak places in all that the server depends on; needs the internet
+	@$(BIN)/uv tool run 'pip-audit>=2.9,<3' --strict --require-hashes --disable-pip -r requirements.lock
+
+.PHONY: sbom
+sbom: $(INSTALLED)  ## Write what the server is made of, as CycloneDX, into dist/sbom.json
+	@mkdir -p dist
+	@$(BIN)/uv tool run --from 'cyclonedx-bom>=7,<8' cyclonedx-py requirements requirements.lock \
+		--pyproject pyproject.toml --of JSON -o dist/sbom.json
+	@echo "dist/sbom.json"
+
 .PHONY: wheel
 wheel: $(INSTALLED)  ## Build the wheels of server and client into dist/
 	@$(BIN)/hatchling build --target wheel

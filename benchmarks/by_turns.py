@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from swpt_accounts.storage import connections
 from tests.services.errors import ServiceMissing
 
 from .manners import checkout, mannered, whole
@@ -32,6 +33,7 @@ class Checkout:
 
     def __init__(self, folder: Path, postgres_url: str, options: argparse.Namespace) -> None:
         self.folder = folder
+        self._postgres_url = postgres_url
         self.outcomes: list[dict[str, Any]] = []
         numbers = (options.accounts, options.batch, options.refused)
         words = [sys.executable, str(_TURN), postgres_url, *map(str, numbers)]
@@ -47,6 +49,11 @@ class Checkout:
             raise Failed(str(self.folder))
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def change(self, sql: str) -> None:
+        """Let the database of this checkout be another one."""
+        with connections.session(self._postgres_url, "a benchmark") as connection, connection:
+            connection.cursor().execute(sql)
 
     def take_turn(self, transfers: int) -> None:
         """Measure so many transfers."""
@@ -84,12 +91,15 @@ def main() -> None:
     parser.add_argument("--accounts", type=whole, default=10_000)
     parser.add_argument("--batch", type=whole, default=500, help="messages")
     parser.add_argument("--refused", type=int, default=0, help="of a hundred transfers, for want of money")
+    parser.add_argument("--sql", default="", help="changes the database of the first checkout alone")
     options = parser.parse_args()
     with mannered(ServiceMissing, NotDurable, Failed), site() as place, ExitStack() as stack:
         checkouts = [
             stack.enter_context(_opened(folder, stack.enter_context(place.database()), options))
             for folder in options.checkouts
         ]
+        if options.sql:
+            checkouts[0].change(options.sql)
         for number in range(options.rounds):
             for one in checkouts if number % 2 == 0 else reversed(checkouts):
                 one.take_turn(options.transfers)
