@@ -71,6 +71,7 @@ def test_an_empty_database_has_no_number_that_worries(look):
         # These have no values before there is something, or nobody who shares a folder.
         *(name for name in gauges.GAUGES if name.startswith(("chore_", "debtor_"))),
         "processes",
+        "journal_seal",
         # The broker of this test has no such queue.
         "messages_given_up",
     }

@@ -76,6 +76,7 @@ def powerless(postgres_url):
             cursor.execute(f'CREATE ROLE "{name}" LOGIN')
             cursor.execute(f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{name}"')
             cursor.execute(f'GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO "{name}"')
+            cursor.execute("REVOKE ALL ON FUNCTION make_journal_month(integer, integer) FROM PUBLIC")
         host = postgres_url.rpartition("@")[2]
         yield f"postgresql://{name}@{host}"
         with owner.cursor() as cursor:
