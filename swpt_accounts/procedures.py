@@ -4,7 +4,7 @@ See rules.md#steps.  Errors come out as they are; `faults` says whose they are.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final
@@ -17,10 +17,11 @@ from swpt_accounts.transactions import attempts
 from .broker.batch import Delivered
 from .broker.delivery import Delivery
 from .rules.book import Alarm, Book
-from .rules.deciding import decide
+from .rules.deciding import answer_waiting, decide
+from .rules.facts import RequestKey
 from .storage.outbox.rows import Stored
 from .transactions.account_memory import AccountMemory
-from .transactions.books import close_book
+from .transactions.books import close_book, open_book
 from .transactions.context import TransactionContext
 from .transactions.debtor_infos import DebtorInfos
 from .transactions.gathering import gather
@@ -32,8 +33,10 @@ from .transactions.new_dead_letters import (
     store_dead_letters,
 )
 from .transactions.refusals import store_refusals
-from .wire.messages import ConfigureAccount, Malformed, Message
+from .transactions.waiting import take_waiting
+from .wire.messages import ConfigureAccount, Malformed, Message, PrepareTransfer
 from .wire.moments import Moment, seconds
+from .wire.numbers import ROOT_CREDITOR_ID
 
 _FAR_AHEAD: Final = seconds(7200)
 
@@ -59,6 +62,8 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     alarms: list[Alarm]
     overflows: int
     future_configs: int
+    waiting: list[PrepareTransfer]
+    """Requests that now wait for another shard."""
 
 
 def apply_batch(connection: Any, items: Sequence[Delivered], context: TransactionContext) -> Applied:
@@ -95,6 +100,34 @@ def apply_alone(connection: Any, item: Delivered, context: TransactionContext) -
         return applied
 
 
+def apply_answers(
+    connection: Any, answers: Mapping[RequestKey, bool], context: TransactionContext
+) -> Applied:
+    """Go on with requests that have waited for another shard, by whether it says yes, in one transaction.
+
+    A request that does not wait any more was answered before, and is left out.
+    """
+    senders = {key[:2] for key in answers}
+    issuers = {debtor_id for debtor_id, creditor_id in senders if creditor_id == ROOT_CREDITOR_ID}
+    with connection, connection.cursor() as cursor:
+        book = open_book(cursor, context, senders, debtor_ids=issuers)
+        for key, request in take_waiting(cursor, answers).items():
+            answer_waiting(book, request, is_reachable=answers[key])
+        outcome = close_book(cursor, context, book)
+        store_refusals(cursor, book.refusals, book.now)
+    return Applied(
+        stored=outcome.stored,
+        consumed=Counter(),
+        ignored=Counter(),
+        rejections=Counter(refusal.code for refusal in book.refusals),
+        dead_letters=[],
+        alarms=outcome.alarms,
+        overflows=outcome.overflows,
+        future_configs=0,
+        waiting=[],
+    )
+
+
 def record_attempt(connection: Any, delivery: Delivery, context: TransactionContext) -> int:
     """Count a lone try before it is made, so that a crash counts as well; returns the count."""
     with connection, connection.cursor() as cursor:
@@ -124,6 +157,7 @@ def put_aside(connection: Any, delivery: Delivery, detail: str, context: Transac
         alarms=[] if is_room else [_NO_ROOM],
         overflows=0,
         future_configs=0,
+        waiting=[],
     )
 
 
@@ -135,7 +169,9 @@ def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext)
         if isinstance(message, Exception):
             raise message
         messages.append(message)
-    facts = gather(cursor, messages, context.policy, context.infos, context.memory, context.clock)
+    facts = gather(
+        cursor, messages, context.policy, context.infos, context.memory, context.answers, context.clock
+    )
     book = Book(facts)
     for message in messages:
         decide(book, message)
@@ -153,6 +189,7 @@ def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext)
         alarms=outcome.alarms if is_room else [*outcome.alarms, _NO_ROOM],
         overflows=outcome.overflows,
         future_configs=_future_configs(messages, book.now) if consumed[ConfigureAccount.__name__] else 0,
+        waiting=list(book.new_waiting.values()),
     )
 
 

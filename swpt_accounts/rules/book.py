@@ -7,6 +7,7 @@ Pure: what the rules ask for comes in as `Facts`; what they change and emit is c
 import msgspec
 
 from swpt_accounts.events import Event
+from swpt_accounts.wire.messages import PrepareTransfer
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
 from . import accounts, announcements
@@ -21,6 +22,7 @@ from .facts import (
     Facts,
     Payment,
     RefusedCredit,
+    RequestKey,
     TransferKey,
     account_key,
     request_key,
@@ -57,12 +59,14 @@ class Book:
         self.reachable = facts.reachable
         self.currencies = facts.currencies
         self.credits = facts.credits
+        self.waiting = facts.waiting
 
         self.events: list[Event] = []
         self.entries: list[Entry] = []
         self.new_transfers: dict[TransferKey, PreparedTransfer] = {}
         self.removed_transfers: list[TransferKey] = []
         self.reminded_transfers: list[TransferKey] = []
+        self.new_waiting: dict[RequestKey, PrepareTransfer] = {}
         self.purged_accounts: list[AccountKey] = []
         self.new_credits: dict[CreditKey, Credit] = {}
         self.root_configurations: dict[int, str] = {}

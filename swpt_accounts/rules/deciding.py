@@ -84,18 +84,38 @@ def _configure(book: Book, message: ConfigureAccount) -> None:
 def _prepare(book: Book, message: PrepareTransfer) -> None:
     """See rules.md#preparing-a-transfer."""
     request = request_key(message)
+    if request in book.waiting:  # P1
+        _ignore(book, message, "P1")
+        return
     repeated = book.requests.get(request)
     if repeated is not None:  # P2
         book.events.append(announcements.prepared_transfer(repeated, book.now))
         return
-    sender = book.accounts.get(account_key(message))
     recipient = transfers.parse_recipient(message.recipient)
+    is_reachable = False if recipient is None else _is_reachable(book, message, recipient)
+    if is_reachable is None:
+        book.waiting[request] = book.new_waiting[request] = message
+        return
+    _lock(book, message, recipient, is_reachable=is_reachable)
+
+
+def answer_waiting(book: Book, request: PrepareTransfer, *, is_reachable: bool) -> None:
+    """Go on with a request that has waited for another shard, by what that has said (rules P4 to P11)."""
+    recipient = transfers.parse_recipient(request.recipient)
+    assert recipient is not None, "rule P3 has refused the others"
+    _lock(book, request, recipient, is_reachable=is_reachable)
+
+
+def _lock(book: Book, message: PrepareTransfer, recipient: int | None, *, is_reachable: bool) -> None:
+    """Prepare a transfer, or say why not."""
+    request = request_key(message)
+    sender = book.accounts.get(account_key(message))
     min_balance = _min_balance(book, sender)
     answer = transfers.prepare(
         sender,
         message,
         recipient,
-        recipient is not None and _is_reachable(book, message.debtor_id, recipient),
+        is_reachable,
         min_balance,
         book.policy,
         book.now,
@@ -110,11 +130,14 @@ def _prepare(book: Book, message: PrepareTransfer) -> None:
     book.events.append(announcements.prepared_transfer(answer, book.now))
 
 
-def _is_reachable(book: Book, debtor_id: int, creditor_id: int) -> bool:
-    """Rule P4.  Accounts of this batch are seen as it left them."""
+def _is_reachable(book: Book, message: PrepareTransfer, creditor_id: int) -> bool | None:
+    """Rule P4; None if another shard has to be asked.  Accounts of this batch are seen as it left them."""
     if creditor_id == numbers.ROOT_CREDITOR_ID:
         return True
-    key = debtor_id, creditor_id
+    key = message.debtor_id, creditor_id
+    if not book.policy.realm.owns(*key):
+        # Nobody asks for an agent; and no shard says no by not having been asked.
+        return True if key in book.reachable or message.coordinator_type == codes.CT_AGENT else None
     account = book.accounts.get(key)
     return key in book.reachable if account is None else accounts.is_reachable(account)
 

@@ -79,9 +79,10 @@ class Facts(msgspec.Struct, kw_only=True):
     """What was gathered under the locks of a batch.
 
     `accounts` holds every account that the batch may change; one that is missing does not exist.
-    `reachable` holds the other recipients that accept transfers.  `currencies` holds the
-    debtors whose root account exists, as far as the batch needs them.  `incoming` holds the
-    accounts to which a prepared transfer can still be committed, as far as deletions need them.
+    `reachable` holds the other recipients that accept transfers; of those on other shards the ones that
+    have just said so.  `waiting` holds the requests of this batch that wait for another shard already.
+    `currencies` holds the debtors whose root account exists, as far as the batch needs them.  `incoming`
+    holds the accounts to which a prepared transfer can still be committed, as far as deletions need them.
     """
 
     now: Moment
@@ -91,6 +92,7 @@ class Facts(msgspec.Struct, kw_only=True):
     reachable: set[AccountKey] = msgspec.field(default_factory=set)
     currencies: dict[int, Currency] = msgspec.field(default_factory=dict)
     credits: dict[CreditKey, Credit] = msgspec.field(default_factory=dict)
+    waiting: dict[RequestKey, PrepareTransfer] = msgspec.field(default_factory=dict)
     incoming: set[AccountKey] = msgspec.field(default_factory=set)
 
 

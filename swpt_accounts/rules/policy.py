@@ -27,6 +27,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     account_update_delay: int = seconds(1)
     account_update_min_interval: int = seconds(60)
     credit_safe_age: int = 90 * _DAY
+    asking_time: int = seconds(20)
+    """How long who has stored a waiting request has it in hand; then it is for anybody."""
 
 
 class Periods(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,9 @@ DEBT_FORGIVEN: Final = Counter(
 FUTURE_CONFIG: Final = Counter(
     "future_config", "ConfigureAccount dated more than 7200 s ahead.", registry=REGISTRY
 )
+FETCH_FAILURES: Final = Counter(
+    "fetch_failures", "HTTP calls to other shards without an answer.", ["resource"], registry=REGISTRY
+)
 
 # -- our own -----------------------------------------------------------------------------------
 
@@ -111,11 +114,12 @@ CHORE_FAILURES: Final = Counter(
 EVENT_TYPES: Final = tuple(event.__name__ for event in get_args(events.Event))
 DEAD_LETTER_REASONS: Final = (*get_args(Reason), "credit_conflict", "credit_too_old", "internal_error")
 
-WORKS: Final = ("batch", "outbox", "chores", "consumer", "publisher")
+WORKS: Final = ("batch", "outbox", "chores", "consumer", "publisher", "waiting")
 RETRY_REASONS: Final = ("conflict", "lock", "outage", "isolation", "our_fault")
 _IGNORED: Final = (
     ("ConfigureAccount", "C1"),
     ("ConfigureAccount", "C2"),
+    ("PrepareTransfer", "P1"),
     ("FinalizeTransfer", "F1"),
     ("PendingBalanceChange", "B1"),
 )
@@ -145,6 +149,8 @@ def begin_at_zero() -> None:
         REJECTIONS.labels(code)
     for reason in DEAD_LETTER_REASONS:
         DEAD_LETTERS.labels(reason)
+    for resource in ("reachable", "config"):
+        FETCH_FAILURES.labels(resource)
     for work in WORKS:
         STANDSTILL.labels(work).set(0)
     for reason in RETRY_REASONS:

@@ -15,7 +15,7 @@ _AGAIN_AFTER_SECONDS: Final = 300.0
 
 _logger: Final = getLogger(__name__)
 
-Work: TypeAlias = Literal["batch", "outbox", "chores", "consumer", "publisher"]
+Work: TypeAlias = Literal["batch", "outbox", "chores", "consumer", "publisher", "waiting"]
 
 
 class Standstill:

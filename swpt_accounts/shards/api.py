@@ -4,8 +4,9 @@ Read-only, without authentication, for the internal network.
 """
 
 import logging
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
+import msgspec
 from flask import Blueprint, Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -14,9 +15,10 @@ from werkzeug.routing import BaseConverter
 from swpt_accounts.runtime.errors import first_line
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.models import db
-from swpt_accounts.wire.numbers import MAX_UINT64, i64, u64
+from swpt_accounts.wire.numbers import MAX_INT64, MAX_UINT64, MIN_INT64, i64, u64
 
 from . import queries
+from .terms import MOST_ASKED_TOGETHER, REALM_HEADER
 
 MAX_BODY_BYTES: Final = 20480
 
@@ -54,9 +56,22 @@ class IdConverter(BaseConverter):
         return str(u64(value))
 
 
+class BitsConverter(BaseConverter):
+    """A realm other than the whole one in a path: its binary digits, without dots."""
+
+    regex = "[01]{1,20}"
+
+
+_Id: TypeAlias = Annotated[int, msgspec.Meta(ge=MIN_INT64, le=MAX_INT64)]
+_read_keys: Final = msgspec.json.Decoder(
+    Annotated[list[tuple[_Id, _Id]], msgspec.Meta(max_length=MOST_ASKED_TOGETHER)]
+).decode
+
+
 def register(app: Flask, settings: Settings) -> None:
     """Add the interface to the application."""
     app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["bits"] = BitsConverter
     # Anything but the canonical path is unknown; a redirect would be an answer of its own.
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -66,6 +81,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.register_error_handler(SQLAlchemyError, _say_database_is_away)
     app.register_error_handler(Exception, _say_it_is_our_fault)
     app.register_blueprint(_accounts(settings))
+    app.register_blueprint(_realms(settings))
 
 
 def _accounts(settings: Settings) -> Blueprint:
@@ -75,6 +91,11 @@ def _accounts(settings: Settings) -> Blueprint:
     @accounts.get("/healthz")
     def healthz() -> Response:
         return Response("I am healthy", content_type="text/plain")
+
+    @accounts.after_request
+    def sign(response: Response) -> Response:
+        response.headers[REALM_HEADER] = realm.binding_key
+        return response
 
     @accounts.get("/<id:debtor_id>/<id:creditor_id>/reachable")
     def reachable(debtor_id: int, creditor_id: int) -> Response:
@@ -94,6 +115,27 @@ def _accounts(settings: Settings) -> Blueprint:
         return _answer(config_data, 200, settings.fetch_api_config_max_age)
 
     return accounts
+
+
+def _realms(settings: Settings) -> Blueprint:
+    """What only our own shards ask each other: many questions in one call."""
+    realm = settings.realm()
+    digits = realm.binding_key.replace(".", "").removesuffix("#")
+    realms = Blueprint("realms", __name__, url_prefix="/realms")
+
+    @realms.post("/<bits:asked>/reachable")
+    def reachable(asked: str) -> Response:
+        try:
+            keys = _read_keys(request.get_data())
+        except msgspec.MsgspecError:
+            return Response("Pairs of ids are expected.\n", 400, _NO_STORE, content_type=_PLAIN)
+        if asked != digits or not all(map(realm.owns_key, keys)):
+            return _say_wrong_shard()
+        found = queries.reachable_together(db.session, keys)
+        said = {"reachable": [key in found for key in keys], "max_age": settings.fetch_api_reachable_max_age}
+        return Response(msgspec.json.encode(said), 200, _NO_STORE, content_type="application/json")
+
+    return realms
 
 
 def _answer(body: str, status: int, max_age_seconds: float) -> Response:
@@ -118,7 +160,7 @@ def _refuse_extra_slashes() -> None:
 
 def _refuse_large_bodies() -> None:
     # Nothing here needs a body, but reading it is what enforces the limit, chunked ones included.
-    request.get_data(cache=False)
+    request.get_data()
 
 
 def _refuse(error: HTTPException) -> Response:

@@ -16,6 +16,7 @@ COLUMN_TYPES: Final = {
     "announced_settings": "int4",
     "last_change_seqnum": "int4",
     "pending_transfers_count": "int4",
+    "max_commit_delay": "int4",
     "deleted": "bool",
     "overflown": "bool",
     "coordinator_type": "text",

@@ -45,7 +45,7 @@ def open_book(
     accounts = lock_accounts(cursor, keys, context.infos)
     if debtor_ids is None:
         debtor_ids = {debtor_id for debtor_id, _ in keys}
-    currencies = load_currencies(cursor, debtor_ids)
+    currencies = load_currencies(cursor, debtor_ids, context.policy.realm)
     prepared = ask_for_transfers(cursor, transfers)()
     facts = Facts(
         now=context.clock(),

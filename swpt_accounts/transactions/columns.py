@@ -61,6 +61,17 @@ JOURNAL_COLUMNS: Final = (
 ).split()
 """In the order of the fields of `facts.Entry`."""
 
+WAITING_COLUMNS: Final = [
+    *REQUEST_KEY,
+    "recipient_creditor_id",
+    "min_locked_amount",
+    "max_locked_amount",
+    "final_interest_rate_ts",
+    "max_commit_delay",
+    "ts",
+]
+"""What is kept of a PrepareTransfer that waits for another shard."""
+
 CREDIT_COLUMNS: Final = [*CREDIT_KEY, "creditor_id", "principal_delta", "committed_at"]
 """The key, and then the fields of `facts.Credit` in their order."""
 

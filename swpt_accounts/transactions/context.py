@@ -12,10 +12,15 @@ from swpt_accounts.wire.moments import Moment, seconds
 
 from .account_memory import AccountMemory
 from .debtor_infos import DebtorInfos
+from .reachable_memory import ReachableMemory
 
 _LOAD_SERVER_RECORD: Final = (
     "SELECT transfer_note_max_bytes, commit_period, settings_version FROM server_record"
 )
+
+
+# A process that has got an answer has to store it, maybe after a pause of the database.
+_MORE_SECONDS: Final = 10.0
 
 
 class TransactionContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +33,7 @@ class TransactionContext(msgspec.Struct, frozen=True, kw_only=True):
     dead_letter_max_open: int
     clock: Callable[[], Moment]
     memory: AccountMemory = msgspec.field(default_factory=AccountMemory)
+    answers: ReachableMemory = msgspec.field(default_factory=ReachableMemory)
 
 
 def load_policy(connection: Any, policy: Policy) -> Policy:
@@ -57,7 +63,13 @@ def make_policy(settings: Settings) -> Policy:
         account_update_delay=seconds(settings.account_update_delay),
         account_update_min_interval=seconds(settings.account_update_min_interval),
         credit_safe_age=seconds(settings.credit_safe_age),
+        asking_time=asking_time(settings),
     )
+
+
+def asking_time(settings: Settings) -> int:
+    """For how long a question is in the hand of one process, in microseconds: longer than a call takes."""
+    return seconds(2 * settings.fetch_timeout + _MORE_SECONDS)
 
 
 def make_periods(settings: Settings, policy: Policy) -> Periods:
@@ -88,6 +100,7 @@ def make_context(
     *,
     infos: DebtorInfos,
     memory: AccountMemory,
+    answers: ReachableMemory | None = None,
     now: Callable[[], Moment] = clock.utcnow,
 ) -> TransactionContext:
     """What transactions of this process work with.
@@ -98,6 +111,7 @@ def make_context(
         policy=policy,
         infos=infos,
         memory=memory,
+        answers=ReachableMemory() if answers is None else answers,
         publisher_key=publisher_key,
         queue=settings.protocol_broker_queue,
         dead_letter_max_open=settings.dead_letter_max_open,

@@ -34,12 +34,15 @@ from swpt_accounts.wire.messages import (
 )
 from swpt_accounts.wire.moments import Moment
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
+from swpt_accounts.wire.routing import Realm
 
 from . import columns
 from . import reading as sql
 from .account_locks import ask_for_accounts
 from .account_memory import AccountMemory
 from .debtor_infos import DebtorInfos
+from .reachable_memory import ReachableMemory
+from .waiting import load_waiting
 
 _logger: Final = getLogger(__name__)
 
@@ -50,6 +53,7 @@ def gather(
     policy: Policy,
     infos: DebtorInfos,
     memory: AccountMemory,
+    answers: ReachableMemory,
     clock: Callable[[], Moment],
 ) -> Facts:
     """Lock and load everything that the messages can touch, then read the moment (rule S3).
@@ -70,15 +74,13 @@ def gather(
     changing: list[Message] = [*configures, *prepares, *balance_changes]
     touched = set(map(account_key, changing))
     if finalizes and prepares:
-        touched.update(_recipients_within(prepares, finalizes))
+        touched.update(filter(policy.realm.owns_key, _recipients_within(prepares, finalizes)))
     prepared = take_transfers()
-    for (debtor_id, creditor_id, _), transfer in prepared.items():
-        touched.add((debtor_id, creditor_id))
-        touched.add((debtor_id, transfer.recipient_creditor_id))
-
+    _add_parties(touched, prepared.values(), policy.realm)
     take_accounts = ask_for_accounts(cursor, touched, infos, memory)
     requests = set(map(request_key, prepares))
     others = _recipients_outside(prepares, touched)
+    foreign = {key for key in others if not policy.realm.owns_key(key)} if policy.realm.bits else set()
     accounts = take_accounts()
     missing = touched - accounts.keys()
     assert len(accounts) + len(missing) == len(touched), "nothing is read but what is locked"
@@ -87,22 +89,32 @@ def gather(
         # Nobody purges an account that has prepared transfers; so those of a missing one have ended.
         prepared = {key: transfer for key, transfer in prepared.items() if key[:2] not in missing}
     repeated = take_repeated()
-    take_reachable = _ask_for_reachable(cursor, others)
+    waiting = load_waiting(cursor, requests) if policy.realm.bits else {}
+    take_reachable = _ask_for_reachable(cursor, others - foreign)
     _add_repeated(prepared, repeated, requests)
     roots = {debtor_id for debtor_id, creditor_id in touched if creditor_id == ROOT_CREDITOR_ID}
     newcomers = _debtors_of_newcomers(accounts.values(), missing)
     reachable = take_reachable()
-    currencies = load_currencies(cursor, roots | newcomers, creates_accounts=bool(newcomers))
+    currencies = load_currencies(cursor, roots | newcomers, policy.realm, creates_accounts=bool(newcomers))
     known_credits = _load_credits(cursor, balance_changes)
     return Facts(
         now=clock(),
         policy=policy,
         accounts=accounts,
         prepared=prepared,
-        reachable=reachable,
+        reachable=reachable | answers.recall(foreign) if foreign else reachable,
         currencies=currencies,
         credits=known_credits,
+        waiting=waiting,
     )
+
+
+def _add_parties(touched: set[AccountKey], prepared: Iterable[PreparedTransfer], realm: Realm) -> None:
+    """Senders, and recipients as far as they are on this shard."""
+    for transfer in prepared:
+        touched.add((transfer.debtor_id, transfer.creditor_id))
+        if realm.owns(transfer.debtor_id, transfer.recipient_creditor_id):
+            touched.add((transfer.debtor_id, transfer.recipient_creditor_id))
 
 
 def _debtors_of_newcomers(accounts: Iterable[Account], missing: Iterable[AccountKey]) -> set[int]:
@@ -113,14 +125,16 @@ def _debtors_of_newcomers(accounts: Iterable[Account], missing: Iterable[Account
 
 
 def load_currencies(
-    cursor: Any, debtor_ids: Iterable[int], *, creates_accounts: bool = False
+    cursor: Any, debtor_ids: Iterable[int], realm: Realm, *, creates_accounts: bool = False
 ) -> dict[int, Currency]:
-    """The root configurations of those debtors whose root account exists.
+    """The root configurations of those debtors whose root account exists on this shard.
+
+    Rows of a root account that a split has left here count for nothing (decision 53).
 
     A transaction that creates accounts gets its id before it reads the configurations, so that
     the propagation of a later configuration can wait for it.
     """
-    ordered = sorted(set(debtor_ids))
+    ordered = sorted({one for one in debtor_ids if realm.owns(one, ROOT_CREDITOR_ID)})
     if not ordered:
         return {}
     if creates_accounts:

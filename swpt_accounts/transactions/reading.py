@@ -14,6 +14,7 @@ from .columns import (
     REQUEST_KEY,
     TRANSFER_COLUMNS,
     TRANSFER_KEY,
+    WAITING_COLUMNS,
     prefixed,
     unnest,
 )
@@ -49,6 +50,16 @@ LOAD_REPEATED: Final = Statement(
 SELECT {prefixed(TRANSFER_COLUMNS, "p")}
 FROM {unnest(REQUEST_KEY)}
 JOIN prepared_transfer p USING ({", ".join(REQUEST_KEY)})
+""",
+)
+
+# Earlier deliveries of the same requests that wait for another shard.
+LOAD_WAITING: Final = Statement(
+    "load_waiting",
+    f"""
+SELECT {prefixed(WAITING_COLUMNS, "w")}
+FROM {unnest(REQUEST_KEY)}
+JOIN waiting_request w USING ({", ".join(REQUEST_KEY)})
 """,
 )
 

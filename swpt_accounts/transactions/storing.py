@@ -16,11 +16,12 @@ from swpt_accounts.storage.arrays import arrays
 from swpt_accounts.storage.faults import BatchConflictError
 from swpt_accounts.storage.outbox.rows import Stored, pack_accounts, pack_bodies
 from swpt_accounts.storage.prepared import Statement
-from swpt_accounts.wire.moments import T0, Moment
+from swpt_accounts.wire.moments import T0, Moment, later_by
 
 from . import columns
 from . import writing as sql
 from .debtor_infos import DebtorInfos
+from .waiting import waiting_row
 
 _astuple = msgspec.structs.astuple
 _COLUMNS: Final = columns.ACCOUNT_COLUMNS
@@ -77,6 +78,7 @@ def store(cursor: Any, book: Book, infos: DebtorInfos, publisher_key: int) -> St
     _store_transfers(pen, book)
     _store_updates_due(pen, created, changed, book)
     _store_credits(pen, book)
+    _store_waiting(pen, book)
     if book.entries:
         pen.write(sql.INSERT_ENTRIES, arrays(columns.JOURNAL_COLUMNS, map(_astuple, book.entries)))
     written = [*created, *(new for _, new in changed)]
@@ -177,6 +179,16 @@ def _store_credits(pen: _Pen, book: Book) -> None:
     if book.new_credits:
         rows = [(*key, *_astuple(credit)) for key, credit in book.new_credits.items()]
         pen.write(sql.INSERT_CREDITS, arrays(columns.CREDIT_COLUMNS, rows))
+
+
+def _store_waiting(pen: _Pen, book: Book) -> None:
+    if book.new_waiting:
+        now = book.now
+        later = later_by(now, book.policy.asking_time)
+        rows = [(*waiting_row(request), now, later) for request in book.new_waiting.values()]
+        names = [*columns.WAITING_COLUMNS, "waiting_since", "next_attempt_at"]
+        conflict = BatchConflictError("another worker has taken the same request")
+        pen.write(sql.INSERT_WAITING, arrays(names, rows), len(rows), conflict)
 
 
 def _store_events(

@@ -15,6 +15,7 @@ from .columns import (
     JOURNAL_COLUMNS,
     TRANSFER_COLUMNS,
     TRANSFER_KEY,
+    WAITING_COLUMNS,
     unnest,
 )
 
@@ -119,6 +120,16 @@ INSERT_CREDITS: Final = Statement(
     f"""
 INSERT INTO registered_balance_change ({", ".join(CREDIT_COLUMNS)})
 SELECT * FROM {unnest(CREDIT_COLUMNS)}
+""",
+)
+
+# Fewer rows than asked mean that somebody else was first: the batch is tried again, and recognizes them.
+INSERT_WAITING: Final = Statement(
+    "insert_waiting",
+    f"""
+INSERT INTO waiting_request ({", ".join(WAITING_COLUMNS)}, waiting_since, next_attempt_at)
+SELECT * FROM {unnest([*WAITING_COLUMNS, "waiting_since", "next_attempt_at"])}
+ON CONFLICT DO NOTHING
 """,
 )
 

@@ -23,6 +23,11 @@ def binary_key(debtor_id: int, creditor_id: int) -> str:
     return ".".join(format(int.from_bytes(account_digest(debtor_id, creditor_id)[:3], "big"), "024b"))
 
 
+def account_word(debtor_id: int, creditor_id: int) -> int:
+    """The first 32 bits of the digest, which decide about the shard (rules.md#realms)."""
+    return int.from_bytes(account_digest(debtor_id, creditor_id)[:4], "big")
+
+
 class Realm(NamedTuple):
     """The part of all accounts that one shard owns: those whose digest starts with `prefix`."""
 
@@ -35,12 +40,30 @@ class Realm(NamedTuple):
         digits = binding_key.removesuffix("#").replace(".", "")
         return cls(len(digits), int(digits, 2) if digits else 0)
 
+    @classmethod
+    def of(cls, word: int, bits: int) -> "Realm":
+        """The realm of so many bits that owns the accounts of this word."""
+        return cls(bits, word >> (32 - bits))
+
     def owns(self, debtor_id: int, creditor_id: int) -> bool:
         """Whether the account belongs to this shard."""
         if self.bits == 0:
             return True
-        first = int.from_bytes(account_digest(debtor_id, creditor_id)[:4], "big")
-        return first >> (32 - self.bits) == self.prefix
+        return account_word(debtor_id, creditor_id) >> (32 - self.bits) == self.prefix
+
+    def owns_key(self, key: tuple[int, int]) -> bool:
+        """Whether the account of this key belongs to this shard."""
+        return self.owns(*key)
+
+    def holds(self, other: "Realm") -> bool:
+        """Whether all accounts of the other realm are in this one."""
+        return other.bits >= self.bits and other.prefix >> (other.bits - self.bits) == self.prefix
+
+    @property
+    def binding_key(self) -> str:
+        """The realm as the binding key of its queue, such as `1.0.#`."""
+        digits = format(self.prefix, f"0{self.bits}b") if self.bits else ""
+        return "".join(f"{digit}." for digit in digits) + "#"
 
     def parent(self) -> "Realm | None":
         """The realm that this one was split from; the whole realm has none (rules.md#realms)."""

@@ -1,7 +1,7 @@
 """Two shards that do their periodic work, and what must be true of them after every step."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -9,8 +9,8 @@ import msgspec
 from swpt_accounts import events as out
 from swpt_accounts.rules.accounts import Account, balance_at
 from swpt_accounts.rules.book import Book
-from swpt_accounts.rules.deciding import decide
-from swpt_accounts.rules.facts import AccountKey, CreditKey, Entry, Facts
+from swpt_accounts.rules.deciding import answer_waiting, decide
+from swpt_accounts.rules.facts import AccountKey, CreditKey, Entry, Facts, RequestKey
 from swpt_accounts.rules.policy import Periods
 from swpt_accounts.rules.upkeep import announce_pending, remind, tend
 from swpt_accounts.wire.messages import Message, PendingBalanceChange
@@ -62,6 +62,13 @@ class LivingShard(Shard):
         book = Book(self._gather(batch, now, foreign))
         for message in batch:
             decide(book, message)
+        return self._keep(book, dust=0)
+
+    def hear(self, answers: Mapping[RequestKey, bool], now: Moment) -> list[out.Event]:
+        """Go on with requests that have waited for the other shard."""
+        book = self._book(now)
+        for key, says_yes in answers.items():
+            answer_waiting(book, self.waiting.pop(key), is_reachable=says_yes)
         return self._keep(book, dust=0)
 
     def tend(self, now: Moment, periods: Periods, most: int) -> list[out.Event]:
@@ -127,6 +134,7 @@ class LivingShard(Shard):
         for old, new in book.changed_accounts():
             self._check_change(old, new, book, dust)
             self.accounts[new.debtor_id, new.creditor_id] = new
+        self.waiting |= book.new_waiting
         for transfer in book.removed_transfers:
             del self.prepared[transfer]
         self.prepared |= book.new_transfers

@@ -87,9 +87,10 @@ class Model:
         self.registry: dict[tuple[int, int, int], tuple[int, int, int]] = {}
         self.config_data: dict[int, str] = {}
         self.refused: list[str] = []
+        self.waiting: dict[tuple[Any, ...], PrepareTransfer] = {}
 
     def step(self, message: Message, now: int, foreign: set[tuple[int, int]]) -> list[Event]:
-        """Process one message; `foreign` are the reachable accounts of other shards."""
+        """Process one message; `foreign` are accounts of other shards that have just said yes."""
         self.now, self.events = now, []
         match message:
             case ConfigureAccount():
@@ -272,13 +273,31 @@ class Model:
 
     # -- rules.md#preparing-a-transfer ---------------------------------------------------------
 
+    def answer(self, key: tuple[Any, ...], now: int, *, says_yes: bool) -> list[Event]:
+        """Go on with a request that has waited for another shard."""
+        self.now, self.events = now, []
+        m = self.waiting.pop(key)
+        recipient = self.creditor_of(m.recipient)
+        assert recipient is not None
+        self.lock(m, {(m.debtor_id, recipient)} if says_yes else set())
+        return self.events
+
     def prepare(self, m: PrepareTransfer, foreign: set[tuple[int, int]]) -> None:
+        key = m.debtor_id, m.creditor_id, m.coordinator_type, m.coordinator_id, m.coordinator_request_id
+        if key in self.waiting:  # P1
+            return
         for p in self.prepared.values():  # P2
-            if p["key"] == (
-                m.debtor_id, m.creditor_id, m.coordinator_type, m.coordinator_id, m.coordinator_request_id,
-            ):  # fmt: skip
+            if p["key"] == key:
                 self.announce_prepared(p)
                 return
+        recipient = self.creditor_of(m.recipient)
+        is_elsewhere = bool(recipient) and not self.realm.owns(m.debtor_id, recipient or 0)
+        if m.coordinator_type != "agent" and is_elsewhere and (m.debtor_id, recipient) not in foreign:
+            self.waiting[key] = m
+            return
+        self.lock(m, foreign)
+
+    def lock(self, m: PrepareTransfer, foreign: set[tuple[int, int]]) -> None:
         row = self.accounts.get((m.debtor_id, m.creditor_id))
         code, total = self.judge(m, row, foreign)
         if code:

@@ -249,6 +249,7 @@ class Chaos(RuleBasedStateMachine):
         world = self.world
         batch, world.to_shards[:] = list(world.to_shards), []
         world.deliver(batch)
+        world.ask_all()
         for event in world.to_client:
             world.client.hear(event, world.now)
         world.to_client.clear()
@@ -271,6 +272,12 @@ class Chaos(RuleBasedStateMachine):
     def deliver_all(self) -> None:
         """Everything arrives at once."""
         self._deliver_all()
+
+    @precondition(lambda self: any(shard.waiting for shard in self.world.shards))
+    @rule(chosen=picks)
+    def hear_from_other_shards(self, chosen: list[int]) -> None:
+        """The shards of some recipients answer (behaviour 70)."""
+        self.world.ask(chosen)
 
     @precondition(lambda self: self.world.to_client)
     @rule(chosen=picks, again=st.integers(0, 7))

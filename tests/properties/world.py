@@ -6,7 +6,7 @@ message at a time, and after every batch both have to be in the same state.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -16,8 +16,8 @@ from swpt_accounts.rules import policy, upkeep
 from swpt_accounts.rules.accounts import Account, replace
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.currency import Currency
-from swpt_accounts.rules.deciding import decide
-from swpt_accounts.rules.facts import AccountKey, Credit, CreditKey, Entry, Facts, TransferKey
+from swpt_accounts.rules.deciding import answer_waiting, decide
+from swpt_accounts.rules.facts import AccountKey, Credit, CreditKey, Entry, Facts, RequestKey, TransferKey
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.rules.transfers import PreparedTransfer, parse_recipient
 from swpt_accounts.wire import messages
@@ -43,6 +43,7 @@ class Shard:
         self.accounts: dict[AccountKey, Account] = {}
         self.prepared: dict[TransferKey, PreparedTransfer] = {}
         self.credits: dict[CreditKey, Credit] = {}
+        self.waiting: dict[RequestKey, PrepareTransfer] = {}
         self.currencies: dict[int, Currency] = {}
         self.refused: list[str] = []
         self.payments: list[Entry] = []
@@ -55,12 +56,27 @@ class Shard:
         return key[1] == 0 or is_open
 
     def run(self, batch: Sequence[Message], now: Moment, foreign: set[AccountKey]) -> list[out.Event]:
-        """Process a batch, and compare everything with the model that takes it in single steps."""
+        """Process a batch, and compare everything with the model that takes it in single steps.
+
+        `foreign` are accounts of other shards that have said yes a moment ago.
+        """
         book = Book(self._gather(batch, now, foreign))
         for message in batch:
             decide(book, message)
         expected = [event for message in batch for event in self.model.step(message, now, foreign)]
         return self._settle(book, expected, exact_numbers=len(batch) == 1)
+
+    def hear(self, answers: Mapping[RequestKey, bool], now: Moment) -> list[out.Event]:
+        """Go on with requests that have waited, by what the shards of their recipients say."""
+        touched = {key[:2] for key in answers}
+        accounts = {key: self.accounts[key] for key in touched if key in self.accounts}
+        facts = Facts(now=now, policy=self.policy, accounts=accounts, currencies=dict(self.currencies))
+        book = Book(facts)
+        expected = []
+        for key, says_yes in answers.items():
+            answer_waiting(book, self.waiting.pop(key), is_reachable=says_yes)
+            expected += self.model.answer(key, now, says_yes=says_yes)
+        return self._settle(book, expected, exact_numbers=len(answers) == 1)
 
     def work(
         self,
@@ -111,6 +127,7 @@ class Shard:
             reachable=reachable | foreign,
             currencies=dict(self.currencies),
             credits=dict(self.credits),
+            waiting=dict(self.waiting),
         )
 
     def _settle(self, book: Book, expected: list[Row], *, exact_numbers: bool) -> list[out.Event]:
@@ -128,6 +145,7 @@ class Shard:
             del self.prepared[key]
         self.prepared |= book.new_transfers
         self.credits |= book.new_credits
+        self.waiting |= book.new_waiting
         self.currencies |= {debtor: currency(data) for debtor, data in book.root_configurations.items()}
         self.refused += [refused.reason for refused in book.refused_credits]
         self._compare(book.events, expected, exact_numbers)
@@ -155,6 +173,7 @@ class Shard:
             for p in self.model.prepared.values()
         }
         registry = {(*key, *msgspec.structs.astuple(value)) for key, value in self.credits.items()}
+        assert self.waiting == self.model.waiting
         assert registry == {(*key, *value) for key, value in self.model.registry.items()}
         assert self.refused == self.model.refused
 
@@ -364,6 +383,7 @@ class World:
         self.client = Client(self.to_shards.append)
         self.auditor = Auditor()
         self.commits: set[tuple[int, int, int]] = set()
+        self.said_yes: dict[AccountKey, Moment] = {}
 
     def shard_of(self, key: AccountKey) -> Shard:
         return next(shard for shard in self.shards if shard.realm.owns(*key))
@@ -373,18 +393,37 @@ class World:
         for shard in self.shards:
             mine = [m for m in batch if shard.realm.owns(m.debtor_id, m.creditor_id)]
             if mine:
-                self.emit(shard.run(mine, self.now, self._reachable_elsewhere(shard, mine)))
+                remembered = {
+                    key
+                    for key, asked_at in self.said_yes.items()
+                    if 0 <= self.now - asked_at < 10 * MICROSECONDS and not shard.realm.owns(*key)
+                }
+                self.emit(shard.run(mine, self.now, remembered))
 
-    def _reachable_elsewhere(self, shard: Shard, batch: Sequence[Message]) -> set[AccountKey]:
-        found = set()
-        for m in batch:
-            if isinstance(m, PrepareTransfer):
-                recipient_id = parse_recipient(m.recipient)
-                if recipient_id is not None and not shard.realm.owns(m.debtor_id, recipient_id):
-                    key = m.debtor_id, recipient_id
-                    if self.shard_of(key).accepts_transfers(key):
-                        found.add(key)
-        return found
+    def ask(self, picks: Sequence[int]) -> None:
+        """Ask the other shards for some of the requests that wait; one may be asked for twice."""
+        for shard in self.shards:
+            keys = sorted(shard.waiting)
+            chosen = {keys[pick % len(keys)] for pick in picks} if keys else set()
+            if chosen:
+                self._ask(shard, sorted(chosen))
+
+    def _ask(self, shard: Shard, keys: Sequence[RequestKey]) -> None:
+        answers = {}
+        for key in keys:
+            recipient_id = parse_recipient(shard.waiting[key].recipient)
+            assert recipient_id is not None
+            recipient = key[0], recipient_id
+            answers[key] = self.shard_of(recipient).accepts_transfers(recipient)
+            if answers[key]:
+                self.said_yes[recipient] = self.now
+        self.emit(shard.hear(answers, self.now))
+
+    def ask_all(self) -> None:
+        """Ask for everything that waits."""
+        for shard in self.shards:
+            if shard.waiting:
+                self._ask(shard, sorted(shard.waiting))
 
     def emit(self, events: Iterable[out.Event]) -> None:
         """Put on the wire what a shard has emitted."""
@@ -442,8 +481,9 @@ class World:
                     self.client.hear(event, self.now)
                 batch, self.to_shards[:] = list(self.to_shards), []
                 self.deliver(batch)
+            self.ask_all()
             undecided = self.client.undecided()
-            if not undecided:
+            if not undecided and not self.to_shards and not self.to_client:
                 break
             for name in undecided:
                 self.client.decide(name, 0, "", self.now)
@@ -455,6 +495,7 @@ class World:
         accounts = [account for shard in self.shards for account in shard.accounts.values()]
         prepared = [transfer for shard in self.shards for transfer in shard.prepared.values()]
         assert not any(shard.refused for shard in self.shards)
+        assert not any(shard.waiting for shard in self.shards), "every request gets its answer"
         principals = Counter(self.auditor.principals)
         for payment in (entry for shard in self.shards for entry in shard.payments):
             principals[payment.debtor_id, payment.sender_creditor_id] -= payment.amount

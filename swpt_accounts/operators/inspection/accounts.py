@@ -13,6 +13,7 @@ from swpt_accounts.transactions.debtor_infos import DebtorInfos
 from swpt_accounts.transactions.gathering import load_currencies
 from swpt_accounts.wire.moments import Moment
 from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
+from swpt_accounts.wire.routing import Realm
 
 from .keyset import WINDOW_ROWS, Cut, Page, Position, clauses, page_of
 
@@ -25,6 +26,9 @@ STATES: Final = {
     "locked": "pending_transfers_count > 0",
 }
 """What accounts can be asked for; only a part of the accounts is looked at for one page."""
+
+# Of what is shown, nobody asks to whom it belongs.
+_ALL: Final = Realm(0, 0)
 
 _RANGE: Final = """
 debtor_id = CAST(%(debtor_id)s AS int8)
@@ -97,7 +101,7 @@ def show_account(connection: Any, debtor_id: int, creditor_id: int, now: Moment)
         account = found.get((debtor_id, creditor_id))
         if account is None:
             raise OperatorError(no_such_account(debtor_id, creditor_id))
-        currency = load_currencies(cursor, [debtor_id]).get(debtor_id) if account.is_root else None
+        currency = load_currencies(cursor, [debtor_id], _ALL).get(debtor_id) if account.is_root else None
     settings = None if currency is None else currency.settings
     available = accounts.available_at(account, now) - accounts.min_balance(account, settings)
     return ShownAccount(

@@ -76,7 +76,7 @@ def _try_out(
     """Which accounts seem to need something, each with those that have to be locked for it."""
     transaction = context.transaction
     now, owns = transaction.clock(), transaction.policy.realm.owns
-    currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts})
+    currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts}, transaction.policy.realm)
     wanted: dict[AccountKey, set[AccountKey]] = {}
     for key, account in accounts.items():
         if not owns(*key):

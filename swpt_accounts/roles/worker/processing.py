@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import groupby
-from logging import DEBUG, ERROR, WARNING, getLogger
+from logging import DEBUG, WARNING, getLogger
 from threading import Event
 from time import monotonic, perf_counter
 from typing import Any, Final
@@ -23,16 +23,16 @@ from swpt_accounts.roles.gate import Gate
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.runtime import metrics
 from swpt_accounts.runtime.errors import first_line
-from swpt_accounts.runtime.logs import about_account
 from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.storage import eager
 from swpt_accounts.storage.faults import Fault, fault_of
 from swpt_accounts.storage.outbox.publishing import Outbox
 from swpt_accounts.storage.watch import Watch, session_number
 from swpt_accounts.transactions.context import TransactionContext, load_policy
-from swpt_accounts.transactions.new_dead_letters import ALARMING_REASONS
+from swpt_accounts.wire.messages import PrepareTransfer
 
-from .about import about_delivery, about_item
+from .about import about_item
+from .finishing import finish
 
 # An outage of the database that lasts longer closes the consumer.
 PATIENCE_SECONDS: Final = 60.0
@@ -72,6 +72,7 @@ class Processor:
         make_context: Callable[[Policy], TransactionContext],
         max_delivery_attempts: int,
         patience_seconds: float = PATIENCE_SECONDS,
+        ask: Callable[[Sequence[PrepareTransfer]], None] | None = None,
     ) -> None:
         self._postgres_url = postgres_url
         self._policy = policy
@@ -80,6 +81,7 @@ class Processor:
         self._make_context = make_context
         self._max_attempts = max_delivery_attempts
         self._patience_seconds = patience_seconds
+        self._ask = ask
         self._connection: Any = None
         self._context: TransactionContext | None = None
         self._context_until = 0.0
@@ -287,40 +289,10 @@ class Processor:
             self._connection.close()
             self._connection = self._watch.session = None
 
-    # -- afterwards ----------------------------------------------------------------------------
-
     def _finish(self, applied: Applied) -> None:
-        """Publish, count and log what is committed."""
-        if applied.stored is not None:
-            self._outbox.hand_over(applied.stored, received_at=self._received_at)
-        for name, number in applied.consumed.items():
-            metrics.MESSAGES_CONSUMED.labels(name).inc(number)
-        for labels, number in applied.ignored.items():
-            metrics.MESSAGES_IGNORED.labels(*labels).inc(number)
-        for code, number in applied.rejections.items():
-            metrics.REJECTIONS.labels(code).inc(number)
-        for alarm in applied.alarms:
-            _logger.error("ALARM: %s", alarm, extra=about_account(alarm.account))
-        if applied.overflows:
-            metrics.PRINCIPAL_OVERFLOW.inc(applied.overflows)
-        if applied.future_configs:
-            metrics.FUTURE_CONFIG.inc(applied.future_configs)
-        for delivery, reason, detail in applied.dead_letters:
-            metrics.DEAD_LETTERS.labels(reason).inc()
-            level, words = _ALARM if reason in ALARMING_REASONS else _WARNING
-            _logger.log(
-                level,
-                words,
-                reason,
-                detail,
-                delivery.body_size,
-                delivery.exchange,
-                extra=about_delivery(delivery),
-            )
-
-
-_WARNING: Final = (WARNING, "Dead letter, %s: %s (%d bytes from exchange %s)")
-_ALARM: Final = (ERROR, "ALARM: dead letter, %s: %s (%d bytes from exchange %s)")
+        finish(applied, self._outbox, received_at=self._received_at)
+        if applied.waiting and self._ask is not None:
+            self._ask(applied.waiting)
 
 
 def _blames_a_message(error: Exception) -> bool:

@@ -2,7 +2,7 @@
 
 import gc
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import dramatiq
 
@@ -18,8 +18,13 @@ from swpt_accounts.storage.trial import why_not
 from swpt_accounts.transactions.account_memory import AccountMemory
 from swpt_accounts.transactions.context import TransactionContext, make_context, make_policy
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
+from swpt_accounts.transactions.reachable_memory import ReachableMemory
 
+from .finishing import finish
 from .processing import Processor
+
+if TYPE_CHECKING:
+    from swpt_accounts.shards.waiting import WaitingRoom
 
 # So many young objects are looked at together, every 20th time those that survived, and so on.
 _THRESHOLDS: Final = (50_000, 20, 100)
@@ -46,8 +51,11 @@ def make_gate(settings: Settings) -> Gate:
 class WorkerLifecycle(dramatiq.Middleware):
     """Starts and stops what a worker needs, in step with Dramatiq's own worker."""
 
-    def __init__(self, settings: Settings, processor: Processor, outbox: Outbox) -> None:
+    def __init__(
+        self, settings: Settings, processor: Processor, outbox: Outbox, room: "WaitingRoom | None" = None
+    ) -> None:
         self._settings = settings
+        self._room = room
         self._processor = processor
         self._outbox = outbox
 
@@ -55,6 +63,8 @@ class WorkerLifecycle(dramatiq.Middleware):
         """Check the database before the first message is taken."""
         prepare_database(self._settings)
         self._outbox.start()
+        if self._room is not None:
+            self._room.start()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Stop waiting for what may never come."""
@@ -62,9 +72,40 @@ class WorkerLifecycle(dramatiq.Middleware):
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Publish what is committed, as far as the broker takes it."""
+        if self._room is not None:
+            self._room.stop(STOP_TIMEOUT_SECONDS)
         self._outbox.stop(STOP_TIMEOUT_SECONDS)
         self._processor.close()
         broker.close()
+
+
+def make_waiting_room(
+    settings: Settings, broker: SmpBroker, policy: Policy, answers: ReachableMemory
+) -> "WaitingRoom":
+    """The room of requests that wait for other shards; it has connections of its own."""
+    # Only a shard of several needs a client of HTTP.
+    from swpt_accounts.shards.waiting import Asking, WaitingRoom
+
+    assert settings.fetch_api_url is not None, "the settings of a shard are checked"
+    outbox, infos, memory = make_outbox(settings, broker), DebtorInfos(), AccountMemory()
+
+    def make_transaction_context(policy: Policy) -> TransactionContext:
+        return make_context(settings, policy, outbox.publisher_key, infos=infos, memory=memory)
+
+    return WaitingRoom(
+        settings.postgres_url,
+        policy,
+        outbox,
+        Asking(
+            base_url=settings.fetch_api_url,
+            timeout_seconds=settings.fetch_timeout,
+            connections=settings.fetch_connections,
+            retry_max_seconds=settings.fetch_retry_max_delay,
+        ),
+        make_transaction_context,
+        answers,
+        finish,
+    )
 
 
 def equip_worker(settings: Settings, broker: SmpBroker, gate: Gate) -> Processor:
@@ -72,20 +113,25 @@ def equip_worker(settings: Settings, broker: SmpBroker, gate: Gate) -> Processor
     outbox = make_outbox(settings, broker)
     infos = DebtorInfos()
     memory = AccountMemory()
+    answers = ReachableMemory()
+    policy = make_policy(settings)
+    room = make_waiting_room(settings, broker, policy, answers) if policy.realm.bits else None
 
     def make_transaction_context(policy: Policy) -> TransactionContext:
         # The key is another one after each new connection.
-        return make_context(settings, policy, outbox.publisher_key, infos=infos, memory=memory)
+        key = outbox.publisher_key
+        return make_context(settings, policy, key, infos=infos, memory=memory, answers=answers)
 
     processor = Processor(
         settings.postgres_url,
-        make_policy(settings),
+        policy,
         outbox,
         gate,
         make_transaction_context,
         settings.max_delivery_attempts,
+        ask=None if room is None else room.hand_over,
     )
-    broker.add_middleware(WorkerLifecycle(settings, processor, outbox))
+    broker.add_middleware(WorkerLifecycle(settings, processor, outbox, room))
     broker.add_middleware(Frugality())
     declare_actors(broker, settings.protocol_broker_queue, processor.process)
     return processor

@@ -1,8 +1,10 @@
 """The HTTP interface for other shards, on a real database (rules.md#http-between-shards)."""
 
+import json
 import logging
 import threading
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +12,8 @@ from sqlalchemy import text
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.shards.app import create_app
 from swpt_accounts.storage.models import Account, RootConfiguration, db
+from swpt_accounts.wire.numbers import u64
+from swpt_accounts.wire.routing import Realm
 
 D = -1
 UD = 2**64 - 1
@@ -215,3 +219,64 @@ def test_our_own_fault_shows_no_stack(client, monkeypatch, caplog):
     assert (answer.status_code, answer.data) == (500, b"Internal server error.\n")
     assert answer.headers["Cache-Control"] == "no-store"
     assert caplog.records[-1].exc_info
+
+
+# -- many questions in one call ----------------------------------------------------------------
+
+SHARD = {
+    "PROTOCOL_BROKER_QUEUE_ROUTING_KEY": "0.#",
+    "FETCH_API_URL": "http://x",
+    "INTERNAL_USER": "guest",
+}
+
+
+def test_many_accounts_are_asked_for_in_one_call(make_client, account):
+    """One answer for each in their order, the same as for single questions; a yes says how long it lasts."""
+    client = make_client(**SHARD, FETCH_API_REACHABLE_MAX_AGE="7")
+    mine = [number for number in range(1, 60) if Realm.parse("0.#").owns(D, number)][:6]
+    states: list[dict[str, Any]] = [{}, {"flags": 1}, {"is_deleted": True}, {"flags": -2}]
+    for number, state in zip(mine, states, strict=False):
+        account(D, number, **state)
+    debtor = next(number for number in range(1, 60) if Realm.parse("0.#").owns(number, 0))
+    keys = [*((D, number) for number in mine), (debtor, 0), (D, mine[0])]
+    answer = client.post("/realms/0/reachable", data=json.dumps(keys))
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.json == {
+        "reachable": [True, False, False, True, False, False, True, True],
+        "max_age": 7.0,
+    }
+    singles = [client.get(f"/accounts/{u64(d)}/{u64(c)}/reachable").status_code == 204 for d, c in keys]
+    assert singles == answer.json["reachable"]
+
+
+@pytest.mark.parametrize(
+    ("path", "keys", "status"),
+    [
+        ("/realms/1/reachable", [], 500),
+        ("/realms/00/reachable", [], 500),
+        # an account of the other shard among others
+        ("/realms/0/reachable", [[D, number] for number in range(20)], 500),
+        ("/realms/0/reachable", [[D]], 400),
+        ("/realms/0/reachable", [[D, 2**63]], 400),
+        ("/realms/0/reachable", [[D, "1"]], 400),
+        ("/realms/0/reachable", {}, 400),
+        ("/realms/0/reachable", [[123, 456]] * 401, 400),
+        ("/realms/0/reachable", [[123, 456]] * 400, 200),
+        ("/realms/2/reachable", [], 404),
+        ("/realms//reachable", [], 404),
+        ("/realms/0/config", [], 404),
+    ],
+)
+def test_what_is_no_question_for_this_shard_is_refused(make_client, account, path, keys, status):
+    """A realm that is not its own is the caller's error about a split; it asks again."""
+    answer = make_client(**SHARD).post(path, data=json.dumps(keys))
+    assert answer.status_code == status
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_answers_say_the_realm_of_who_has_answered(make_client):
+    """So other shards learn whom to ask together."""
+    client = make_client(**SHARD)
+    for path in ("healthz", "123/456/reachable", "123/456/config", f"{UD}/0/reachable"):
+        assert client.get(f"/accounts/{path}").headers["Shard-Realm"] == "0.#"

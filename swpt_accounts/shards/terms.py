@@ -1,0 +1,9 @@
+"""What both sides of the interface between our own shards mean (rules.md#http-between-shards)."""
+
+from typing import Final
+
+REALM_HEADER: Final = "Shard-Realm"
+"""In answers about accounts: the binding key of the shard that has answered."""
+
+MOST_ASKED_TOGETHER: Final = 400
+"""So many pairs of ids of 64 bits are less than a shard takes in one request."""
