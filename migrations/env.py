@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import Engine
 
+import swpt_accounts.storage.shard_models  # noqa: F401 - it adds its tables
 from swpt_accounts.storage.operator_models import db
 
 

@@ -39,7 +39,8 @@ def check_shard(as_json: bool) -> int:
 
     with command_context(key_lookups_only=True) as context:
         is_stopping = stop_signal()
-        with progress(context.connection, "rows", "account", "prepared_transfer", "outbox") as reach:
+        tables = ("account", "prepared_transfer", "waiting_request", "outbox")
+        with progress(context.connection, "rows", *tables) as reach:
             realm = context.settings.realm()
             checks = shard_check.check_shard(context.connection, realm, is_stopping, reach)
     if checks is None:

@@ -29,6 +29,7 @@ from .settings import show_settings
 from .tokens import token_commands
 from .topology import topology_commands
 from .transfers import transfer_commands
+from .waiting import waiting_command
 
 if TYPE_CHECKING:
     from swpt_accounts.roles.health import Role
@@ -45,6 +46,7 @@ _FOR_OPERATORS: Final = (
     ledger,
     outbox_commands,
     refusal_commands,
+    waiting_command,
     restored,
     seal_commands,
     show_settings,

@@ -14,7 +14,7 @@ from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage import migrations
-from swpt_accounts.storage.readiness import configure_database, refuse_shards
+from swpt_accounts.storage.readiness import configure_database
 
 from .composition import make_broker
 
@@ -45,13 +45,26 @@ _logger: Final = getLogger(__name__)
 
 def run(settings: Settings, wait_seconds: float = WAIT_SECONDS) -> int:
     """Configure everything; idempotent.  Raises OperatorError if a server stays away or refuses us."""
-    refuse_shards(settings)
+    _refuse_shared_queue(settings)
     deadline = monotonic() + wait_seconds
     _retry("the database", lambda: configure_database(settings), deadline)
     _logger.info("The database %s is ready.", mask_secrets(settings.postgres_url))
     _retry("the broker", lambda: configure_broker(settings, make_broker(settings)), deadline)
     _logger.info("The broker %s is ready.", mask_secrets(settings.protocol_broker_url))
     return 0
+
+
+def _refuse_shared_queue(settings: Settings) -> None:
+    """Raises OperatorError for a shard with the queue that every server has unless it is told otherwise.
+
+    Two shards on one queue would take each other's messages, and make dead letters of them.
+    """
+    key, queue = settings.protocol_broker_queue_routing_key, settings.protocol_broker_queue
+    if settings.realm().bits and queue == Settings.protocol_broker_queue:
+        raise OperatorError(
+            f"PROTOCOL_BROKER_QUEUE={queue}: every server has this queue unless it is told otherwise, and"
+            f" PROTOCOL_BROKER_QUEUE_ROUTING_KEY={key} says that there are others: set another name."
+        )
 
 
 def await_tables(settings: Settings, pauses: Pauses | None = None) -> None:

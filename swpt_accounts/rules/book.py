@@ -4,6 +4,8 @@ Pure: what the rules ask for comes in as `Facts`; what they change and emit is c
 (rules.md#credits-and-payments, rules.md#announcements).
 """
 
+from collections import Counter
+
 import msgspec
 
 from swpt_accounts.events import Event
@@ -66,6 +68,8 @@ class Book:
         self.new_transfers: dict[TransferKey, PreparedTransfer] = {}
         self.removed_transfers: list[TransferKey] = []
         self.reminded_transfers: list[TransferKey] = []
+        self.emitted_credits: Counter[int] = Counter()
+        self.applied_credits: Counter[int] = Counter()
         self.new_waiting: dict[RequestKey, PrepareTransfer] = {}
         self.purged_accounts: list[AccountKey] = []
         self.new_credits: dict[CreditKey, Credit] = {}
@@ -151,6 +155,7 @@ class Book:
         Returns the credited account, or None if it is on another shard.
         """
         if not self.policy.realm.owns(debtor_id, creditor_id):
+            self.emitted_credits[debtor_id] += amount
             self.events.append(
                 announcements.pending_balance_change(
                     debtor_id, creditor_id, amount, other_creditor_id, payment

@@ -242,6 +242,7 @@ def _apply_credit(book: Book, message: PendingBalanceChange) -> None:
 def _credit_from_afar(book: Book, message: PendingBalanceChange) -> None:
     """Rule B4: the sender is on another shard, so that the journal knows one party only."""
     delta = message.principal_delta
+    book.applied_credits[message.debtor_id] += delta
     payment = Payment(
         message.coordinator_type,
         message.committed_at,

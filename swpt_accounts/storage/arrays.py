@@ -17,6 +17,8 @@ COLUMN_TYPES: Final = {
     "last_change_seqnum": "int4",
     "pending_transfers_count": "int4",
     "max_commit_delay": "int4",
+    "emitted": "numeric",
+    "applied": "numeric",
     "deleted": "bool",
     "overflown": "bool",
     "coordinator_type": "text",

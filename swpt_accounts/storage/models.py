@@ -169,35 +169,6 @@ class PreparedTransfer(db.Model):  # type: ignore[name-defined,misc]
     )
 
 
-class WaitingRequest(db.Model):  # type: ignore[name-defined,misc]
-    """A PrepareTransfer whose recipient lives on another shard that has not answered yet.
-
-    See rules.md#waiting-requests.  Until `next_attempt_at` one process has it in hand.
-    """
-
-    __tablename__ = "waiting_request"
-
-    debtor_id = Column(BigInteger, primary_key=True, autoincrement=False)
-    creditor_id = Column(BigInteger, primary_key=True, autoincrement=False)
-    coordinator_type = Column(Text, primary_key=True)
-    coordinator_id = Column(BigInteger, primary_key=True, autoincrement=False)
-    coordinator_request_id = Column(BigInteger, primary_key=True, autoincrement=False)
-    recipient_creditor_id = Column(BigInteger, nullable=False)
-    min_locked_amount = Column(BigInteger, nullable=False)
-    max_locked_amount = Column(BigInteger, nullable=False)
-    final_interest_rate_ts = Column(BigInteger, nullable=False)
-    max_commit_delay = Column(Integer, nullable=False)
-    ts = Column(BigInteger, nullable=False)
-    waiting_since = Column(BigInteger, nullable=False)
-    attempts = Column(Integer, nullable=False, server_default="0")
-    next_attempt_at = Column(BigInteger, nullable=False)
-
-    __table_args__ = (
-        Index("waiting_request_next_attempt", "next_attempt_at"),
-        Index("waiting_request_since", "waiting_since"),
-    )
-
-
 class RegisteredBalanceChange(db.Model):  # type: ignore[name-defined,misc]
     """A cross-shard credit that is applied already (rules.md#registry-of-credits)."""
 

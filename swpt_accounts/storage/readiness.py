@@ -19,19 +19,8 @@ from .server_record import keep_promises
 _logger: Final = getLogger(__name__)
 
 
-def refuse_shards(settings: Settings) -> None:
-    """Raises OperatorError if this is to be one shard of several."""
-    # A shard would take transfers to recipients of other shards, and could not ask about them.
-    if settings.realm().bits:
-        raise OperatorError(
-            f"PROTOCOL_BROKER_QUEUE_ROUTING_KEY={settings.protocol_broker_queue_routing_key}: this version "
-            "can not be one of several shards yet: set it to #."
-        )
-
-
 def prepare_database(settings: Settings) -> None:
     """Check the tables, record promises, make partitions.  Raises OperatorError, or OperationalError."""
-    refuse_shards(settings)
     migrations.require_migrated(settings.postgres_url)
     with connections.session(settings.postgres_url, "swpt_accounts start") as connection:
         make_ready(connection, settings, clock.utcnow())

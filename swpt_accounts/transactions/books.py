@@ -14,7 +14,7 @@ from swpt_accounts.storage.outbox.rows import Stored
 
 from .account_locks import lock_accounts
 from .context import TransactionContext
-from .gathering import ask_for_transfers, load_currencies
+from .gathering import ask_for_transfers, load_currencies, load_foreign_currencies
 from .storing import store
 
 _logger: Final = getLogger(__name__)
@@ -45,10 +45,14 @@ def open_book(
     accounts = lock_accounts(cursor, keys, context.infos)
     if debtor_ids is None:
         debtor_ids = {debtor_id for debtor_id, _ in keys}
-    currencies = load_currencies(cursor, debtor_ids, context.policy.realm)
+    debtor_ids = list(debtor_ids)
     prepared = ask_for_transfers(cursor, transfers)()
+    currencies = load_currencies(cursor, debtor_ids, context.policy.realm)
+    now = context.clock()
+    if context.policy.realm.bits:
+        currencies |= load_foreign_currencies(cursor, debtor_ids, context.policy, now)
     facts = Facts(
-        now=context.clock(),
+        now=now,
         policy=context.policy,
         accounts=accounts,
         currencies=currencies,

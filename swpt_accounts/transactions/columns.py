@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from swpt_accounts.storage.arrays import COLUMN_TYPES
+from swpt_accounts.wire.routing import Realm
 
 ACCOUNT_KEY: Final = ["debtor_id", "creditor_id"]
 
@@ -84,6 +85,14 @@ def unnest(columns: Iterable[str]) -> str:
     """
     arrays = ", ".join(f"unnest(%s::{COLUMN_TYPES.get(column, 'int8')}[]) AS {column}" for column in columns)
     return f"(SELECT {arrays}) AS k"
+
+
+def owned(realm: Realm, creditor_id: str = "creditor_id") -> str:
+    """The condition in SQL that the account of a row belongs to this realm (rules.md#realms)."""
+    if realm.bits == 0:
+        return "true"
+    digest = f"md5(int8send(debtor_id) || int8send({creditor_id}::int8))"
+    return f"(('x' || left({digest}, 8))::bit(32)::bit({realm.bits}) = B'{realm.prefix:0{realm.bits}b}')"
 
 
 def prefixed(columns: Iterable[str], alias: str) -> str:

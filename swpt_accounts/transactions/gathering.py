@@ -32,7 +32,7 @@ from swpt_accounts.wire.messages import (
     PendingBalanceChange,
     PrepareTransfer,
 )
-from swpt_accounts.wire.moments import Moment
+from swpt_accounts.wire.moments import Moment, most_ahead
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 from swpt_accounts.wire.routing import Realm
 
@@ -140,6 +140,21 @@ def load_currencies(
     if creates_accounts:
         cursor.execute(sql.GET_TRANSACTION_ID)
     sql.LOAD_CURRENCIES.run(cursor, [int_array(ordered)])
+    return {debtor_id: _currency(debtor_id, config_data) for debtor_id, config_data in cursor.fetchall()}
+
+
+def load_foreign_currencies(
+    cursor: Any, debtor_ids: Iterable[int], policy: Policy, now: Moment
+) -> dict[int, Currency]:
+    """The settings of those debtors whose root account is on another shard (rule R2).
+
+    Not those that were read too long ago, or never, or while the clock was ahead.
+    """
+    ordered = sorted({one for one in debtor_ids if not policy.realm.owns(one, ROOT_CREDITOR_ID)})
+    if not ordered:
+        return {}
+    oldest, newest = now - policy.settings_max_age, now + most_ahead(policy.settings_max_age)
+    sql.LOAD_FOREIGN_CURRENCIES.run(cursor, [int_array(ordered), oldest, newest])
     return {debtor_id: _currency(debtor_id, config_data) for debtor_id, config_data in cursor.fetchall()}
 
 

@@ -95,6 +95,17 @@ LEFT JOIN root_configuration r ON r.debtor_id = k.debtor_id
 """,
 )
 
+# The settings of debtors whose root account is on another shard, as they were read from there.
+LOAD_FOREIGN_CURRENCIES: Final = Statement(
+    "load_foreign_currencies",
+    f"""
+SELECT f.debtor_id, f.config_data
+FROM {unnest(["debtor_id"])}
+JOIN foreign_currency f USING (debtor_id)
+WHERE f.config_data IS NOT NULL AND f.read_at BETWEEN %s::int8 AND %s::int8
+""",
+)
+
 # A transaction that has an id is waited for by the propagation of settings (see chores).
 GET_TRANSACTION_ID: Final = "SELECT pg_current_xact_id()"
 

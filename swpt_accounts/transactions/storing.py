@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,8 @@ from swpt_accounts.storage.faults import BatchConflictError
 from swpt_accounts.storage.outbox.rows import Stored, pack_accounts, pack_bodies
 from swpt_accounts.storage.prepared import Statement
 from swpt_accounts.wire.moments import T0, Moment, later_by
+from swpt_accounts.wire.numbers import MAX_INT64, ROOT_CREDITOR_ID
+from swpt_accounts.wire.routing import Realm
 
 from . import columns
 from . import writing as sql
@@ -78,7 +81,10 @@ def store(cursor: Any, book: Book, infos: DebtorInfos, publisher_key: int) -> St
     _store_transfers(pen, book)
     _store_updates_due(pen, created, changed, book)
     _store_credits(pen, book)
-    _store_waiting(pen, book)
+    if book.policy.realm.bits:
+        _store_waiting(pen, book)
+        _store_flows(pen, book)
+        _store_settings_due(pen, created, changed, book.policy.realm)
     if book.entries:
         pen.write(sql.INSERT_ENTRIES, arrays(columns.JOURNAL_COLUMNS, map(_astuple, book.entries)))
     written = [*created, *(new for _, new in changed)]
@@ -179,6 +185,39 @@ def _store_credits(pen: _Pen, book: Book) -> None:
     if book.new_credits:
         rows = [(*key, *_astuple(credit)) for key, credit in book.new_credits.items()]
         pen.write(sql.INSERT_CREDITS, arrays(columns.CREDIT_COLUMNS, rows))
+
+
+def _store_flows(pen: _Pen, book: Book) -> None:
+    """Note what has left for other shards, and what has come from them (rule V3)."""
+    emitted, applied = book.emitted_credits, book.applied_credits
+    if emitted or applied:
+        rows = [
+            (debtor_id, out, come)
+            for debtor_id in sorted(emitted.keys() | applied.keys())
+            for out, come in zip_longest(
+                _pieces(emitted[debtor_id]), _pieces(applied[debtor_id]), fillvalue=0
+            )
+        ]
+        pen.write(sql.INSERT_FLOWS, arrays(["debtor_id", "emitted", "applied"], rows))
+
+
+def _pieces(total: int) -> list[int]:
+    """A sum of amounts, which may be larger than any of them, as amounts."""
+    most = MAX_INT64 if total > 0 else -MAX_INT64
+    whole, rest = divmod(abs(total), MAX_INT64)
+    return [most] * whole + [rest if total > 0 else -rest]
+
+
+def _store_settings_due(
+    pen: _Pen, created: Sequence[Account], changed: Sequence[tuple[Account, Account]], realm: Realm
+) -> None:
+    """Note the new and revived accounts whose settings come from another shard."""
+    newcomers = [*created, *(new for old, new in changed if old.is_deleted and not new.is_deleted)]
+    keys = [
+        account_key(account) for account in newcomers if not realm.owns(account.debtor_id, ROOT_CREDITOR_ID)
+    ]
+    if keys:
+        pen.write(sql.INSERT_SETTINGS_DUE, arrays(columns.ACCOUNT_KEY, sorted(keys)))
 
 
 def _store_waiting(pen: _Pen, book: Book) -> None:

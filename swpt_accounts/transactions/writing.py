@@ -133,6 +133,24 @@ ON CONFLICT DO NOTHING
 """,
 )
 
+INSERT_FLOWS: Final = Statement(
+    "insert_flows",
+    f"""
+INSERT INTO credit_flow (debtor_id, emitted, applied)
+SELECT * FROM {unnest(["debtor_id", "emitted", "applied"])}
+""",
+)
+
+# New and revived accounts whose root account is on another shard.
+INSERT_SETTINGS_DUE: Final = Statement(
+    "insert_settings_due",
+    f"""
+INSERT INTO settings_due (debtor_id, creditor_id)
+SELECT * FROM {unnest(ACCOUNT_KEY)}
+ON CONFLICT DO NOTHING
+""",
+)
+
 STORE_ROOT_CONFIGURATION: Final = """
 INSERT INTO root_configuration (debtor_id, config_data) VALUES (%(debtor_id)s, %(config_data)s)
 ON CONFLICT (debtor_id) DO UPDATE SET config_data = excluded.config_data

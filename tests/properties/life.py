@@ -135,6 +135,7 @@ class LivingShard(Shard):
             self._check_change(old, new, book, dust)
             self.accounts[new.debtor_id, new.creditor_id] = new
         self.waiting |= book.new_waiting
+        self._balance(book)
         for transfer in book.removed_transfers:
             del self.prepared[transfer]
         self.prepared |= book.new_transfers

@@ -45,6 +45,7 @@ class Shard:
         self.credits: dict[CreditKey, Credit] = {}
         self.waiting: dict[RequestKey, PrepareTransfer] = {}
         self.currencies: dict[int, Currency] = {}
+        self.in_transit: Counter[int] = Counter()
         self.refused: list[str] = []
         self.payments: list[Entry] = []
         self.model = Model(self.realm)
@@ -146,10 +147,21 @@ class Shard:
         self.prepared |= book.new_transfers
         self.credits |= book.new_credits
         self.waiting |= book.new_waiting
+        self._balance(book)
         self.currencies |= {debtor: currency(data) for debtor, data in book.root_configurations.items()}
         self.refused += [refused.reason for refused in book.refused_credits]
         self._compare(book.events, expected, exact_numbers)
         return book.events
+
+    def _balance(self, book: Book) -> None:
+        """At every moment a shard's principals are what has come minus what has left (V3)."""
+        self.in_transit.update(book.emitted_credits)
+        self.in_transit.subtract(book.applied_credits)
+        accounts = self.accounts.values()
+        for debtor_id in {account.debtor_id for account in accounts}:
+            mine = [account for account in accounts if account.debtor_id == debtor_id]
+            if not any(account.is_overflown for account in mine):
+                assert sum(account.principal for account in mine) + self.in_transit[debtor_id] == 0, "V3"
 
     def _compare(self, events: list[out.Event], expected: list[Row], exact_numbers: bool) -> None:
         mine = [msgspec.to_builtins(event) for event in events]

@@ -62,6 +62,8 @@ GAUGES: Final = {
     "prepared_transfers_by_age": Gauge(
         f"Prepared transfers that wait, by the time since they were prepared. {_ESTIMATED}", "age"
     ),
+    "waiting_requests": Gauge(f"Requests that wait for another shard. {_ESTIMATED}"),
+    "waiting_requests_oldest_seconds": Gauge("For how long the oldest request has waited for another shard."),
     "dead_letters_open": Gauge(
         f"Dead letters that nobody has settled, at most {MOST_ROWS} in all.", "reason"
     ),
@@ -156,6 +158,10 @@ SELECT width_bucket(prepared_at, %s::bigint[]), count(*) FROM prepared_transfer 
 GROUP BY 1
 """
 
+_COUNT_WAITING: Final = "SELECT count(*) FROM waiting_request TABLESAMPLE SYSTEM (%s)"
+
+_OLDEST_WAITING: Final = "SELECT min(waiting_since) FROM waiting_request"
+
 _DEAD_LETTERS: Final = """
 SELECT reason, count(*)
 FROM (SELECT reason FROM dead_letter WHERE state = 'open' ORDER BY dead_letter_id LIMIT %s) AS open
@@ -194,6 +200,7 @@ def read_gauges(connection: Any, now: Callable[[], Moment], *, is_only_shard: bo
         lambda cursor: _outbox(cursor, now()),
         _updates_pending,
         lambda cursor: _prepared_transfers(cursor, now()),
+        lambda cursor: _waiting_requests(cursor, now()),
         _dead_letters,
         lambda cursor: _chores(cursor, now()),
         lambda cursor: _debtors(cursor, now(), is_only_shard=is_only_shard),
@@ -260,6 +267,18 @@ def _prepared_transfers(cursor: Any, now: Moment) -> Values:
     ages = [age for age, _ in reversed(AGES_DAYS)]
     numbers = {age: round(counts[place] * 100.0 / percent) for place, age in enumerate(ages)}
     return {"prepared_transfers": sum(numbers.values()), "prepared_transfers_by_age": numbers}
+
+
+def _waiting_requests(cursor: Any, now: Moment) -> Values:
+    percent = _sampled_percent(cursor, "waiting_request")
+    cursor.execute(_COUNT_WAITING, [percent])
+    number = round(cursor.fetchone()[0] * 100.0 / percent)
+    cursor.execute(_OLDEST_WAITING)
+    since = cursor.fetchone()[0]
+    return {
+        "waiting_requests": number,
+        "waiting_requests_oldest_seconds": 0.0 if since is None else _age(since, now),
+    }
 
 
 def _dead_letters(cursor: Any) -> Values:

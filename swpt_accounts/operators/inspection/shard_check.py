@@ -4,13 +4,15 @@ It goes in pages, so that no long snapshot keeps the database from cleaning up. 
 operator has put back belong to no account, and both children of a split may send them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from swpt_accounts.rules.facts import AccountKey
+from swpt_accounts.storage.arrays import COLUMN_TYPES
 from swpt_accounts.storage.outbox.rows import unpack_accounts
+from swpt_accounts.transactions.columns import REQUEST_KEY
 from swpt_accounts.wire.routing import Realm
 
 _PAGE: Final = 10_000
@@ -28,6 +30,13 @@ _TRANSFERS: Final = """
 SELECT debtor_id, creditor_id, transfer_id FROM prepared_transfer
 WHERE %(first)s OR (debtor_id, creditor_id, transfer_id) > (%(debtor_id)s, %(creditor_id)s, %(transfer_id)s)
 ORDER BY debtor_id, creditor_id, transfer_id LIMIT %(limit)s
+"""
+
+_WAITING: Final = """
+SELECT debtor_id, creditor_id, coordinator_type, coordinator_id, coordinator_request_id FROM waiting_request
+WHERE %(first)s OR (debtor_id, creditor_id, coordinator_type, coordinator_id, coordinator_request_id)
+    > (%(debtor_id)s, %(creditor_id)s, %(coordinator_type)s, %(coordinator_id)s, %(coordinator_request_id)s)
+ORDER BY debtor_id, creditor_id, coordinator_type, coordinator_id, coordinator_request_id LIMIT %(limit)s
 """
 
 _OUTBOX: Final = "SELECT outbox_id, accounts FROM outbox WHERE outbox_id > %s ORDER BY outbox_id LIMIT %s"
@@ -64,6 +73,7 @@ def check_shard(
     for table, rows in (
         ("account", _pages(connection, _ACCOUNTS, ("debtor_id", "creditor_id"))),
         ("prepared_transfer", _pages(connection, _TRANSFERS, ("debtor_id", "creditor_id", "transfer_id"))),
+        ("waiting_request", _pages(connection, _WAITING, REQUEST_KEY)),
         ("outbox", _outbox_pages(connection)),
     ):
         check = TableCheck(table)
@@ -77,9 +87,10 @@ def check_shard(
     return checks
 
 
-def _pages(connection: Any, query: str, key: tuple[str, ...]) -> Iterator[list[list[AccountKey]]]:
+def _pages(connection: Any, query: str, key: Sequence[str]) -> Iterator[list[list[AccountKey]]]:
     """The accounts of the rows of a table, page by page, each page in a transaction of its own."""
-    position: dict[str, Any] = {"first": True, "limit": _PAGE, **dict.fromkeys(key, 0)}
+    none = {name: "" if COLUMN_TYPES.get(name) == "text" else 0 for name in key}
+    position: dict[str, Any] = {"first": True, "limit": _PAGE, **none}
     while True:
         with connection, connection.cursor() as cursor:
             cursor.execute(query, position)

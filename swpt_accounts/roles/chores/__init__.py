@@ -1,6 +1,7 @@
 """The periodic work of the server: one process of it is enough, several share the load.
 
-May import: `roles`, `operators`, `transactions`, `storage`, `broker`, `rules`, `runtime`, `wire`.
+May import: `roles`, `operators`, `shards`, `transactions`, `storage`, `broker`, `rules`, `runtime`, `events`,
+`wire`.
 """
 
 from .once import run_once

@@ -19,7 +19,7 @@ from swpt_accounts.transactions import reading as sql
 from swpt_accounts.transactions.account_locks import accounts_of
 from swpt_accounts.transactions.books import Outcome, close_book, open_book
 from swpt_accounts.transactions.context import TransactionContext
-from swpt_accounts.transactions.gathering import load_currencies
+from swpt_accounts.transactions.gathering import load_currencies, load_foreign_currencies
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
 from .chore import Position, Progress, StepContext
@@ -77,6 +77,9 @@ def _try_out(
     transaction = context.transaction
     now, owns = transaction.clock(), transaction.policy.realm.owns
     currencies = load_currencies(cursor, {debtor_id for debtor_id, _ in accounts}, transaction.policy.realm)
+    if transaction.policy.realm.bits:
+        debtor_ids = {debtor_id for debtor_id, _ in accounts}
+        currencies |= load_foreign_currencies(cursor, debtor_ids, transaction.policy, now)
     wanted: dict[AccountKey, set[AccountKey]] = {}
     for key, account in accounts.items():
         if not owns(*key):
@@ -87,8 +90,9 @@ def _try_out(
         book = Book(facts)
         if attempt(partial(tend, book, key, context.periods), key, _TENDED, otherwise=False):
             wanted[key] = {key}
-            if book.entries:  # The other party of all payments.
-                wanted[key].add((key[0], ROOT_CREDITOR_ID))
+            root = key[0], ROOT_CREDITOR_ID
+            if book.entries and owns(*root):  # The other party of all payments.
+                wanted[key].add(root)
     return wanted
 
 

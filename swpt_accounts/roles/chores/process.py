@@ -35,10 +35,16 @@ ASIDE: Final = frozenset(
         "remove dead letters",
         "remove refusals",
         "clean registry",
+        "find foreign currencies",
+        "add up credits",
+        "tend foreign rows",
         "summarize debtors",
     }
 )
 """Chores that publish nothing, and that nobody waits for."""
+
+ASKING: Final = frozenset({"read foreign settings"})
+"""Chores that ask other shards, which may be slow."""
 
 
 def run(settings: Settings, only: Sequence[str] = ()) -> int:
@@ -58,31 +64,43 @@ def work(settings: Settings, broker: SmpBroker, stop: Event, chores: tuple[Chore
 
     If a lane fails in a way that it should not, all of them end, and its error comes out.
     """
-    outbox = make_outbox(settings, broker)
+    # Who writes events has an outbox of his own, because that signs the rows of one connection.
+    outbox, elsewhere = make_outbox(settings, broker), make_outbox(settings, broker)
     outbox.start()
+    elsewhere.start()
     failures: list[Exception] = []
-    prompt, aside = (
+    prompt, *aside = (
         Thread(target=_turn_after_turn, args=(lane, stop, failures), name="chores", daemon=True)
-        for lane in _lanes(settings, outbox, chores)
+        for lane in _lanes(settings, outbox, elsewhere, chores)
     )
     try:
         prompt.start()
-        aside.start()
+        for lane in aside:
+            lane.start()
         stop.wait()
         prompt.join()
         # What it counts or removes can be done again: the end of the process ends it.
-        aside.join(_ASIDE_SECONDS)
+        for lane in aside:
+            lane.join(_ASIDE_SECONDS)
         if failures:
             raise failures[0]
     finally:
+        elsewhere.stop(STOP_TIMEOUT_SECONDS)
         outbox.stop(STOP_TIMEOUT_SECONDS)
         broker.close()
 
 
-def _lanes(settings: Settings, outbox: Outbox, chores: tuple[Chore, ...]) -> tuple[Chores, Chores]:
-    prompt = tuple(chore for chore in chores if chore.name not in ASIDE)
+def _lanes(
+    settings: Settings, outbox: Outbox, elsewhere: Outbox, chores: tuple[Chore, ...]
+) -> tuple[Chores, ...]:
+    asking = ASKING if settings.realm().bits else frozenset()
+    prompt = tuple(chore for chore in chores if chore.name not in ASIDE | asking)
     aside = tuple(chore for chore in chores if chore.name in ASIDE)
-    return Chores(settings, outbox, prompt), Chores(settings, outbox, aside, publishes=False)
+    lanes = [Chores(settings, outbox, prompt), Chores(settings, outbox, aside, publishes=False)]
+    if asking:
+        asks = tuple(chore for chore in chores if chore.name in asking)
+        lanes.append(Chores(settings, elsewhere, asks))
+    return tuple(lanes)
 
 
 def _turn_after_turn(lane: Chores, stop: Event, failures: list[Exception]) -> None:

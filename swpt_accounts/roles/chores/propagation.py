@@ -20,10 +20,10 @@ from swpt_accounts.rules.facts import AccountKey
 from swpt_accounts.rules.upkeep import apply_settings
 from swpt_accounts.storage.faults import Fault, fault_of
 from swpt_accounts.transactions.books import Outcome, close_book, open_book
-from swpt_accounts.transactions.gathering import load_currencies
+from swpt_accounts.transactions.context import TransactionContext
+from swpt_accounts.transactions.gathering import load_currencies, load_foreign_currencies
 from swpt_accounts.wire.moments import MICROSECONDS, Moment
 from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
-from swpt_accounts.wire.routing import Realm
 
 from .chore import StepContext
 from .isolation import attempt
@@ -164,9 +164,9 @@ def _step(cursor: Any, job: _Job, context: StepContext) -> tuple[int, Outcome | 
         job = _begin_pass(cursor, job)
         if job.next_creditor_id is None:
             return 0, None
-    realm = context.transaction.policy.realm
-    found = _find_accounts(cursor, job, realm, context.rows)
-    owned = list(filter(realm.owns_key, found.keys))
+    transaction = context.transaction
+    found = _find_accounts(cursor, job, transaction, context.rows)
+    owned = list(filter(transaction.policy.realm.owns_key, found.keys))
     outcome = _apply(cursor, owned, context) if owned else None
     if found.next_creditor_id is None:
         return len(found.keys) + _end_pass(cursor, job), outcome
@@ -202,14 +202,18 @@ def _go_on(cursor: Any, job: _Job) -> None:
     cursor.execute(_GO_ON, job._asdict())
 
 
-def _settings(cursor: Any, debtor_id: int, realm: Realm) -> CurrencySettings | None:
-    currency = load_currencies(cursor, [debtor_id], realm).get(debtor_id)
+def _settings(cursor: Any, debtor_id: int, transaction: TransactionContext) -> CurrencySettings | None:
+    policy = transaction.policy
+    currencies = load_currencies(cursor, [debtor_id], policy.realm) or load_foreign_currencies(
+        cursor, [debtor_id], policy, transaction.clock()
+    )
+    currency = currencies.get(debtor_id)
     return None if currency is None else currency.settings
 
 
-def _find_accounts(cursor: Any, job: _Job, realm: Realm, limit: int) -> _Found:
+def _find_accounts(cursor: Any, job: _Job, transaction: TransactionContext, limit: int) -> _Found:
     """The next accounts whose rate or info differs; without settings there are none."""
-    settings = _settings(cursor, job.debtor_id, realm)
+    settings = _settings(cursor, job.debtor_id, transaction)
     if settings is None:
         return _Found([], None)
     info, read = settings.debtor_info, _READ_FOR_ONE * limit

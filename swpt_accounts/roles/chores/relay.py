@@ -11,8 +11,10 @@ publisher waits, and so it is taken over as well.  If it goes on one day, its me
 from logging import getLogger
 from typing import Any, Final
 
+from swpt_accounts.events import Envelope
 from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.storage.outbox.publishing import Scout
+from swpt_accounts.storage.outbox.owners import divide
+from swpt_accounts.storage.outbox.publishing import Scout, packed
 from swpt_accounts.storage.outbox.rows import Stored, unpack
 from swpt_accounts.storage.outbox.waiting import choose
 from swpt_accounts.wire.moments import Moment, latest_due, seconds
@@ -67,6 +69,16 @@ UPDATE outbox SET publisher_key = NULL, next_attempt_at = NULL, last_failure = '
 WHERE outbox_id = ANY(%s)
 """
 
+# What belongs to other shards: nobody sends it before an operator has looked at it.
+_PARK: Final = """
+INSERT INTO outbox (created_at, type_counts, accounts, payload, attempts, last_failure)
+SELECT created_at, %s, %s, %s, attempts, 'foreign' FROM outbox WHERE outbox_id = %s
+"""
+
+_REPLACE: Final = "UPDATE outbox SET type_counts = %s, accounts = %s, payload = %s WHERE outbox_id = %s"
+
+_REMOVE: Final = "DELETE FROM outbox WHERE outbox_id = %s"
+
 _logger: Final = getLogger(__name__)
 
 
@@ -99,11 +111,36 @@ def _publish(context: StepContext, rows: list[tuple[Any, Scout | None]]) -> None
         except Exception:
             _logger.exception("ALARM: the row %d of the outbox cannot be read, and is set aside", outbox_id)
             unreadable.append(outbox_id)
-        else:
+            continue
+        if context.transaction.policy.realm.bits:
+            envelopes = _keep_to_ours(context, outbox_id, envelopes)
+        if envelopes:
             context.outbox.hand_over(Stored(outbox_id, envelopes), attempts, scout=scout)
     if unreadable:
         with context.connection, context.connection.cursor() as cursor:
             cursor.execute(_SET_ASIDE, [unreadable])
+
+
+def _keep_to_ours(context: StepContext, outbox_id: int, envelopes: list[Envelope]) -> list[Envelope]:
+    """Those events of a row that this shard publishes (rule O9); the others are removed, or set aside."""
+    own, siblings, strange = divide(envelopes, context.transaction.policy.realm)
+    kept = strange if context.settings.delete_foreign_records else [*siblings, *strange]
+    if not siblings and not kept:
+        return own
+    with context.connection, context.connection.cursor() as cursor:
+        if kept:
+            _logger.error(
+                "ALARM: %d messages in the row %d of the outbox belong to another shard: they are not sent,"
+                " and kept for an operator",
+                len(kept),
+                outbox_id,
+            )
+            cursor.execute(_PARK, [*packed(kept), outbox_id])
+        if own:
+            cursor.execute(_REPLACE, [*packed(own), outbox_id])
+        else:
+            cursor.execute(_REMOVE, [outbox_id])
+    return own
 
 
 def _find_due(cursor: Any, context: StepContext) -> list[Any]:

@@ -42,7 +42,8 @@ def send_reminders(cursor: Any, position: Position, context: StepContext) -> Pro
     cursor.execute(_READ_FIRST if position is None else _READ_NEXT, parameters)
     rows = cursor.fetchall()
     position = list(rows[-1][:3]) if len(rows) == context.rows else None
-    keys: list[TransferKey] = [row[:3] for row in rows if row[3]]
+    owns = transaction.policy.realm.owns
+    keys: list[TransferKey] = [row[:3] for row in rows if row[3] and owns(row[0], row[1])]
     if not keys:
         return Progress(0, position)
     book = open_book(cursor, transaction, {key[:2] for key in keys}, debtor_ids=(), transfers=keys)

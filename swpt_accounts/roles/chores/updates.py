@@ -56,9 +56,11 @@ def announce_updates(context: StepContext) -> int:
         if not keys:
             return 0
         # The account first, always: a worker that holds it may be writing its row of due updates.
-        roots = {debtor_id for debtor_id, creditor_id in keys if creditor_id == ROOT_CREDITOR_ID}
-        book = open_book(cursor, transaction, keys, debtor_ids=roots)
-        put_off = [(*key, due_at) for key in keys if (due_at := _announce(book, key)) is not None]
+        # What a split has left here is announced by the sibling, and only forgotten.
+        owned = list(filter(policy.realm.owns_key, keys))
+        roots = {debtor_id for debtor_id, creditor_id in owned if creditor_id == ROOT_CREDITOR_ID}
+        book = open_book(cursor, transaction, owned, debtor_ids=roots)
+        put_off = [(*key, due_at) for key in owned if (due_at := _announce(book, key)) is not None]
         outcome = close_book(cursor, transaction, book)
         done = sorted(set(keys) - {row[:2] for row in put_off})
         if done:

@@ -281,7 +281,7 @@ class Outbox:
         rows = [
             (
                 row[0],
-                *_packed([work.envelopes[index] for index in group.indexes]),
+                *packed([work.envelopes[index] for index in group.indexes]),
                 attempts,
                 now + self.draw_delay(attempts, group.reason),
                 group.reason,
@@ -291,7 +291,7 @@ class Outbox:
         execute_values(cursor, INSERT_ROWS, rows)
 
 
-def _packed(envelopes: Sequence[Envelope]) -> tuple[Any, Any, Any]:
+def packed(envelopes: Sequence[Envelope]) -> tuple[Any, Any, Any]:
     """Counts, accounts and payload of a row with these events."""
     return (
         Json(Counter(envelope.type for envelope in envelopes)),

@@ -3,10 +3,7 @@
 import msgspec
 import pytest
 
-from swpt_accounts.roles import configure
-from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.runtime.settings import load
-from swpt_accounts.storage.readiness import prepare_database
 from swpt_accounts.transactions.context import make_periods, make_policy
 from tests.backstage.builders import DAY
 
@@ -15,23 +12,6 @@ NOWHERE = {
     "FETCH_API_URL": "http://router",
     "INTERNAL_USER": "guest",
 }
-
-
-@pytest.mark.parametrize("prepare", [prepare_database, configure.run])
-@pytest.mark.parametrize("key", ["0.#", "1.0.1.#"])
-def test_a_shard_of_several_is_refused(prepare, key):
-    """As long as credits can not leave for other shards, no role that moves money starts as one of them.
-
-    So nobody waits for the HTTP interface of another shard, and a split leaves no foreign rows: what
-    behaviours 61 and 70 say about that can not happen yet.
-    """
-    settings = load(NOWHERE | {"PROTOCOL_BROKER_QUEUE_ROUTING_KEY": key})
-    with pytest.raises(OperatorError) as refusal:
-        prepare(settings)
-    assert str(refusal.value) == (
-        f"PROTOCOL_BROKER_QUEUE_ROUTING_KEY={key}: this version can not be one of several shards yet: "
-        "set it to #."
-    )
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "transfers.senders_of": {"transfer_id": 1},
     "transfers.transfers_of_request": {"coordinator_request_id": 1},
     "verification.verify": {"realm": REALM},
+    "waiting.list_waiting": {},
 }
 
 

@@ -54,8 +54,13 @@ def test_every_table_is_checked(stand):
     stand.apply(request(ALICE, BOB))
     owned = sum(SHARD.owns(DEBTOR, creditor_id) for creditor_id in (ROOT, ALICE, BOB))
     alice = int(not SHARD.owns(DEBTOR, ALICE))
-    assert counted(stand, WHOLE) == {"account": (3, 0), "prepared_transfer": (1, 0), "outbox": (1, 0)}
-    assert counted(stand, SHARD) == {
+    none = {"waiting_request": (0, 0)}
+    assert counted(stand, WHOLE) == none | {
+        "account": (3, 0),
+        "prepared_transfer": (1, 0),
+        "outbox": (1, 0),
+    }
+    assert counted(stand, SHARD) == none | {
         "account": (3, 3 - owned),
         "prepared_transfer": (1, alice),
         "outbox": (1, alice),
@@ -79,7 +84,20 @@ def test_the_check_goes_in_pages(stand, monkeypatch):
     monkeypatch.setattr("swpt_accounts.operators.inspection.shard_check._OUTBOX_PAGE", 1)
     stand.apply(request(ALICE, BOB))
     stand.apply(request(ALICE, BOB, coordinator_request_id=2))
-    assert counted(stand, WHOLE) == {"account": (3, 0), "prepared_transfer": (2, 0), "outbox": (2, 0)}
+    for number in (1, 2):
+        stand.execute(
+            "INSERT INTO waiting_request VALUES (%s, %s, 'direct', %s, %s, 2000, 0, 100, 0, 1, 0, 0, 0, 0)",
+            DEBTOR,
+            ALICE,
+            ALICE,
+            number,
+        )
+    assert counted(stand, WHOLE) == {
+        "account": (3, 0),
+        "prepared_transfer": (2, 0),
+        "waiting_request": (2, 0),
+        "outbox": (2, 0),
+    }
     assert check_shard(stand.connection, WHOLE, lambda: True) is None
 
 

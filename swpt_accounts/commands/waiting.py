@@ -1,0 +1,39 @@
+"""The command `waiting`: requests that wait for another shard (rules.md#waiting-requests)."""
+
+import click
+
+from .common import command_context, json_option
+from .display import moment, show_rows
+
+
+@click.command(name="waiting")
+@click.option("--debtor", "debtor_id", type=int, help="Only of this currency.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@json_option
+def waiting_command(debtor_id: int | None, limit: int, as_json: bool) -> None:
+    """List requests that wait for the answer of another shard, the oldest first.
+
+    They are asked for again and again, and never given up; `attempts` counts those without an answer.
+    The shard in question is that of the account (debtor, recipient), given as the key of its messages.
+    """
+    from swpt_accounts.operators.inspection.waiting import list_waiting
+    from swpt_accounts.runtime import clock
+    from swpt_accounts.wire.routing import binary_key
+
+    with command_context() as context:
+        found = list_waiting(context.connection, debtor_id=debtor_id, limit=limit)
+    now = clock.utcnow()
+    rows = [
+        {
+            "debtor_id": one.debtor_id,
+            "creditor_id": one.creditor_id,
+            "coordinator": f"{one.coordinator_type}/{one.coordinator_id}/{one.coordinator_request_id}",
+            "recipient": one.recipient_creditor_id,
+            "recipient_key": binary_key(one.debtor_id, one.recipient_creditor_id)[:15],
+            "waiting_seconds": max(0, now - one.waiting_since) // 1_000_000,
+            "attempts": one.attempts,
+            "next_attempt_at": moment(one.next_attempt_at),
+        }
+        for one in found
+    ]
+    show_rows(rows, as_json)
