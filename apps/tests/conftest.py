@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.backstage.folders import new_folder
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A folder with a short path that everybody may enter, as an embedded PostgreSQL needs it."""
-    with TemporaryDirectory(prefix="swpt-app-", dir="/tmp", ignore_cleanup_errors=True) as name:
-        path = Path(name)
-        path.chmod(0o755)
+    """Where the program of a module has everything."""
+    with new_folder() as path:
         yield path

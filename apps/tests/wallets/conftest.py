@@ -9,11 +9,19 @@ from flask import Flask
 
 from house import program
 from house.settings import read_settings
+from tests.backstage.folders import new_folder
 from tests.backstage.people import Person, deposit, register
 from tests.backstage.running import Program, embedded
 from wallets.program import APPLICATION
 
 _numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """Where the one program has everything."""
+    with new_folder() as path:
+        yield path
 
 
 # One program for all tests of a process of pytest: they share it, and look only at people of their own.

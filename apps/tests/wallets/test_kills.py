@@ -2,11 +2,10 @@
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.backstage.folders import new_folder
 from tests.backstage.kills import play
 from tests.backstage.running import Program, embedded
 
@@ -14,10 +13,8 @@ from tests.backstage.running import Program, embedded
 @pytest.fixture
 def killable() -> Iterator[Program]:
     """A program of its own, because the others do not expect to be killed."""
-    with TemporaryDirectory(prefix="swpt-app-", dir="/tmp", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        with embedded("wallets", Path(name), WALLETS_DEPOSITS_BY_ALL="yes") as program:
-            yield program
+    with new_folder() as path, embedded("wallets", path, WALLETS_DEPOSITS_BY_ALL="yes") as program:
+        yield program
 
 
 @pytest.mark.timeout(300)
