@@ -148,6 +148,10 @@ apps: $(INSTALLED)  ## List the applications
 shop: $(INSTALLED)  ## A shop: sellers charge phone numbers on credit
 	@cd apps && exec ../$(BIN)/python -m shop
 
+.PHONY: exchange
+exchange: $(INSTALLED)  ## An exchange: pairs and rings of offers, carried out together or not at all
+	@cd apps && exec ../$(BIN)/python -m exchange
+
 .PHONY: tap
 tap: $(INSTALLED)  ## Tap to pay: two phones each send their half of a payment
 	@cd apps && exec ../$(BIN)/python -m tap

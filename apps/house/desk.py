@@ -3,6 +3,7 @@
 All calls take the session of the caller: what they want is stored with the caller's own rows, or not at all.
 """
 
+import json
 import secrets
 from typing import Final
 
@@ -34,9 +35,21 @@ class Desk:
         self._issuing_limit = issuing_limit
 
     def found(self, session: Session) -> None:
-        """Want the root account.  Twice is harmless."""
+        """Want the root account, with the settings that the currency has already.  Twice is harmless."""
+        known = self.account(session, ROOT)
+        self._configure(session, "" if known is None else known.record.configuration.config_data)
+
+    def set_interest_rate(self, session: Session, percent: float) -> None:
+        """Want another interest rate of the currency, in percent per year; accounts get it a moment later."""
+        self._configure(session, json.dumps({"type": "RootConfigData", "rate": percent}))
+
+    def _configure(self, session: Session, config_data: str) -> None:
         self._agent.open_account(
-            self.debtor_id, ROOT, negligible_amount=float(self._issuing_limit), session=session
+            self.debtor_id,
+            ROOT,
+            negligible_amount=float(self._issuing_limit),
+            config_data=config_data,
+            session=session,
         )
 
     def new_creditor_id(self) -> int:

@@ -1,0 +1,43 @@
+"""The exchange as a running program, and traders."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from tests.backstage.running import Program, embedded
+from tests.backstage.waiting import wait_until
+
+from .people import Trader, admit, operator
+
+NewTrader: TypeAlias = Callable[..., Trader]
+
+
+@pytest.fixture(scope="module")
+def exchange(folder: Path) -> Iterator[Program]:
+    """The program, with all in one folder, and its messages in the hands of a test (see `staged`)."""
+    with embedded(
+        "tests.exchange.staged",
+        folder,
+        EXCHANGE_DECIDE_SECONDS="6",
+        STAGE=str(folder / "stage"),
+    ) as program:
+        wait_until((folder / "sample-keys.json").exists, "sample traders")
+        yield program
+
+
+@pytest.fixture(scope="module")
+def bank(exchange: Program, folder: Path) -> Trader:
+    """The operator."""
+    return operator(exchange, folder)
+
+
+@pytest.fixture
+def new_trader(exchange: Program, bank: Trader) -> NewTrader:
+    """Admits somebody new, with money."""
+
+    def make(**money: str) -> Trader:
+        return admit(exchange, bank, **money)
+
+    return make

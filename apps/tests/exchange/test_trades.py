@@ -1,0 +1,271 @@
+"""Trades over HTTP against the running program: pairs, rings, both modes, and what goes wrong."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.backstage.running import Caller, Program
+from tests.backstage.waiting import wait_until
+
+from .conftest import NewTrader
+from .people import PREFIX, Trader
+
+MODES = ("direct", "escrow")
+
+
+@contextmanager
+def held(folder: Path, kind: str) -> Iterator[None]:
+    """While it lasts, messages of a type do not reach the accounting server."""
+    mark = folder / "stage" / f"hold-{kind}"
+    mark.touch()
+    try:
+        yield
+    finally:
+        mark.unlink()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_pair(new_trader: NewTrader, mode: str) -> None:
+    """One who stood in the book gets the rate asked, who comes gets the better price, in whole cents."""
+    one, two = new_trader(OAK="100.00"), new_trader(ASH="300.00")
+    stands = one.made("OAK", "100.00", "ASH", "2", mode=mode)
+    assert one.seen(stands)["status"] == "open"
+    comes = two.made("ASH", "50.01", "OAK", "0.4")
+    seen = two.becomes(comes, "open")
+    trade = two.trade(comes)
+    assert (trade["status"], trade["mode"], len(trade["legs"])) == ("done", mode, 2)
+    wait_until(lambda: two.seen(comes)["got"] == "25.00", "what it brings")
+    seen = two.seen(comes)
+    # 50.01 would have to bring 25.005.
+    assert (seen["given"], seen["open"], seen["status"]) == ("50.00", "0.01", "open")
+    wait_until(lambda: (one.balance("ASH"), two.balance("OAK")) == ("50.00", "25.00"), "both balances")
+    assert (one.balance("OAK"), two.balance("ASH")) == ("75.00", "250.00")
+    kinds = [step["kind"] for step in trade["steps"]]
+    assert kinds == (["direct"] if mode == "direct" else ["in", "out"])
+    assert all(act["outcome"] == "OK" for leg in trade["legs"] for act in leg["acts"])
+    assert one.cancel(stands).json()["status"] == "cancelled"
+    assert two.cancel(comes).json()["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_ring_of_three_with_whole_balances(new_trader: NewTrader, mode: str) -> None:
+    """Three who could not trade in pairs; each offers all there is, and nothing stays with the exchange."""
+    one, two, three = new_trader(OAK="10.00"), new_trader(ASH="20.00"), new_trader(ELM="30.00")
+    offers = [
+        one.made("OAK", "10.00", "ASH", "2"),
+        two.made("ASH", "20.00", "ELM", "1.5", mode=mode),
+        three.made("ELM", "30.00", "OAK", "0.333333"),
+    ]
+    for trader, offer_id in zip((one, two, three), offers, strict=True):
+        assert trader.becomes(offer_id, "filled")["open"] == "0.00"
+    assert len(three.trade(offers[2])["legs"]) == 3
+    wait_until(
+        lambda: (one.balance("ASH"), two.balance("ELM"), three.balance("OAK")) == ("20.00", "30.00", "10.00"),
+        "all balances",
+    )
+    assert (one.balance("OAK"), two.balance("ASH"), three.balance("ELM")) == ("0.00",) * 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_leg_that_is_rejected(new_trader: NewTrader, mode: str) -> None:
+    """Who offers more than there is: nothing moves, that offer is refused, the others wait."""
+    rich, poor = new_trader(OAK="10.00"), new_trader(ASH="9.99")
+    stands = rich.made("OAK", "10.00", "ASH", "1", mode=mode)
+    comes = poor.made("ASH", "10.00", "OAK", "1")
+    refused = poor.becomes(comes, "refused")
+    assert (refused["reason"], refused["open"]) == ("INSUFFICIENT_AVAILABLE_AMOUNT", "10.00")
+    trade = poor.trade(comes)
+    assert (trade["status"], trade["reason"]) == ("failed", "INSUFFICIENT_AVAILABLE_AMOUNT")
+    by = {leg["giver"]: leg for leg in trade["legs"]}
+    assert by[poor.trader_id]["refusal"] == "INSUFFICIENT_AVAILABLE_AMOUNT"
+    assert by[rich.trader_id]["acts"][0]["outcome"] in ("DISMISSED", "CANCELLED")
+    assert (rich.balance("OAK"), poor.balance("ASH")) == ("10.00", "9.99")
+    better = new_trader(ASH="10.00")
+    better.becomes(better.made("ASH", "10.00", "OAK", "1"), "filled")
+    wait_until(lambda: rich.balance("ASH") == "10.00", "the money of a better one")
+    assert rich.seen(stands)["status"] == "filled"
+
+
+def test_time_passes_before_all_is_prepared(new_trader: NewTrader, folder: Path) -> None:
+    """Nothing moves, both offers stand again, and meet once more when the server answers."""
+    one, two = new_trader(OAK="5.00"), new_trader(ASH="5.00")
+    stands = one.made("OAK", "5.00", "ASH", "1")
+    with held(folder, "PrepareTransfer"):
+        answer = two.offer("ASH", "5.00", "OAK", "1")
+        assert (answer.status_code, answer.json()["code"]) == (202, "STILL_RUNNING")
+        comes = answer.json()["id"]
+        trade = two.trade(comes)
+        assert (trade["status"], trade["reason"]) == ("failed", "DECIDE_BY")
+    for trader, offer_id in ((one, stands), (two, comes)):
+        trader.becomes(offer_id, "filled")
+    wait_until(lambda: (one.balance("ASH"), two.balance("OAK")) == ("5.00", "5.00"), "both balances")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_rate_changes_between_prepare_and_commit(
+    new_trader: NewTrader, bank: Trader, folder: Path, mode: str
+) -> None:
+    """The pinned leg fails, the other one is paid; the failed one is tried anew, and all is done."""
+    one, two = new_trader(OAK="7.00", ELM="1.00"), new_trader(ELM="7.00")
+    before = rate_of(two, "ELM")
+    one.made("OAK", "7.00", "ELM", "1", mode=mode)
+    with held(folder, "FinalizeTransfer"):
+        comes = two.offer("ELM", "7.00", "OAK", "1").json()["id"]
+        wait_until(lambda: two.seen(comes)["trades"], "a trade")
+        trade_id = two.seen(comes)["trades"][0]["trade_id"]
+        wait_until(
+            lambda: all(
+                leg["acts"][0]["state"] == "settled" for leg in two.get(f"/trades/{trade_id}").json()["legs"]
+            ),
+            "both legs prepared and decided",
+        )
+        changed = bank.session.put(
+            f"{bank._base}/currencies/ELM", json={"interest_rate": before + 1}, timeout=60
+        )
+        assert changed.status_code == 202, changed.text
+        wait_until(lambda: rate_of(two, "ELM") == before + 1, "the new rate on the account")
+    two.becomes(comes, "filled")
+    trade = two.get(f"/trades/{trade_id}").json()
+    attempts = {leg["currency"]: leg["acts"][0]["attempts"] for leg in trade["legs"]}
+    assert (trade["status"], attempts) == ("done", {"OAK": 1, "ELM": 2})
+    wait_until(lambda: (one.balance("ELM"), two.balance("OAK")) == ("8.00", "7.00"), "both balances")
+
+
+def rate_of(trader: Trader, code: str) -> float:
+    """The interest rate of a trader's account."""
+    accounts = trader.get("/accounts").json()["accounts"]
+    return float(next(one["interest_rate"] for one in accounts if one["currency"] == code))
+
+
+def test_an_offer_is_taken_back(new_trader: NewTrader) -> None:
+    """Before it is matched; not by others, not afterwards, and a second time changes nothing."""
+    one, two = new_trader(OAK="3.00"), new_trader(ASH="3.00")
+    gone = one.made("OAK", "3.00", "ASH", "1")
+    other = two.cancel(gone)
+    assert (other.status_code, other.json()["code"]) == (403, "NOT_YOURS")
+    assert [one.cancel(gone).json()["status"] for _ in range(2)] == ["cancelled", "cancelled"]
+    comes = two.made("ASH", "3.00", "OAK", "1")
+    assert two.seen(comes)["status"] == "open"
+    assert one.get("/offers", limit=500).json()[0]["id"] != gone
+    one.becomes(one.made("OAK", "3.00", "ASH", "1"), "filled")
+    late = two.cancel(comes)
+    assert (late.status_code, late.json()["code"]) == (409, "TOO_LATE")
+    assert two.cancel("nothing").status_code == 404
+
+
+def test_the_same_request_again_is_the_same_offer(new_trader: NewTrader) -> None:
+    """Eight times at once: one offer, one trade; with other terms it is a conflict."""
+    one, two = new_trader(OAK="80.00"), new_trader(ASH="80.00")
+    stands = one.made("OAK", "80.00", "ASH", "1")
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(two.offer, "ASH", "10", "OAK", "1", key="k") for _ in range(8)]
+        assert len({one.result().json()["id"] for one in answers}) == 1
+    comes = answers[0].result().json()["id"]
+    two.becomes(comes, "filled")
+    conflict = two.offer("ASH", "11", "OAK", "1", key="k")
+    assert (conflict.status_code, conflict.json()["code"]) == (409, "KEY_CONFLICT")
+    wait_until(lambda: (one.balance("OAK"), two.balance("OAK")) == ("70.00", "10.00"), "both balances")
+    assert one.cancel(stands).json()["open"] == "70.00"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("amount", 1.5, "INVALID_AMOUNT"),
+        ("amount", "0", "INVALID_AMOUNT"),
+        ("amount", "-1", "INVALID_AMOUNT"),
+        ("amount", "1.001", "INVALID_AMOUNT"),
+        ("amount", "10000000.00", "INVALID_AMOUNT"),
+        ("rate", 1.5, "INVALID_FIELDS"),
+        ("rate", "0", "INVALID_FIELDS"),
+        ("rate", "1.0000001", "INVALID_FIELDS"),
+        ("rate", "-1", "INVALID_FIELDS"),
+        ("give", "XYZ", "UNKNOWN_CURRENCY"),
+        ("give", "<b>", "UNKNOWN_CURRENCY"),
+        ("want", "OAK", "SAME_CURRENCY"),
+        ("mode", "quick", "INVALID_FIELDS"),
+        ("unknown", "x", "INVALID_FIELDS"),
+    ],
+)
+def test_terms_are_read_strictly(new_trader: NewTrader, field: str, value: object, code: str) -> None:
+    """What cannot be is refused, and nothing is stored."""
+    one = _somebody(new_trader)
+    body = {"give": "OAK", "amount": "1", "want": "ASH", "rate": "1"} | {field: value}
+    answer = one.post("/offers", body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
+    assert one.get("/offers", whose="mine").json() == []
+
+
+_known: dict[str, Trader] = {}
+
+
+def _somebody(new_trader: NewTrader) -> Trader:
+    """The same for all who only ask wrongly."""
+    return _known.setdefault("somebody", new_trader()) if "somebody" not in _known else _known["somebody"]
+
+
+def test_only_who_may(exchange: Program, bank: Trader, new_trader: NewTrader) -> None:
+    """Others' trades, accounts and offers are not shown, and only the operator admits and issues."""
+    one, two, other = new_trader(OAK="1.00"), new_trader(ASH="1.00"), _somebody(new_trader)
+    offer_id = one.made("OAK", "1.00", "ASH", "1")
+    trade = two.trade(two.made("ASH", "1.00", "OAK", "1"))
+    for answer in (
+        other.get(f"/offers/{offer_id}"),
+        other.get(f"/trades/{trade['id']}"),
+        other.get(f"/traders/{one.trader_id}"),
+        other.post(f"/traders/{one.trader_id}/key"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (403, "NOT_YOURS")
+    for answer in (
+        other.post("/traders", {"trader_id": "x"}),
+        other.post(f"/traders/{other.trader_id}/deposits", {"currency": "OAK", "amount": "1"}),
+        bank.offer("OAK", "1", "ASH", "1"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (403, "NOT_ALLOWED")
+    assert Caller(exchange.address, PREFIX).get("/offers").status_code == 401
+    assert bank.get(f"/trades/{trade['id']}").json()["status"] == "done"
+
+
+def test_a_trader_leaves(bank: Trader, new_trader: NewTrader) -> None:
+    """With money or open offers not; afterwards the key is nobody's."""
+    one = new_trader(OAK="1.00")
+    kept = bank.session.delete(f"{bank._base}/traders/{one.trader_id}", timeout=60)
+    assert (kept.status_code, kept.json()["code"]) == (409, "NOT_EMPTY")
+    two = new_trader()
+    assert bank.session.delete(f"{bank._base}/traders/{two.trader_id}", timeout=60).status_code == 204
+    assert two.get("/accounts").status_code == 401
+    assert bank.session.delete(f"{bank._base}/traders/escrow", timeout=60).status_code == 404
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_program_that_is_killed_in_the_middle_of_a_trade(
+    exchange: Program, new_trader: NewTrader, folder: Path, mode: str
+) -> None:
+    """Decided and not yet committed: after the start the trade ends, once."""
+    one, two = new_trader(OAK="6.00"), new_trader(ASH="6.00")
+    one.made("OAK", "6.00", "ASH", "1", mode=mode)
+    with held(folder, "FinalizeTransfer"):
+        comes = two.offer("ASH", "6.00", "OAK", "1", key="once").json()["id"]
+        wait_until(lambda: two.seen(comes)["trades"], "a trade")
+        exchange.kill()
+    exchange.start()
+    wait_until(lambda: two.get("/accounts").status_code != 503, "a program that answers")
+    again = two.offer("ASH", "6.00", "OAK", "1", key="once")
+    assert again.json()["id"] == comes
+    two.becomes(comes, "filled")
+    wait_until(lambda: (one.balance("ASH"), two.balance("OAK")) == ("6.00", "6.00"), "both balances")
+    assert (one.balance("OAK"), two.balance("ASH")) == ("0.00", "0.00")
+
+
+def test_verify_finds_everything_in_order(exchange: Program, bank: Trader) -> None:
+    """Entries, ledgers, offers and trades agree; nothing is left in escrow; what traders have was issued."""
+    wait_until(
+        lambda: {one["balance"] for one in bank.get("/traders/escrow").json()["accounts"]} == {"0.00"},
+        "an empty escrow",
+    )
+    done = exchange.command("verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 differ" in done.stdout
