@@ -35,6 +35,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "NOT_KNOWN": (401, "Who are you?"),
     "TOO_MANY_TRIES": (429, "There were too many wrong tries; wait a minute."),
     "NOT_FOUND": (404, "There is no such thing."),
+    "STILL_RUNNING": (202, "It is stored, and will be done once: look again in a moment."),
     "SERVER_AWAY": (503, "It did not happen, and nothing was stored: try again."),
     "IN_DOUBT": (
         504,

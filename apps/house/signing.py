@@ -12,7 +12,9 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
-from .database import Database
+from swpt_client.errors import StoreAway
+
+from .database import Database, InDoubt
 from .tables import signing_key
 
 _LOOK_SECONDS: Final = 5.0
@@ -31,9 +33,17 @@ class SigningKeys:
         """The keys, the one that signs first.  Raises StoreAway if none is known."""
         with self._lock:
             if not self._known or monotonic() - self._read_at > _LOOK_SECONDS:
-                self._known = self._database.transact(_read)
-                self._read_at = monotonic()
+                self._look()
             return self._known
+
+    def _look(self) -> None:
+        try:
+            self._known = self._database.transact(_read)
+            self._read_at = monotonic()
+        except (StoreAway, InDoubt):
+            # Who comes while the database is away should hear of that, not that a form is forged.
+            if not self._known:
+                raise
 
     def rotate(self, *, keep: int = 1) -> None:
         """Make a new key; `keep` older ones stay good.  With 0 everybody has to log in again."""

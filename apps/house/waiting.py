@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Event, Lock
-from time import monotonic
+from time import monotonic, sleep
 from typing import Final, TypeVar
 
 from sqlalchemy import event
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from swpt_client.errors import StoreAway
 
-from .database import Database
+from .database import Database, InDoubt
+from .problems import Problem
 
 T = TypeVar("T")
 WAIT_SECONDS: Final = 2.0
@@ -79,16 +80,27 @@ class Waiting:
         """What `look` sees when `is_over` says so, or after WAIT_SECONDS; at once if all places are taken.
 
         `name` is the bell that rings when there is something new to see.  While the database is away,
-        what was seen before is as good as it gets; raises StoreAway if nothing was.
+        what was seen before is as good as it gets; if nothing was, raises Problem STILL_RUNNING: what is
+        waited for has been stored, and nobody may be told that it has not.
         """
         with self._bells.hear(name) as bell:
-            seen = self._database.transact(look)
+            seen = self._first(look, name)
             if is_over(seen) or not self._places.acquire(blocking=False):
                 return seen
             try:
                 return self._wait(bell, seen, look, is_over)
             finally:
                 self._places.release()
+
+    def _first(self, look: Callable[[Session], T], name: str) -> T:
+        deadline = monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                return self._database.transact(look)
+            except (StoreAway, InDoubt):
+                if monotonic() >= deadline:
+                    raise Problem("STILL_RUNNING", id=name) from None
+            sleep(_LOOK_SECONDS)
 
     def _wait(self, bell: Event, seen: T, look: Callable[[Session], T], is_over: Callable[[T], bool]) -> T:
         deadline = monotonic() + WAIT_SECONDS
@@ -97,6 +109,6 @@ class Waiting:
             bell.clear()
             try:
                 seen = self._database.transact(look)
-            except StoreAway:
+            except (StoreAway, InDoubt):
                 continue
         return seen
