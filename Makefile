@@ -96,8 +96,9 @@ test-web: $(INSTALLED)  ## The admin listener in full: thousands of requests to 
 	@cd apps && ../$(PYTEST) -m web
 
 .PHONY: screenshots
-screenshots: $(INSTALLED)  ## Make the pictures of docs/console.md anew
+screenshots: $(INSTALLED)  ## Make the pictures of the documents anew
 	@$(PYTEST) -m pictures
+	@cd apps && ../$(PYTEST) -m pictures
 
 .PHONY: soak
 soak: $(INSTALLED)  ## Many minutes, many examples; not a part of `make test`
@@ -155,6 +156,10 @@ exchange: $(INSTALLED)  ## An exchange: pairs and rings of offers, carried out t
 .PHONY: tap
 tap: $(INSTALLED)  ## Tap to pay: two phones each send their half of a payment
 	@cd apps && exec ../$(BIN)/python -m tap
+
+.PHONY: till
+till: $(INSTALLED)  ## A till that trusts people: coffee and snacks on a screen to touch
+	@cd apps && exec ../$(BIN)/python -m till
 
 .PHONY: wallets
 wallets: $(INSTALLED)  ## Wallets over HTTP: registration, deposits, transfers, invoices

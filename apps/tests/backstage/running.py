@@ -13,7 +13,10 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import Any, Final, Self
 
+import psycopg2
 import requests
+
+from swpt_client.embedded import EmbeddedServer
 
 APPS: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 90.0
@@ -77,6 +80,19 @@ class Program:
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A command beside the running program."""
         return run_command(self.name, arguments, self._environ)
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Something said to the application's own database; what comes back."""
+        url = self._environ.get("POSTGRES_URL")
+        if url is None:
+            url = EmbeddedServer(Path(self._environ["APP_FOLDER"])).database_url(self.name)
+        connection = psycopg2.connect(url)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            connection.close()
 
     def __enter__(self) -> Self:
         try:

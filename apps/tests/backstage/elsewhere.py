@@ -1,0 +1,90 @@
+"""An accounting server elsewhere: processes of its own, on the PostgreSQL and RabbitMQ that run here."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from secrets import token_hex
+from typing import Final
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+
+from .running import APPS
+
+POSTGRES_URL: Final = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+BROKER_URL: Final = os.environ.get("TEST_BROKER_URL", "amqp://guest:guest@127.0.0.1:5672")
+_STOP_SECONDS: Final = 60.0
+
+
+def _admin(statement: str) -> None:
+    with closing(psycopg2.connect(POSTGRES_URL)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def _rabbitmqctl(*arguments: str) -> None:
+    subprocess.run(["rabbitmqctl", "-q", *arguments], check=True, capture_output=True, timeout=120)
+
+
+def _free_port() -> str:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return str(listener.getsockname()[1])
+
+
+@contextmanager
+def server_elsewhere(name: str) -> Iterator[dict[str, str]]:
+    """POSTGRES_URL and PROTOCOL_BROKER_URL for the application `name`, whose server is another process.
+
+    Database and virtual host are of this test alone.  Skips the test if there are no servers to share.
+    """
+    mark = f"swpt_test_{name}_{token_hex(4)}"
+    if shutil.which("rabbitmqctl") is None or os.geteuid() != 0:
+        pytest.skip("it needs RabbitMQ on this machine, and root for a virtual host of its own")
+    try:
+        _admin(f"CREATE DATABASE {mark}")
+    except psycopg2.OperationalError:
+        pytest.skip(f"it needs PostgreSQL at {urlsplit(POSTGRES_URL).hostname}")
+    server = None
+    try:
+        _admin(f"CREATE DATABASE {mark}_app")
+        _rabbitmqctl("add_vhost", mark)
+        _rabbitmqctl("set_permissions", "-p", mark, "guest", ".*", ".*", ".*")
+        url, broker = _address(POSTGRES_URL, mark), _address(BROKER_URL, mark)
+        server = _start_server(url, broker)
+        yield {"POSTGRES_URL": _address(POSTGRES_URL, f"{mark}_app"), "PROTOCOL_BROKER_URL": broker}
+    finally:
+        if server is not None:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+        with suppress(subprocess.CalledProcessError):
+            _rabbitmqctl("delete_vhost", mark)
+        for database in (mark, f"{mark}_app"):
+            _admin(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+
+def _address(url: str, path: str) -> str:
+    return urlsplit(url)._replace(path=f"/{path}").geturl()
+
+
+def _start_server(url: str, broker: str) -> "subprocess.Popen[bytes]":
+    environ = {
+        "PATH": os.environ["PATH"],
+        "POSTGRES_URL": url,
+        "PROTOCOL_BROKER_URL": broker,
+        "WEBSERVER_PORT": _free_port(),
+        "ADMIN_PORT": _free_port(),
+    }
+    command = [sys.executable, "-m", "swpt_accounts", "all"]
+    return subprocess.Popen(
+        command, cwd=APPS.parent, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )

@@ -1,0 +1,69 @@
+"""Windows of a real browser, Debian's Chromium; whatever it complains about fails the test."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, sync_playwright
+
+_READABILITY: Final = (Path(__file__).parents[3] / "tests" / "browser" / "readability.js").read_text()
+_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+_TIMEOUT_MILLISECONDS: Final = 60_000
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser; the test is skipped where there is none."""
+    command = next((found for name in _NAMES if (found := shutil.which(name)) is not None), None)
+    if command is None:
+        pytest.skip("Chromium is missing: as root, apt-get install chromium")
+    # Its sandbox refuses to work for root, and in many containers.
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=command, chromium_sandbox=False, timeout=120_000)
+        yield running
+        running.close()
+
+
+class Window:
+    """One window, with cookies of its own."""
+
+    def __init__(self, browser: Browser, address: str, **options: Any) -> None:
+        self.context: BrowserContext = browser.new_context(**options)
+        self._address = address
+        self.complaints: list[str] = []
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(_TIMEOUT_MILLISECONDS)
+        self.page.on("console", self._listen)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def go(self, path: str) -> None:
+        """Open a page."""
+        self.page.goto(self._address + path)
+
+    def fill(self, label: str, text: str) -> None:
+        """Write something into a field."""
+        self.page.get_by_label(label, exact=True).first.fill(text)
+
+    def press(self, name: str, then: str, *, instead: str = "") -> None:
+        """Touch a button, and wait until something can be read; on a busy machine, maybe something else."""
+        self.page.get_by_role("button", name=name).first.click()
+        found = self.page.get_by_text(then)
+        (found.or_(self.page.get_by_text(instead)) if instead else found).first.wait_for()
+
+    def faults(self) -> list[str]:
+        """Texts whose contrast is below WCAG AA, and whether the page is wider than the window."""
+        faint: list[str] = self.page.evaluate(_READABILITY)
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        return faint + (["wider than the window"] if self.page.evaluate(width) > 0 else [])
+
+    def leave(self) -> None:
+        """Close it; raises AssertionError if the browser complained."""
+        self.context.close()
+        assert self.complaints == []
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"{message.type}: {message.text}")

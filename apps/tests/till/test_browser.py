@@ -1,0 +1,177 @@
+"""The till in a real browser: a whole story with a finger, at every width, and pictures for docs."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+
+from tests.backstage.running import APPS, Program
+from tests.backstage.windows import Window, chromium
+
+from .people import PASSWORD, Administration
+
+pytestmark = [pytest.mark.web, pytest.mark.timeout(600)]
+
+Open: TypeAlias = Callable[..., Window]
+SCREEN = {"width": 1024, "height": 768}
+PHONE = {"width": 390, "height": 844}
+PAGES = ("/", "/recharge", "/transfer", "/history", "/month", "/me")
+OFFICE = (
+    "people",
+    "people/1",
+    "people/2",
+    "products",
+    "products/1",
+    "cards",
+    "terminals",
+    "verify",
+    "password",
+)
+PICTURES = APPS.parent / "docs" / "screenshots"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Chromium]:
+    """The browser."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def window(till: Program, office: Administration, running: Chromium) -> Iterator[Open]:
+    """Opens a window."""
+    windows: list[Window] = []
+
+    def make(**options: Any) -> Window:
+        windows.append(Window(running, till.address, **options))
+        return windows[-1]
+
+    yield make
+    for one in windows:
+        one.leave()
+
+
+def do(one: Window, button: str, then: str) -> None:
+    """Touch what moves money.  On a busy machine it is under way for a while, which the page says."""
+    one.press(button, then, instead="is stored, and will happen once")
+    while one.page.get_by_text("is stored, and will happen once").count():
+        one.page.wait_for_timeout(300)
+        one.page.reload()
+    if one.page.get_by_text(then).count() == 0:
+        one.go("/")
+
+
+def make_terminal(one: Window) -> None:
+    """The administration makes this browser a terminal, and leaves."""
+    one.go("/administration")
+    one.fill("Password", PASSWORD)
+    one.press("Log in", "The till owes to all")
+    one.go("/administration/terminals")
+    one.fill("Name, like “Kitchen”", "Kitchen")
+    one.press("Make it one", "This browser is the terminal")
+    one.press("Log out", "Who are you?")
+
+
+def test_a_day_at_the_terminal(window: Open) -> None:
+    """Name, coffee, undo, card, juice by its barcode, recharge, transfer, and nobody stays logged in."""
+    one = window(viewport=SCREEN, has_touch=True)
+    make_terminal(one)
+    one.page.get_by_role("button", name="Blaise").tap()
+    do(one, "Coffee", "Coffee for 0.60: enjoy it.")
+    do(one, "Undo: Coffee, 0.60", "Coffee: undone, 0.60 is back.")
+    one.press("Log out", "Who are you?")
+    # A reader types, wherever the focus is.
+    one.page.locator("h1").click()
+    one.page.keyboard.type("4006381333931")
+    one.page.keyboard.press("Enter")
+    one.page.get_by_role("heading", name="Hot drinks").wait_for()
+    one.page.keyboard.type("4000417025005")
+    one.page.keyboard.press("Enter")
+    one.page.wait_for_url("**/products/*")
+    do(one, "Apple juice", "Apple juice for 1.10: enjoy it.")
+    one.go("/recharge")
+    do(one, "5.00", "Recharged: 5.00.")
+    one.go("/transfer")
+    one.fill("To: a name, a card, or an id", "Emmy")
+    one.fill("Amount", "2,50")
+    one.fill("What for", "cake")
+    do(one, "Transfer", "Emmy has 2.50 from you.")
+    one.go("/history")
+    assert one.page.get_by_text("to Emmy: cake").count() == 1
+    # Nobody touches the screen any more.
+    one.page.get_by_role("heading", name="Who are you?").wait_for()
+
+
+def test_every_page_can_be_read_and_fits(window: Open) -> None:
+    """On a phone in the dark, on a screen in the light: contrasts of WCAG AA, nothing too wide."""
+    for options in (
+        {"viewport": PHONE, "color_scheme": "dark"},
+        {"viewport": SCREEN, "color_scheme": "light"},
+    ):
+        one = window(**options)
+        one.go("/enter")
+        assert one.faults() == []
+        one.fill("Name", "Emmy")
+        one.fill("Password", PASSWORD)
+        one.press("Log in", "Hot drinks")
+        if options["viewport"] is PHONE:
+            do(one, "Nuts", "Nuts for 1.50")
+        for path in PAGES:
+            one.go(path)
+            assert one.faults() == [], (path, options)
+        one.press("Log out", "Password")
+        one.go("/administration")
+        one.fill("Password", PASSWORD)
+        one.press("Log in", "The till owes to all")
+        for path in OFFICE:
+            one.go(f"/administration/{path}")
+            assert one.faults() == [], (path, options)
+        for path, name in (("people", "Emmy"), ("products", "Coffee")):
+            one.go(f"/administration/{path}")
+            one.page.get_by_role("link", name=name, exact=True).click()
+            one.page.get_by_role("heading", name=name, exact=True).wait_for()
+            assert one.faults() == [], (path, options)
+
+
+def test_the_till_is_used_with_the_keyboard_alone(window: Open) -> None:
+    """Log in, buy, undo: by Tab and Enter."""
+    one = window(viewport=SCREEN)
+    one.go("/enter")
+    one.page.keyboard.type("Emmy")
+    one.page.keyboard.press("Tab")
+    one.page.keyboard.type(PASSWORD)
+    one.page.keyboard.press("Enter")
+    one.page.get_by_role("heading", name="Hot drinks").wait_for()
+    one.page.get_by_role("button", name="Tea").first.focus()
+    one.page.keyboard.press("Enter")
+    one.page.get_by_role("button", name="Undo: Tea, 0.40").focus()
+    one.page.keyboard.press("Enter")
+    one.page.get_by_text("undone").first.wait_for()
+
+
+@pytest.mark.pictures
+def test_pictures_of_the_till(window: Open) -> None:
+    """A terminal and a phone, each fit for a document."""
+    one = window(viewport=SCREEN)
+    make_terminal(one)
+    take(one, "till-names")
+    one.page.get_by_role("button", name="Ada").click()
+    do(one, "Coffee", "enjoy it")
+    do(one, "Banana", "enjoy it")
+    take(one, "till-shop")
+    phone = window(viewport=PHONE, color_scheme="dark")
+    phone.go("/enter")
+    phone.fill("Name", "Emmy")
+    phone.fill("Password", PASSWORD)
+    phone.press("Log in", "Hot drinks")
+    do(phone, "Nuts", "enjoy it")
+    take(phone, "till-phone")
+
+
+def take(one: Window, name: str) -> None:
+    """A picture for docs/."""
+    path: Path = PICTURES / f"{name}.png"
+    one.page.screenshot(path=path)
+    assert path.stat().st_size < 150_000

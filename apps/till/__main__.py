@@ -1,0 +1,9 @@
+"""`python -m till`."""
+
+import sys
+
+from house.program import run
+
+from .program import APPLICATION
+
+sys.exit(run(APPLICATION))
