@@ -92,3 +92,14 @@ def test_verify_beside_a_server_elsewhere(stand: Stand) -> None:
     """After all that nothing differs."""
     done = stand.program.command("verify")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_who_guesses_passwords_has_to_wait(stand: Stand) -> None:
+    """The last story of this program: whoever comes from this address waits a minute then."""
+    browser = Browser(stand.program)
+
+    def guess() -> int:
+        return browser.post("/login", on="/enter", name="Emmy", password="wrong").status_code
+
+    assert guess() == 401
+    until(lambda: guess() == 429, "the throttle")
