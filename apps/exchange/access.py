@@ -28,10 +28,14 @@ def owner_name(trader_id: str | None) -> str:
     return OPERATOR if trader_id is None else _TRADER + trader_id
 
 
+def caller_of(owner: str) -> Caller:
+    """Who has keys, and visits, under this name."""
+    return Caller(None if owner == OPERATOR else owner.removeprefix(_TRADER))
+
+
 def caller() -> Caller:
     """Who makes this request.  Raises Problem NOT_KNOWN, and TOO_MANY_TRIES for who guesses."""
-    owner = key_owner()
-    return Caller(None if owner == OPERATOR else owner.removeprefix(_TRADER))
+    return caller_of(key_owner())
 
 
 def trader() -> str:

@@ -9,7 +9,7 @@ from house import api
 from house.room import Application, Chore, Room
 from house.settings import Defaults
 
-from . import booking, samples, settings, traders
+from . import booking, pages, samples, settings, traders
 from .checking import verify
 from .commands import commands
 from .currencies import CODES as CURRENCIES
@@ -43,6 +43,7 @@ def set_up(room: Room, app: Flask) -> None:
     """Routes, and news."""
     settings.check(room.reader)
     hear(room)
+    pages.set_up(app, room)
     api.set_up(
         app,
         title="Exchange",

@@ -16,6 +16,7 @@ from house.desk import NotReady, refusal_code
 from house.fields import Money
 from house.problems import Problem
 from house.room import room
+from house.visits import end_visits_of
 
 from . import access
 from .currencies import desk, desks
@@ -152,6 +153,7 @@ def remove(trader_id: str) -> None:
     def work(session: Session) -> None:
         close(session, one, trader_id)
         end_keys(session, access.owner_name(trader_id))
+        end_visits_of(session, access.owner_name(trader_id))
 
     one.database.transact(work)
 

@@ -71,6 +71,11 @@ class Program:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def stop(self) -> int:
         """As Ctrl-C does; gives the exit status."""
         assert self._process is not None

@@ -7,9 +7,8 @@ from typing import TypeAlias
 import pytest
 
 from tests.backstage.running import Program, embedded
+from tests.backstage.traders import Trader, admit, operator
 from tests.backstage.waiting import wait_until
-
-from .people import Trader, admit, operator
 
 NewTrader: TypeAlias = Callable[..., Trader]
 

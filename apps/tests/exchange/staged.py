@@ -1,8 +1,9 @@
 """`python -m tests.exchange.staged`: the exchange itself, in the hands of a test.
 
 In the folder STAGE, a file `hold-TYPE` holds back messages of that type to the accounting server, as a slow
-network does, until it is gone.  A file `die-N` ends the process, as `kill -9` does, when the agent has come
-N times by one of its named steps from then on; the file goes before, so that the next life lives.
+network does, until it is gone; `hold-TYPE-DEBTOR` those of one currency.  A file `die-N` ends the process, as
+`kill -9` does, when the agent has come N times by one of its named steps from then on; the file goes before,
+so that the next life lives.
 """
 
 import os
@@ -78,7 +79,10 @@ class Death:
 
 
 def _is_held(one: Publication) -> bool:
-    return (STAGE / f"hold-{one.envelope.type}").exists()
+    kind, body = one.envelope.type, one.envelope.body
+    of_currency = [mark.name.rpartition("-")[2] for mark in STAGE.glob(f"hold-{kind}-*")]
+    is_of_one = any(f'"debtor_id":{debtor_id},'.encode() in body for debtor_id in of_currency)
+    return is_of_one or (STAGE / f"hold-{kind}").exists()
 
 
 def main() -> int:

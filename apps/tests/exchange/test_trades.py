@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.backstage.running import Caller, Program
+from tests.backstage.traders import PREFIX, Trader
 from tests.backstage.waiting import wait_until
 
 from .conftest import NewTrader
-from .people import PREFIX, Trader
 
 MODES = ("direct", "escrow")
 
@@ -240,7 +240,7 @@ def test_a_trader_leaves(bank: Trader, new_trader: NewTrader) -> None:
     assert bank.session.delete(f"{bank._base}/traders/escrow", timeout=60).status_code == 404
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [pytest.param("direct", marks=pytest.mark.chaos), "escrow"])
 def test_a_program_that_is_killed_in_the_middle_of_a_trade(
     exchange: Program, new_trader: NewTrader, folder: Path, mode: str
 ) -> None:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import requests
 
-from tests.backstage.running import Caller, Program
-from tests.backstage.waiting import wait_until
+from .running import Caller, Program
+from .waiting import wait_until
 
 PREFIX: Final = "/api/v1"
 
