@@ -17,6 +17,7 @@ from swpt_accounts.runtime.shown import spelled_out_lines
 from .accounts import account_commands, ledger
 from .aliases import aliases
 from .audit import audit
+from .check_message import check_message
 from .checks import check_shard, restored, verify
 from .credits import credit_commands
 from .dead_letters import dead_letters
@@ -38,6 +39,7 @@ _ROLES = ("web", "worker", "chores", "all")
 _FOR_OPERATORS: Final = (
     account_commands,
     audit,
+    check_message,
     check_shard,
     credit_commands,
     dead_letters,
@@ -59,12 +61,11 @@ _FOR_OPERATORS: Final = (
 
 def _show_version(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
     if is_wanted:
-        from importlib import metadata
+        from swpt_accounts.runtime.version import version
 
-        try:
-            click.echo(metadata.version("swpt-accounts"))
-        except metadata.PackageNotFoundError:
-            raise OperatorError("not installed: run `make install` first") from None
+        if not (found := version()):
+            raise OperatorError("not installed: run `make install` first")
+        click.echo(found)
         context.exit()
 
 

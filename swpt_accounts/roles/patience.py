@@ -16,7 +16,7 @@ from waitress.server import BaseWSGIServer
 _LOOK_SECONDS: Final = 0.25
 _LOG_SECONDS: Final = 60.0
 # Browsers and proxies wait for an answer.  A thread that has made 16 MB of them for somebody who does not
-# take them would wait for him; our largest answer has a tenth of that.
+# take them would wait for him; our largest page has a tenth of that, and only an export is longer.
 _MOST_REQUESTS_AHEAD: Final = 4
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -31,6 +31,9 @@ class Patience(NamedTuple):
 
     answer_seconds: float = 60.0
     """From the last byte of a request until its answer has been taken."""
+
+    answer_bytes_per_second: int = 16_384
+    """Who takes a long answer at this pace, an export, has all the time; who stops has the seconds above."""
 
     silence_seconds: float = 120.0
     """From one whole request to the next one."""
@@ -111,6 +114,9 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         # When the newest request had come in whole; at the beginning, now.
         self.quiet_since = monotonic()
         self._begun_at: float | None = None
+        self._looked_at = self.quiet_since
+        self._slow_seconds = 0.0
+        self._taken_bytes = 0
         super().__init__(*args, **kwargs)
 
     @property
@@ -124,18 +130,30 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         is_open = bool(super().received(data))
         if self.requests:
             self.quiet_since = now
+            self._slow_seconds = 0.0
         if self.request is None:
             self._begun_at = None
         elif self.request is not before or self._begun_at is None:
             self._begun_at = now
         return is_open
 
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        """Send what the client takes, and remember how much that was."""
+        taken = int(super().send(data, do_close))
+        self._taken_bytes += taken
+        return taken
+
     def is_overdue(self, now: float, patience: Patience) -> bool:
-        """Whether the client has used up its time."""
+        """Whether the client has used up its time; to be asked now and then."""
+        passed, self._looked_at = now - self._looked_at, now
+        taken, self._taken_bytes = self._taken_bytes, 0
+        if self.total_outbufs_len:
+            won = taken / patience.answer_bytes_per_second
+            self._slow_seconds = max(0.0, self._slow_seconds + passed - won)
         if len(self.requests) > _MOST_REQUESTS_AHEAD:
             return True
         if self.total_outbufs_len:
-            return now - self.quiet_since > patience.answer_seconds
+            return self._slow_seconds > patience.answer_seconds
         if self.requests:
             return False  # it waits for us
         if self._begun_at is not None and now - self._begun_at > patience.request_seconds:

@@ -5,6 +5,7 @@ the end.  It has no HTTP server of its own.
 """
 
 import ctypes
+import logging
 import os
 import resource
 import shlex
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from supervisor import supervisord
+from supervisor import loggers, supervisord
 from supervisor.options import ServerOptions
 
 from swpt_accounts.runtime.settings import Settings
@@ -30,6 +31,8 @@ STOP_TIMEOUT_SECONDS: Final = 30
 _MOST_FILES: Final = 256
 _STOPPING: Final = {signal.SIGTERM, signal.SIGINT}
 _PR_SET_PDEATHSIG: Final = 1
+
+_logger: Final = logging.getLogger("supervisor")
 
 _CONFIG: Final = """\
 [supervisord]
@@ -103,12 +106,36 @@ def begin_supervised() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
 
+class _InOurLog(loggers.Handler):  # type: ignore[misc]
+    """Hands on lines of supervisord, whose levels have the numbers of Python's."""
+
+    def emit(self, record: loggers.LogRecord) -> None:
+        """Write one down."""
+        _logger.log(record.level, "%s", record.asdict()["message"])
+
+    def close(self) -> None:
+        """The log is not ours to close."""
+
+    reopen = remove = close
+
+
 class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
     """Those of supervisord, which loses a signal for a child that has not begun its program yet.
 
     The child would still have the handlers of supervisord, forget the signal with them, and be
     killed after the time that it has to stop.  Blocked, the signal waits for the program.
     """
+
+    def make_logger(self) -> None:
+        """What supervisord says stands in our log, in its form: LOG_FORMAT is for all of it."""
+        self.logger = loggers.getLogger(self.loglevel)
+        self.logger.addHandler(_InOurLog())
+        for text in self.parse_criticals:
+            self.logger.critical(text)
+        for text in self.parse_warnings:
+            self.logger.warning(text)
+        for text in self.parse_infos:
+            self.logger.info(text)
 
     def fork(self) -> int:
         """A child that stops when supervisord is gone, even by `kill -9` in the very next moment.

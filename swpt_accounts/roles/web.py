@@ -34,6 +34,7 @@ _MOST_ADMIN_CONNECTIONS: Final = 100
 _MORE_CONNECTIONS: Final = 10
 _BACKLOG: Final = 1024
 _MOST_ADMIN_BYTES: Final = 1_048_576
+_MOST_AHEAD_BYTES: Final = 4_194_304
 # How long a signal can go unnoticed; the price is two wake-ups per second.
 _LOOK_AROUND_SECONDS: Final = 0.5
 
@@ -121,6 +122,9 @@ def serve(
         map=admin_sockets,
         connection_limit=_MOST_ADMIN_CONNECTIONS + _MORE_CONNECTIONS,
         asyncore_use_poll=True,
+        # An export waits for who takes it; nothing is written to the disk for that, which may be read-only.
+        outbuf_high_watermark=_MOST_AHEAD_BYTES,
+        outbuf_overflow=2 * _MOST_AHEAD_BYTES,
         **_proxy(settings),
     )
     doors = (
@@ -128,8 +132,10 @@ def serve(
         Door("admin", admin_sockets, _MOST_ADMIN_CONNECTIONS, patience),
     )
     explain_unreadable(admin_sockets, is_https=settings.admin_https)
-    _logger.info("Serving HTTP at %s, port %d.", settings.webserver_bind, settings.webserver_port)
-    _logger.info("Serving the admin API at %s, port %d.", settings.admin_bind, settings.admin_port)
+    _logger.info("Serving HTTP for other services at %s.", _addresses(listeners.shards))
+    _logger.info(
+        "Serving the admin API, /metrics and the console at %s.", _addresses(listeners.admin, "/admin/")
+    )
     while not is_stop_wanted():
         _turn(shard_sockets | admin_sockets, _LOOK_AROUND_SECONDS)
         for door in doors:
@@ -140,6 +146,15 @@ def serve(
         server.task_dispatcher.shutdown(timeout=1)
     for sockets in (shard_sockets, admin_sockets):
         wasyncore.close_all(sockets)
+
+
+def _addresses(listeners: list[socket.socket], path: str = "/") -> str:
+    """Where the sockets really listen, as addresses that a browser takes."""
+    found = []
+    for listener in listeners:
+        host, port = listener.getsockname()[:2]
+        found.append(f"http://{f'[{host}]' if ':' in host else host}:{port}{path}")
+    return ", ".join(found)
 
 
 def _proxy(settings: Settings) -> dict[str, Any]:

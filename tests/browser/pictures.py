@@ -3,6 +3,8 @@
 from random import Random
 from typing import Any, Final
 
+import msgspec
+
 from swpt_accounts.rules.transfers import PreparedTransfer
 from swpt_accounts.runtime import clock
 from swpt_accounts.wire.messages import Malformed
@@ -15,7 +17,13 @@ from tests.backstage.wire import body_of, delivered
 
 _MINUTE: Final = 60 * SECOND
 _MINUTES: Final = 150
-_CREDITORS: Final = tuple(range(1001, 1013))
+# Ids as agents have them: the upper bytes say whose they are, and most have 13 to 19 digits.
+PICTURED_DEBTOR: Final = 0x4D2A_1F93_0B5C_7E11
+_CREDITORS: Final = tuple(
+    (0x0000_0001_0000_0000, 0x4B1E_9A00_0000_0000, 0x7FA3_0200_0000_0000)[number % 3]
+    + 0x3_9E37_79B9 * (number + 1)
+    for number in range(12)
+)
 _ISSUED: Final = 25_000
 _CONFIG: Final = '{"type":"RootConfigData","rate":3.5,"limit":9000000}'
 _NOTES: Final = (
@@ -24,6 +32,7 @@ _NOTES: Final = (
     "bicycle repair",
     "eggs",
     "rent of the hall",
+    "Four chairs, two of them mended; the others follow in spring, when the wood is dry.",
     "",
 )
 _PREPARED: Final = f"SELECT {', '.join(PreparedTransfer.__struct_fields__)} FROM prepared_transfer"
@@ -37,17 +46,17 @@ class BusyHours:
         self._stand = desk.stand
         # Nobody wants other pictures whenever they are taken.
         self._random = Random(11)
-        self._serial = 1000
+        self._serial = 6917529027641081856
 
     def tell(self) -> None:
         """Let it all happen."""
         begin = clock.utcnow() - (_MINUTES + 3) * _MINUTE
         self._at(begin - HOUR)
-        self._stand.apply(*(configure(creditor, ts=begin - HOUR) for creditor in _CREDITORS))
+        self._apply(*(configure(creditor, ts=begin - HOUR) for creditor in _CREDITORS))
         self._at(begin)
         for serial, creditor in enumerate(_CREDITORS, start=1):
-            self._stand.apply(*issue(creditor, _ISSUED, serial, begin))
-        self._stand.apply(configure(ROOT, config_data=_CONFIG, seqnum=99, ts=begin))
+            self._apply(*issue(creditor, _ISSUED, serial, begin))
+        self._apply(configure(ROOT, config_data=_CONFIG, seqnum=99, ts=begin))
         for minute in range(_MINUTES):
             self._minute(begin + (minute + 2) * _MINUTE)
         self._leave_things_behind()
@@ -61,7 +70,7 @@ class BusyHours:
             waiting = PreparedTransfer(*row)
             note = self._random.choice(_NOTES)
             committed = finalize(waiting, waiting.locked_amount, transfer_note=note, ts=waiting.prepared_at)
-            self._stand.apply(committed)
+            self._apply(committed)
         if self._random.random() < 0.15:
             self._request(10_000_000, min_locked_amount=10_000_000)
 
@@ -69,7 +78,7 @@ class BusyHours:
         sender, recipient = self._random.sample(_CREDITORS, 2)
         self._serial += 1
         serial = {"coordinator_request_id": self._serial, "ts": self._now}
-        self._stand.apply(request(sender, recipient, max_locked_amount=amount, **serial, **fields))
+        self._apply(request(sender, recipient, max_locked_amount=amount, **serial, **fields))
 
     def _leave_things_behind(self) -> None:
         now = clock.utcnow()
@@ -77,7 +86,7 @@ class BusyHours:
         for amount in (1_200, 350, 90):
             self._request(amount)
         self._request(75, max_commit_delay=5)
-        self._stand.apply(
+        self._apply(
             configure(1003, config_data="nonsense", seqnum=9, ts=now),
             delivered(Malformed("bad_json", "at byte 31"), body=b'{"type":"ConfigureAccount","ts":'),
             delivered(Malformed("wrong_shard", "the account is not in 0.#"), body=body_of(configure(1004))),
@@ -89,6 +98,19 @@ class BusyHours:
             keeper.do()
         clear_outbox(self._stand)
 
+    def _apply(self, *items: Any) -> None:
+        """What the builders make is about another debtor."""
+        self._stand.apply(*map(_of_the_debtor, items))
+
     def _at(self, now: Moment) -> None:
         self._now = now
         self._stand.replace(clock=lambda: now)
+
+
+def _of_the_debtor(item: Any) -> Any:
+    if not hasattr(item, "debtor_id"):
+        return item
+    changes = {"debtor_id": PICTURED_DEBTOR}
+    if getattr(item, "coordinator_type", "") == "issuing":
+        changes["coordinator_id"] = PICTURED_DEBTOR
+    return msgspec.structs.replace(item, **changes)

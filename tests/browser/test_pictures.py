@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from swpt_accounts.runtime import clock
-from tests.backstage.builders import DEBTOR
+from swpt_accounts.wire.moments import render_timestamp
 
-from .pictures import BusyHours
+from .pictures import PICTURED_DEBTOR, BusyHours
 
 pytestmark = [pytest.mark.pictures, pytest.mark.timeout(300)]
 
@@ -32,14 +32,17 @@ def test_pictures_of_the_main_pages(desk, visit):
     """Each fits into a document, and the browser complains about none."""
     BusyHours(desk).tell()
     locked = desk.stand.rows("SELECT creditor_id FROM prepared_transfer ORDER BY 1")[0][0]
-    account = f"debtors/{DEBTOR}/accounts/{locked}"
+    account = f"debtors/{PICTURED_DEBTOR}/accounts/{locked}"
     query = "SELECT sender_creditor_id, transfer_id FROM journal WHERE transfer_note <> '' ORDER BY 1 LIMIT 1"
     [(sender, transfer_id)] = desk.stand.rows(query)
+    query = "SELECT refused_at, refusal_id FROM refusal WHERE kind = 'transfer' ORDER BY refused_at LIMIT 1"
+    [(refused_at, refusal_id)] = desk.stand.rows(query)
     pictures = [
         Picture("overview-light", ""),
         Picture("overview-dark", "", "dark"),
         Picture("account", account),
-        Picture("transfer", f"debtors/{DEBTOR}/accounts/{sender}/transfers/{transfer_id}"),
+        Picture("transfer", f"debtors/{PICTURED_DEBTOR}/accounts/{sender}/transfers/{transfer_id}"),
+        Picture("refusal", f"refusals/{render_timestamp(refused_at).replace('+00:00', 'Z')}/{refusal_id}"),
         Picture("dead-letters", "dead-letters"),
         Picture("account-phone", account, viewport=PHONE),
     ]

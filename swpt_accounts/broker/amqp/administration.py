@@ -62,6 +62,8 @@ def remove_binding(amqp_url: str, queue: str, routing_key: str) -> None:
 def delete_if_empty(amqp_url: str, queue: str) -> bool:
     """Delete a queue that holds no message and has no consumer; says whether it is gone.
 
+    Raises QueueMissing if there is none.
+
     Quorum queues do not know the broker's own condition `if-empty`.  So unbind first:
     what arrives between the look and the deletion would be lost.
     """
@@ -71,7 +73,7 @@ def delete_if_empty(amqp_url: str, queue: str) -> bool:
             found = channel.queue_declare(queue, passive=True).method
         except pika.exceptions.ChannelClosedByBroker as error:
             if error.reply_code == _NOT_FOUND:
-                return True
+                raise QueueMissing(f"there is no queue {queue}") from None
             raise
         if found.message_count or found.consumer_count:
             return False

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import BoundedSemaphore
 from typing import Any, Final
 
 from flask import Flask, current_app
@@ -52,6 +53,8 @@ class AdminContext:
         self.count_messages = count_messages
         queue = settings.protocol_broker_queue
         self.broker = BrokerWatch(ask_broker or partial(count_both, count_messages, queue))
+        # Each takes one of the threads, for as long as somebody takes what it makes.
+        self.exports = BoundedSemaphore(max(1, settings.admin_threads // 2))
         self.database = DatabaseWatch(settings.postgres_url, settings.metrics_folder)
         self._engine: Engine = create_engine(
             DRIVER,

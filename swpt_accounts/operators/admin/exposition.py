@@ -27,6 +27,9 @@ from .context import AdminContext
 # However many machines ask, the database is asked once in this time.
 KEPT_SECONDS: Final = 5.0
 
+PREFIX: Final = "swpt_accounts_"
+"""Prometheus keeps the numbers of all programs in one room, where `prepared_transfers` may be anybody's."""
+
 _logger: Final = getLogger(__name__)
 
 Reading = Callable[[], AbstractContextManager[Any]]
@@ -101,7 +104,16 @@ class _Collected(Collector):
         self._found = found
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._found
+        for metric in self._found:
+            yield with_prefix(metric)
+            yield metric
+
+
+def with_prefix(metric: Metric) -> Metric:
+    """The same number under the name that is ours alone, beside that of earlier versions."""
+    named = Metric(PREFIX + metric.name, metric.documentation, metric.type)
+    named.samples = [sample._replace(name=PREFIX + sample.name) for sample in metric.samples]
+    return named
 
 
 def register(app: Flask, context: AdminContext) -> None:

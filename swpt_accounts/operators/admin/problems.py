@@ -8,7 +8,14 @@ from typing import Any, Final
 import psycopg2
 from flask import Flask, Response, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, TooManyRequests, Unauthorized
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthorized,
+)
 
 from swpt_accounts.broker.errors import BrokerProblem
 from swpt_accounts.runtime.errors import OperatorError, cause_of, first_line, mask_secrets
@@ -55,7 +62,7 @@ def _refuse(error: HTTPException) -> Response:
     response = problem(error.code, _description(error))
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
-    if isinstance(error, TooManyRequests) and error.retry_after is not None:
+    if isinstance(error, (ServiceUnavailable, TooManyRequests)) and error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="swpt_accounts"'

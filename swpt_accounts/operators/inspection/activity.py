@@ -1,7 +1,7 @@
-"""What happened lately: the last transfers, and how many things happened in each minute of an hour.
+"""What happened lately: the last transfers, and how many things happened in each part of a span.
 
-There is no table of rates.  Keys begin with moments, so the rows of a minute stand together; of a
-minute with very many the first say how fast they came.
+There is no table of rates.  Keys begin with moments, so the rows of a part stand together; of one with
+very many the first say how fast they came.
 """
 
 from typing import Any, Final
@@ -13,11 +13,26 @@ from swpt_accounts.wire.moments import MICROSECONDS, Moment
 
 from .ledger import JOURNAL_ROW, LedgerEntry, sender_entry
 
-MINUTES: Final = 60
 MOST_COUNTED: Final = 1_000
-"""How many rows of a minute are counted; with more of them their number is estimated."""
+"""How many rows of a part are counted; with more of them their number is estimated."""
 
 _MINUTE: Final = 60 * MICROSECONDS
+
+
+class Span(msgspec.Struct, frozen=True):
+    """So many parts of so many microseconds, up to now."""
+
+    parts: int
+    length: int
+    part_name: str
+
+
+SPANS: Final = {
+    "hour": Span(60, _MINUTE, "minute"),
+    "day": Span(96, 15 * _MINUTE, "quarter of an hour"),
+    "week": Span(84, 120 * _MINUTE, "two hours"),
+}
+"""What can be looked at."""
 
 _LATEST: Final = f"""
 SELECT {JOURNAL_ROW} FROM journal ORDER BY applied_at DESC, journal_id DESC LIMIT %(limit)s
@@ -25,11 +40,11 @@ SELECT {JOURNAL_ROW} FROM journal ORDER BY applied_at DESC, journal_id DESC LIMI
 
 _COUNT: Final = f"""
 SELECT m.at, c.number, c.last
-FROM unnest(CAST(%(minutes)s AS int8[])) AS m (at)
+FROM unnest(CAST(%(begins)s AS int8[])) AS m (at)
 CROSS JOIN LATERAL (
     SELECT count(*) AS number, max(happened_at) AS last FROM (
         SELECT {{column}} AS happened_at FROM {{table}}
-        WHERE {{column}} >= m.at AND {{column}} < m.at + {_MINUTE}
+        WHERE {{column}} >= m.at AND {{column}} < m.at + %(length)s
         ORDER BY {{column}} LIMIT {MOST_COUNTED}) AS first) AS c
 ORDER BY m.at
 """  # noqa: S608 - constants only
@@ -39,7 +54,7 @@ _REFUSALS: Final = _COUNT.format(table="refusal", column="refused_at")
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """How many things happened in the minute that begins at `at`; up to now, if it is the current one."""
+    """How many things happened in the part that begins at `at`; up to now, if it is the current one."""
 
     at: Moment
     number: int
@@ -53,29 +68,59 @@ def latest_transfers(connection: Any, limit: int) -> list[LedgerEntry]:
         return [sender_entry(row) for row in cursor.fetchall()]
 
 
-def transfer_rates(connection: Any, now: Moment) -> list[Rate]:
-    """Transfers committed in each minute of the last hour."""
-    return _rates(connection, _TRANSFERS, now)
+def transfer_rates(connection: Any, now: Moment, span: Span = SPANS["hour"]) -> list[Rate]:
+    """Transfers committed in each part of the span."""
+    return _rates(connection, _TRANSFERS, now, span)
 
 
-def refusal_rates(connection: Any, now: Moment) -> list[Rate]:
-    """Requests refused in each minute of the last hour."""
-    return _rates(connection, _REFUSALS, now)
+def refusal_rates(connection: Any, now: Moment, span: Span = SPANS["hour"]) -> list[Rate]:
+    """Requests refused in each part of the span."""
+    return _rates(connection, _REFUSALS, now, span)
 
 
-def _rates(connection: Any, query: str, now: Moment) -> list[Rate]:
-    this_minute = now - now % _MINUTE
-    minutes = [this_minute - number * _MINUTE for number in range(MINUTES)]
+def _rates(connection: Any, query: str, now: Moment, span: Span) -> list[Rate]:
+    last_part = now - now % span.length
+    begins = [last_part - number * span.length for number in range(span.parts)]
     with connection, connection.cursor() as cursor:
-        cursor.execute(query, {"minutes": int_array(minutes)})
-        return [estimate(at, number, last, now) for at, number, last in cursor.fetchall()]
+        cursor.execute(query, {"begins": int_array(begins), "length": span.length})
+        return [estimate(at, number, last, now, span.length) for at, number, last in cursor.fetchall()]
 
 
-def estimate(at: Moment, number: int, last: Moment | None, now: Moment) -> Rate:
-    """The rate of the minute at `at`, from the number of its first rows and the moment of their last one."""
-    # All rows in the first instant would say nothing about the rest of the minute.
+def estimate(at: Moment, number: int, last: Moment | None, now: Moment, length: int = _MINUTE) -> Rate:
+    """The rate of the part at `at`, from the number of its first rows and the moment of their last one."""
+    # All rows in the first instant would say nothing about the rest of it.
     if last is None or number < MOST_COUNTED or last <= at:
         return Rate(at, number, number >= MOST_COUNTED)
-    # Of the current minute nobody knows the rest; the clock of those who wrote may be ahead of ours.
-    passed = max(last - at, min(now - at, _MINUTE))
+    # Of the current one nobody knows the rest; the clock of those who wrote may be ahead of ours.
+    passed = max(last - at, min(now - at, length))
     return Rate(at, round(number * passed / (last - at)), True)
+
+
+# -- what waits for somebody: the numbers beside the names of pages ------------------------------
+
+MOST_WAITING: Final = 1_000
+"""So many are counted of each; that number means "so many or more"."""
+
+_HOUR: Final = 3600 * MICROSECONDS
+
+_COUNT_WAITING: Final = f"""
+SELECT
+    (SELECT count(*) FROM (SELECT FROM dead_letter WHERE state = 'open' LIMIT {MOST_WAITING}) AS first),
+    (SELECT count(*) FROM (SELECT FROM outbox WHERE publisher_key IS NULL LIMIT {MOST_WAITING}) AS first),
+    (SELECT count(*) FROM (SELECT FROM refusal WHERE refused_at >= %s LIMIT {MOST_WAITING}) AS first)
+"""  # noqa: S608 - constants only
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Open dead letters, rows of the outbox that are left to the relay, and refusals of the last hour."""
+
+    dead_letters: int
+    outbox: int
+    refusals: int
+
+
+def count_waiting(connection: Any, now: Moment) -> Counts:
+    """Count what is waiting now, in some milliseconds however much there is."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_COUNT_WAITING, [now - _HOUR])
+        return Counts(*cursor.fetchone())

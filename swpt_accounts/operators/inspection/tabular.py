@@ -29,10 +29,14 @@ def all_pages(read: Callable[[Cut, int], Page[Any]], items: int = EXPORT_ITEMS) 
 
 
 def cells(item: msgspec.Struct) -> dict[str, Any]:
-    """The fields of a row by name, with moments as messages write them; T0 is no moment."""
-    found = msgspec.structs.asdict(item)
-    for name, value in found.items():
-        if value is not None and (name.endswith(_MOMENTS) or name in ("at", "deadline")):
+    """The fields of a row and of its parts by name, with moments as messages write them; T0 is none."""
+    found: dict[str, Any] = {}
+    for name, value in msgspec.structs.asdict(item).items():
+        found[name] = value
+        if isinstance(value, msgspec.Struct):
+            del found[name]
+            found |= {f"{name}_{part}": text for part, text in msgspec.structs.asdict(value).items()}
+        elif value is not None and (name.endswith(_MOMENTS) or name in ("at", "deadline")):
             found[name] = None if value == T0 else render_timestamp(value)
     return found
 

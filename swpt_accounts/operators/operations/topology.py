@@ -3,6 +3,7 @@
 from typing import Any
 
 from swpt_accounts.broker.amqp import administration
+from swpt_accounts.broker.errors import QueueMissing
 from swpt_accounts.runtime.errors import OperatorError
 
 from .orders import Order
@@ -23,7 +24,7 @@ def unbind(connection: Any, amqp_url: str, queue: str, routing_key: str, *, orde
 
 
 def delete_queue(connection: Any, amqp_url: str, queue: str, *, in_use: str, order: Order) -> None:
-    """Delete a queue that is empty and that nobody consumes; raises OperatorError if it is not.
+    """Delete a queue that is empty and that nobody consumes; raises OperatorError otherwise.
 
     The queue `in_use` is the one that the settings name: what is meant is never that one.
     """
@@ -34,7 +35,11 @@ def delete_queue(connection: Any, amqp_url: str, queue: str, *, in_use: str, ord
         )
     with connection, connection.cursor() as cursor:
         order.write_down(cursor, "topology delete-queue", f"queue {queue}")
-        if not administration.delete_if_empty(amqp_url, queue):
+        try:
+            is_gone = administration.delete_if_empty(amqp_url, queue)
+        except QueueMissing:
+            raise OperatorError(f"there is no queue {queue}: nothing was deleted") from None
+        if not is_gone:
             raise OperatorError(
                 f"the queue {queue} holds messages, or somebody consumes it: unbind it, let its server work"
                 " until it is empty, stop that, and try again"

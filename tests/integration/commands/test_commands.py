@@ -21,7 +21,8 @@ from swpt_accounts.runtime.readers import user_of
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.sealed_rows import write_seal
 from swpt_accounts.wire.moments import MICROSECONDS_PER_DAY, parse_timestamp, render_timestamp
-from tests.backstage.builders import NOW, configure, credit, text
+from swpt_accounts.wire.routing import Realm
+from tests.backstage.builders import NOW, configure, credit, request, text
 from tests.backstage.commands import SERVER, TOP
 from tests.backstage.stand import Stand
 from tests.backstage.waiting import wait_until
@@ -98,6 +99,7 @@ def commands(group=program, *path):
 TOPICS = (
     "accounts",
     "audit",
+    "check-message",
     "check-shard",
     "credits",
     "dead-letters",
@@ -120,8 +122,10 @@ def test_every_command_has_an_example():
     assert exemplified == shown
 
 
-def test_the_examples_work(server):
+def test_the_examples_work(server, tmp_path):
     """Every command of the page for operators, in its order, ends with exit code 0."""
+    owned = next(one for one in range(100) if Realm.parse("1.0.#").owns(one, CREDITOR))
+    (tmp_path / "message.json").write_bytes(body_of(request(CREDITOR, debtor_id=owned)))
     now = clock.utcnow()
     stand = Stand(server.postgres_url, clock.utcnow)
     stand.apply(configure(CREDITOR, debtor_id=-1, ts=now), configure(0, debtor_id=-1, ts=now))
@@ -149,7 +153,11 @@ def test_the_examples_work(server):
         write_seal(connection.cursor(), seal, b"")
     # The account of the other shard owes what it has sent here, before the journal began.
     server.execute("UPDATE account SET principal = -100, created_at = 0 WHERE creditor_id = 0")
-    for line, (code, output) in zip(EXAMPLES, run_all(server, EXAMPLES), strict=True):
+    for line, (code, output) in zip(
+        EXAMPLES,
+        run_all(server, [line.replace("message.json", str(tmp_path / "message.json")) for line in EXAMPLES]),
+        strict=True,
+    ):
         assert code == 0, f"{line}: {output}"
         assert output, line
     changes = [words for words, _ in server.rows("SELECT action, audit_id FROM audit ORDER BY audit_id")]

@@ -74,6 +74,11 @@ def test_a_health_check_asks_about_its_own_role(role):
     assert parsed_command(words) == {"": "healthcheck", "role": role}
 
 
+def test_a_copy_of_everything_is_taken_only_on_request():
+    """The consumer of the tour has a profile; with it, no queue would be missed by anybody."""
+    assert SERVICES["tour"]["profiles"] == ["tour"]
+
+
 def test_servers_are_there_before_us():
     """Roles start when `configure` has ended well, and that when PostgreSQL and RabbitMQ are healthy."""
     assert SERVICES["configure"]["depends_on"] == {
@@ -244,3 +249,55 @@ def test_the_image_has_the_whole_build_backend():
     assert set(names.split("|")) == needed | {"hatchling"}
     lock = (TOP / "requirements-dev.lock").read_text()
     assert all(re.search(rf"^{name}==", lock, re.M) for name in names.split("|"))
+
+
+UNITS = sorted((TOP / "deploy" / "systemd").glob("*.service"))
+MANIFESTS = [
+    one
+    for path in sorted((TOP / "deploy" / "kubernetes").glob("*.yaml"))
+    if path.name != "kustomization.yaml"
+    for one in yaml.safe_load_all(path.read_text())
+]
+PODS = {
+    one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in MANIFESTS if one["kind"] != "Service"
+}
+
+
+def unit_lines(path: Path) -> dict[str, list[str]]:
+    """The settings of a unit by name."""
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r"^(\w+)=(.*)$", path.read_text(), re.M):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def test_a_unit_runs_a_role():
+    """Each role has a unit, which may take the time that a process needs to stop."""
+    commands = {unit_lines(path)["ExecStart"][0].split()[1]: path for path in UNITS}
+    assert set(commands) == set(ROLES)
+    for role, path in commands.items():
+        lines = unit_lines(path)
+        assert parsed_command([role])[""] == role
+        assert lines["User"] != ["root"]
+        assert lines["ProtectSystem"] == ["strict"], "it writes to no disk but METRICS_FOLDER and /tmp"
+        if role != "configure":
+            assert int(lines["TimeoutStopSec"][0]) > supervision.STOP_TIMEOUT_SECONDS
+            assert lines["Environment"] == ["METRICS_FOLDER=/run/swpt_accounts/metrics"]
+
+
+def test_a_pod_runs_a_role():
+    """Its command, probes and settings are ours, it is nobody, and its root file system is read-only."""
+    user = int(instruction("USER").split(":")[0])
+    assert set(PODS) == {f"swpt-accounts-{role}" for role in ROLES}
+    for name, pod in PODS.items():
+        [container] = pod["containers"]
+        role = name.removeprefix("swpt-accounts-")
+        assert container["args"] == [role]
+        assert pod["securityContext"]["runAsUser"] == user
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert {one["name"].lower() for one in container.get("env", ())} <= set(variables(Settings))
+        if role != "configure":
+            assert pod["terminationGracePeriodSeconds"] > supervision.STOP_TIMEOUT_SECONDS
+        if role in ("worker", "chores"):
+            checked = container["readinessProbe"]["exec"]["command"]
+            assert parsed_command(checked[1:]) == {"": "healthcheck", "role": role}

@@ -1,5 +1,6 @@
 """Dashboard, alert rules and document name only numbers that exist, and the fixed names all do."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 import yaml
 from prometheus_client import Counter, Metric
 
+from swpt_accounts.operators.admin.exposition import PREFIX
+from swpt_accounts.operators.admin.manual import rendered
 from swpt_accounts.operators.inspection import gauges
 from swpt_accounts.runtime import metrics
 from swpt_accounts.runtime.settings import Settings
@@ -69,6 +72,11 @@ def names() -> set[str]:
     return found
 
 
+def offered() -> set[str]:
+    """The names that rules and panels use: those with our prefix."""
+    return {PREFIX + name for name in names()}
+
+
 def named_in(expression: str) -> set[str]:
     """The names of series in an expression of PromQL."""
     bare = re.sub(r'"[^"]*"', "", expression)
@@ -126,13 +134,26 @@ def test_an_expression_names_only_numbers_that_exist(where):
     """A typing error in a rule or a panel would never be noticed: no data is no alert."""
     named = named_in(EXPRESSIONS[where])
     assert named
-    assert named <= names() | PROMETHEUS_OWN
+    assert named <= offered() | PROMETHEUS_OWN
 
 
 @pytest.mark.parametrize("where", EXPRESSIONS)
 def test_an_expression_uses_only_labels_that_exist(where):
     """The labels of rules and panels are those of the numbers, and those that Prometheus adds."""
-    known = {"job", "le", "type", "rule", "code", "reason", "chore", "role", "age", "debtor_id", "work"}
+    known = {
+        "job",
+        "instance",
+        "le",
+        "type",
+        "rule",
+        "code",
+        "reason",
+        "chore",
+        "role",
+        "age",
+        "debtor_id",
+        "work",
+    }
     assert labels_in(EXPRESSIONS[where]) <= known
 
 
@@ -157,9 +178,45 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(rule):
     """Whoever is woken up reads a sentence on what is wrong, and one on what to do."""
     assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
-    assert set(rule["annotations"]) == {"summary", "action"}
-    assert all(text.endswith((".", "?")) for text in rule["annotations"].values())
+    assert set(rule["annotations"]) == {"summary", "action", "runbook_url"}
+    assert all(rule["annotations"][name].endswith((".", "?")) for name in ("summary", "action"))
     assert re.fullmatch(r"\d+[smhd]", rule.get("for", "1m"))
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_leads_to_its_runbook(rule):
+    """One click: to a section of the manual, at the server that the alert is about."""
+    address, _, fragment = rule["annotations"]["runbook_url"].partition("#")
+    assert address == "http://{{ $labels.instance }}/admin/manual/runbooks"
+    assert f'id="{fragment}"' in rendered("runbooks")
+    assert fragment == rule["alert"].lower()
+    # The server is known only if the sum leaves its label alone, and it is one of ours only if we say so.
+    assert 'job="swpt_accounts"' in rule["expr"]
+    for group in re.findall(r"\b(?:sum|max)\b(?: by \(([^)]*)\))?", rule["expr"]):
+        assert "instance" in group
+
+
+def test_every_line_with_alarm_is_in_the_manual():
+    """By its first words that are always the same."""
+    told = " ".join((TOP / "docs" / "running" / "runbooks.md").read_text().split())
+    found = {text for path in (TOP / "swpt_accounts").rglob("*.py") for text in alarms_in(path)}
+    assert len(found) > 12
+    for text in found:
+        parts = [part.strip(" .,:;") for part in re.split(r"%[-.\d]*[a-z]", text)]
+        # `ALARM: %s` alone is said of the things that are alarms by their class.
+        words = next((part for part in parts if len(part) >= 8), None)
+        assert words is None or words[:24] in told, text
+
+
+def alarms_in(path: Path) -> set[str]:
+    """The texts of a module that begin with ALARM, or are an Alarm; without that word."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and str(node.value).startswith("ALARM: "):
+            found.add(str(node.value).removeprefix("ALARM: "))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Alarm":
+            found.add(str(getattr(node.args[0], "value", "")))
+    return found
 
 
 def test_alerts_know_the_reasons_and_chores_that_there_are():

@@ -16,6 +16,8 @@ from . import (
     debtors,
     display,
     doors,
+    exports,
+    manual,
     outbox,
     overview,
     refusals,
@@ -35,6 +37,8 @@ _PAGES = (
     outbox,
     chores,
     audit,
+    exports,
+    manual,
 )
 
 

@@ -17,10 +17,10 @@ from swpt_accounts.operators.admin.api.outbox import LONGEST_NOTE
 from swpt_accounts.operators.admin.fields import Text, WrittenInteger
 from swpt_accounts.operators.admin.pages import MOST_ITEMS
 from swpt_accounts.operators.inspection.dead_letters import STATES
+from swpt_accounts.operators.inspection.explanations import REASONS
 from swpt_accounts.operators.operations.dead_letters import ONLY_BY_CREDITS, ONLY_DISCARDED
 from swpt_accounts.wire.numbers import MAX_INT64
 
-from . import words
 from .doors import asked, console, done, filled
 
 
@@ -51,7 +51,7 @@ def dead_letters() -> str:
         page=dead_letters_page(args),
         args=args,
         states=(*STATES, "all"),
-        words=words.DEAD_LETTERS,
+        words=REASONS,
     )
 
 
@@ -64,7 +64,7 @@ def dead_letter(dead_letter_id: int) -> str:
         "admin/dead_letter.html",
         **shown,
         pretty=_pretty(shown["body_text"]),
-        words=words.DEAD_LETTERS,
+        words=REASONS,
         can_return=reason not in ONLY_DISCARDED | ONLY_BY_CREDITS and shown["letter"].is_complete,
         can_discard=reason not in ONLY_BY_CREDITS,
     )

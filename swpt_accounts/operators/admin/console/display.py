@@ -1,6 +1,7 @@
 """How the console writes values: amounts, moments, ages, rates; for its templates."""
 
 from collections.abc import Mapping
+from socket import gethostname
 from typing import Any, Final
 
 from flask import Flask, url_for
@@ -9,6 +10,7 @@ from flask import request as asked
 from swpt_accounts.operators.admin.access import visitor
 from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.runtime.shown import spelled_out
+from swpt_accounts.runtime.version import version
 from swpt_accounts.wire.moments import (
     FIRST_MOMENT,
     LAST_MOMENT,
@@ -19,10 +21,12 @@ from swpt_accounts.wire.moments import (
 )
 from swpt_accounts.wire.numbers import u64
 
+from .doors import REFRESH_SECONDS
+from .waiting import Waiting
+
 _UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _MINUS: Final = "\N{MINUS SIGN}"
 _SOON_SECONDS: Final = 1
-_MILLISECOND: Final = MICROSECONDS // 1000
 
 SECTIONS: Final = (
     ("console.overview", "Overview"),
@@ -33,6 +37,7 @@ SECTIONS: Final = (
     ("console.outbox", "Outbox"),
     ("console.chores", "Chores"),
     ("console.audit", "Audit"),
+    ("console.manual_begin", "Manual"),
 )
 """What the navigation offers."""
 
@@ -47,6 +52,8 @@ def set_up(app: Flask) -> None:
     # Lines of templates should not become lines of white space.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_context)
+    waiting = Waiting()
+    app.jinja_env.globals["waiting"] = lambda: waiting.look(admin_context())
 
 
 def _shown(value: Any) -> Any:
@@ -80,17 +87,11 @@ def ago(moment: Moment, now: Moment) -> str:
     return f"{lasting(seconds)} ago" if seconds > 0 else f"in {lasting(-seconds)}"
 
 
-def moment_field(moment: Moment, *, up: bool = False) -> str:
-    """A moment as a field of a form takes it; nothing for the ends of time, which nobody has chosen.
-
-    Browsers know milliseconds: the end of a range is rounded up, so that nothing falls out of it.
-    """
+def moment_field(moment: Moment) -> str:
+    """A moment as a field of a form takes it; nothing for the ends of time, which nobody has chosen."""
     if moment in (FIRST_MOMENT, LAST_MOMENT):
         return ""
-    rounded = -(-moment // _MILLISECOND) if up else moment // _MILLISECOND
-    # Fractions in isoformat have six digits, of which the last three are zeros here.
-    text = to_datetime(rounded * _MILLISECOND).replace(tzinfo=None).isoformat()
-    return text[:-3] if "." in text else text
+    return to_datetime(moment).replace(tzinfo=None).isoformat(" ").removesuffix(":00")
 
 
 def lasting(seconds: float) -> str:
@@ -115,8 +116,26 @@ def _context() -> dict[str, Any]:
         "now": admin_context().now(),
         "sections": SECTIONS,
         "here": _here,
+        "query_without_page": _query_without_page,
         "moment_field": moment_field,
+        "refresh": _refresh(),
+        "refresh_choices": REFRESH_SECONDS,
+        "version": version(),
+        "host": gethostname(),
+        "realm": admin_context().settings.protocol_broker_queue_routing_key,
     }
+
+
+def _query_without_page() -> dict[str, str]:
+    """What this page was asked, for the whole list that it is a part of."""
+    apart = ("page", "limit", "refresh")
+    return {name: value for name, value in asked.args.items() if value and name not in apart}
+
+
+def _refresh() -> int | None:
+    """After how many seconds this page is loaded anew by itself; None if nobody has asked for it."""
+    text = asked.args.get("refresh", "")
+    return next((seconds for seconds in REFRESH_SECONDS if text == str(seconds)), None)
 
 
 def _here(**changes: Any) -> str:

@@ -6,27 +6,33 @@ from typing import Any, Final
 from flask import Blueprint, Request, flash, redirect, request
 from marshmallow import EXCLUDE, Schema, ValidationError
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import UnprocessableEntity
 from werkzeug.wrappers import Response
 
 from swpt_accounts.operators.admin.api.doors import StrictParser
 from swpt_accounts.operators.admin.fields import Moment
 
+_DAY_LENGTH: Final = len("2026-11-21")
+
 console = Blueprint("console", __name__, url_prefix="/admin")
 
-# What browsers send for a moment without a zone; the forms say that it is UTC.
-_LOCAL_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?", re.ASCII)
+# A moment without a zone, as people type it; the forms say that it is UTC.
+_LOCAL_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?", re.ASCII)
+
+REFRESH_SECONDS: Final = (10, 60)
+"""How often a page may be loaded anew by itself."""
 
 
 class FormMoment(Moment):
     """A moment from a form: UTC, with or without saying so; a day alone is its beginning."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if isinstance(value, str) and _LOCAL_MOMENT.fullmatch(value):
-            value = value + "Z" if "T" in value else value + "T00:00:00Z"
+        if isinstance(value, str) and _LOCAL_MOMENT.fullmatch(value := value.strip()):
+            value = value.replace(" ", "T") + "Z" if len(value) > _DAY_LENGTH else value + "T00:00:00Z"
         try:
             return super()._deserialize(value, attr, data, **kwargs)
         except ValidationError:
-            raise ValidationError("must be a moment in UTC, like 2026-11-21T10:00") from None
+            raise ValidationError("must be a moment in UTC, like 2026-11-21 10:00") from None
 
 
 class _FormParser(StrictParser):
@@ -35,7 +41,14 @@ class _FormParser(StrictParser):
     def load_querystring(self, req: Request, schema: Schema) -> Any:
         """The filled fields of the query."""
         filled = MultiDict((name, value) for name, value in req.args.items(multi=True) if value.strip())
+        check_refresh(filled.pop("refresh", None))
         return super().load_querystring(_Asked(filled), schema)  # type: ignore[arg-type]
+
+
+def check_refresh(text: str | None) -> None:
+    """Every page takes `refresh`; raises UnprocessableEntity that says what is expected."""
+    if text is not None and text not in map(str, REFRESH_SECONDS):
+        raise UnprocessableEntity(f"refresh: must be {' or '.join(map(str, REFRESH_SECONDS))} seconds.")
 
 
 class _Asked:

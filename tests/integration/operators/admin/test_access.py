@@ -18,6 +18,8 @@ SAMPLES = {
     "exchange": "to_creditors",
     "subnet": "00.00.00",
     "transfer_id": "1",
+    "refused_at": "2026-11-21T10:00:00Z",
+    "refusal_id": "1",
     "action": "park",
     "name": "tend accounts",
     "filename": "api-docs.js",

@@ -28,6 +28,7 @@ ACCOUNT = {"debtor_id": DEBTOR, "creditor_id": ALICE}
 QUESTIONS: dict[str, dict[str, Any]] = {
     "accounts.list_accounts": {"debtor_id": DEBTOR, **FIRST},
     "accounts.show_account": {**ACCOUNT, "now": NOW},
+    "activity.count_waiting": {"now": NOW},
     "activity.latest_transfers": {"limit": 10},
     "activity.transfer_rates": {"now": NOW},
     "activity.refusal_rates": {"now": NOW},
