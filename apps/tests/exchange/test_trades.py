@@ -42,7 +42,7 @@ def test_a_pair(new_trader: NewTrader, mode: str) -> None:
     # 50.01 would have to bring 25.005.
     assert (seen["given"], seen["open"], seen["status"]) == ("50.00", "0.01", "open")
     wait_until(lambda: (one.balance("ASH"), two.balance("OAK")) == ("50.00", "25.00"), "both balances")
-    assert (one.balance("OAK"), two.balance("ASH")) == ("75.00", "250.00")
+    wait_until(lambda: (one.balance("OAK"), two.balance("ASH")) == ("75.00", "250.00"), "what was given")
     kinds = [step["kind"] for step in trade["steps"]]
     assert kinds == (["direct"] if mode == "direct" else ["in", "out"])
     assert all(act["outcome"] == "OK" for leg in trade["legs"] for act in leg["acts"])
@@ -66,7 +66,10 @@ def test_a_ring_of_three_with_whole_balances(new_trader: NewTrader, mode: str) -
         lambda: (one.balance("ASH"), two.balance("ELM"), three.balance("OAK")) == ("20.00", "30.00", "10.00"),
         "all balances",
     )
-    assert (one.balance("OAK"), two.balance("ASH"), three.balance("ELM")) == ("0.00",) * 3
+    wait_until(
+        lambda: (one.balance("OAK"), two.balance("ASH"), three.balance("ELM")) == ("0.00",) * 3,
+        "what was given",
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -257,7 +260,7 @@ def test_a_program_that_is_killed_in_the_middle_of_a_trade(
     assert again.json()["id"] == comes
     two.becomes(comes, "filled")
     wait_until(lambda: (one.balance("ASH"), two.balance("OAK")) == ("6.00", "6.00"), "both balances")
-    assert (one.balance("OAK"), two.balance("ASH")) == ("0.00", "0.00")
+    wait_until(lambda: (one.balance("OAK"), two.balance("ASH")) == ("0.00", "0.00"), "what was given")
 
 
 def test_verify_finds_everything_in_order(exchange: Program, bank: Trader) -> None:
