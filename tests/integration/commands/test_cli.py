@@ -15,7 +15,7 @@ from tests.services.ports import free_port
 
 AWAY = "postgresql://u:hush@127.0.0.1:1/d"
 ROLES = ["configure", "worker", "chores", "web", "all", "healthcheck"]
-READY = "Serving HTTP at 127.0.0.1"
+READY = "Serving HTTP for other services at http://127.0.0.1"
 
 
 @pytest.fixture

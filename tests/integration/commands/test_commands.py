@@ -227,7 +227,12 @@ def test_machines_read_one_document(server):
     assert (account["creditor_id"], account["principal"], account["balance"]) == (CREDITOR, 0, 0)
     assert account["last_config_ts"] == render_timestamp(message.ts)
     assert (verified["accounts"], verified["violations"]) == (1, [])
-    assert {check["table"] for check in checked} == {"account", "prepared_transfer", "outbox"}
+    assert {check["table"] for check in checked} == {
+        "account",
+        "prepared_transfer",
+        "outbox",
+        "waiting_request",
+    }
     assert outbox == []
 
 
