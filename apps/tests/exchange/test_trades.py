@@ -107,16 +107,17 @@ def test_time_passes_before_all_is_prepared(new_trader: NewTrader, folder: Path)
     wait_until(lambda: (one.balance("ASH"), two.balance("OAK")) == ("5.00", "5.00"), "both balances")
 
 
-@pytest.mark.parametrize("mode", MODES)
+# Each has a currency of its own: within eight days the server changes no rate twice.
+@pytest.mark.parametrize(("mode", "code"), [("direct", "ELM"), ("escrow", "FIR")])
 def test_the_rate_changes_between_prepare_and_commit(
-    new_trader: NewTrader, bank: Trader, folder: Path, mode: str
+    new_trader: NewTrader, bank: Trader, folder: Path, mode: str, code: str
 ) -> None:
     """The pinned leg fails, the other one is paid; the failed one is tried anew, and all is done."""
-    one, two = new_trader(OAK="7.00", ELM="1.00"), new_trader(ELM="7.00")
-    before = rate_of(two, "ELM")
-    one.made("OAK", "7.00", "ELM", "1", mode=mode)
+    one, two = new_trader(**{"OAK": "7.00", code: "1.00"}), new_trader(**{code: "7.00"})
+    before = rate_of(two, code)
+    one.made("OAK", "7.00", code, "1", mode=mode)
     with held(folder, "FinalizeTransfer"):
-        comes = two.offer("ELM", "7.00", "OAK", "1").json()["id"]
+        comes = two.offer(code, "7.00", "OAK", "1").json()["id"]
         wait_until(lambda: two.seen(comes)["trades"], "a trade")
         trade_id = two.seen(comes)["trades"][0]["trade_id"]
         wait_until(
@@ -126,15 +127,15 @@ def test_the_rate_changes_between_prepare_and_commit(
             "both legs prepared and decided",
         )
         changed = bank.session.put(
-            f"{bank._base}/currencies/ELM", json={"interest_rate": before + 1}, timeout=60
+            f"{bank._base}/currencies/{code}", json={"interest_rate": before + 1}, timeout=60
         )
         assert changed.status_code == 202, changed.text
-        wait_until(lambda: rate_of(two, "ELM") == before + 1, "the new rate on the account")
+        wait_until(lambda: rate_of(two, code) == before + 1, "the new rate on the account")
     two.becomes(comes, "filled")
     trade = two.get(f"/trades/{trade_id}").json()
     attempts = {leg["currency"]: leg["acts"][0]["attempts"] for leg in trade["legs"]}
-    assert (trade["status"], attempts) == ("done", {"OAK": 1, "ELM": 2})
-    wait_until(lambda: (one.balance("ELM"), two.balance("OAK")) == ("8.00", "7.00"), "both balances")
+    assert (trade["status"], attempts) == ("done", {"OAK": 1, code: 2})
+    wait_until(lambda: (one.balance(code), two.balance("OAK")) == ("8.00", "7.00"), "both balances")
 
 
 def rate_of(trader: Trader, code: str) -> float:
