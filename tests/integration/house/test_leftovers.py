@@ -20,6 +20,7 @@ import signal, tempfile
 from pathlib import Path
 from tests.services.leftovers import folder_of_this_run
 from tests.services.postgres import own_postgres
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began us may ignore it
 with folder_of_this_run() as folder, own_postgres() as server:
     Path(tempfile.mkdtemp(), "of the demonstration").touch()
     print(folder, server._server.pid, flush=True)
