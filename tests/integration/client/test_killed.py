@@ -49,7 +49,8 @@ def test_a_client_on_rabbitmq_is_killed(bank):
     count = 0
     for step in CRASH_POINTS:
         count += 20
-        run("rabbitmq", where, step, 2, count)
+        # A quiet machine claims all payments at once, so the first time is the only one that is sure.
+        run("rabbitmq", where, step, 1, count)
     check(run("rabbitmq", where, "", 0, count), count)
     bank.server.wait_until_done()
     assert bank.server.rows("SELECT count(*) FROM prepared_transfer") == [(0,)]
