@@ -1,5 +1,6 @@
 """A real browser, and a console at a real port."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,9 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; nothing is downloaded."""
+    """Debian's Chromium; nothing is downloaded.
+
+    Playwright keeps an event loop running in this thread for as long as it is there, and then no other
+    test can call `asyncio.run`; so it goes when the file ends, not with the whole run.
+    """
     try:
         command = require_chromium()
     except ServiceMissing as error:
@@ -38,6 +43,7 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=command, chromium_sandbox=False, timeout=120_000)
         yield running
         running.close()
+    asyncio.run(asyncio.sleep(0))  # raises where a loop was left behind
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Windows of a real browser, Debian's Chromium; whatever it complains about fails the test."""
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ def chromium() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=command, chromium_sandbox=False, timeout=120_000)
         yield running
         running.close()
+    asyncio.run(asyncio.sleep(0))  # raises where Playwright left its loop behind, for the tests after it
 
 
 class Window:
