@@ -29,6 +29,7 @@ from .facts import (
     account_key,
     request_key,
 )
+from .flows import Flow, slot_of
 from .refusals import Refusal
 from .transfers import PreparedTransfer
 
@@ -68,8 +69,8 @@ class Book:
         self.new_transfers: dict[TransferKey, PreparedTransfer] = {}
         self.removed_transfers: list[TransferKey] = []
         self.reminded_transfers: list[TransferKey] = []
-        self.emitted_credits: Counter[int] = Counter()
-        self.applied_credits: Counter[int] = Counter()
+        self.emitted_credits: Counter[Flow] = Counter()
+        self.applied_credits: Counter[Flow] = Counter()
         self.new_waiting: dict[RequestKey, PrepareTransfer] = {}
         self.purged_accounts: list[AccountKey] = []
         self.new_credits: dict[CreditKey, Credit] = {}
@@ -155,7 +156,7 @@ class Book:
         Returns the credited account, or None if it is on another shard.
         """
         if not self.policy.realm.owns(debtor_id, creditor_id):
-            self.emitted_credits[debtor_id] += amount
+            self.emitted_credits[debtor_id, slot_of(payment.committed_at)] += amount
             self.events.append(
                 announcements.pending_balance_change(
                     debtor_id, creditor_id, amount, other_creditor_id, payment

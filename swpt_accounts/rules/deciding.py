@@ -27,6 +27,7 @@ from .facts import (
     request_key,
     transfer_key,
 )
+from .flows import slot_of
 from .refusals import refused_commit, refused_config, refused_transfer
 from .root_config import settings_of
 from .transfers import PreparedTransfer, Rejection
@@ -242,7 +243,7 @@ def _apply_credit(book: Book, message: PendingBalanceChange) -> None:
 def _credit_from_afar(book: Book, message: PendingBalanceChange) -> None:
     """Rule B4: the sender is on another shard, so that the journal knows one party only."""
     delta = message.principal_delta
-    book.applied_credits[message.debtor_id] += delta
+    book.applied_credits[message.debtor_id, slot_of(message.committed_at)] += delta
     payment = Payment(
         message.coordinator_type,
         message.committed_at,

@@ -130,9 +130,12 @@ def stray_transfers(debtor_id: int, creditor_id: int, transfers: int) -> Violati
     return Violation("V2", debtor_id, creditor_id, f"no account, but {transfers} prepared transfers")
 
 
-def unbalanced(debtor_id: int, total: int) -> Violation:
-    """A currency whose principals do not add up to zero."""
-    return Violation("V3", debtor_id, None, f"the principals add up to {total}, not to 0")
+def unbalanced(debtor_id: int, total: int, emitted: int, applied: int) -> Violation:
+    """A currency whose principals, with what has left for other shards and come from them, are not 0."""
+    text = f"the principals add up to {total}, not to {applied - emitted}"
+    if emitted or applied:
+        text += f": {emitted} has left for other shards, {applied} has come"
+    return Violation("V3", debtor_id, None, text)
 
 
 def _is_empty(account: AccountFacts) -> bool:

@@ -15,6 +15,7 @@ from .partitions import has_room, make_partitions
 from .poolers import refuse_shared_sessions
 from .sealed_rows import go_on_counting
 from .server_record import keep_promises
+from .shard_record import keep_realm
 
 _logger: Final = getLogger(__name__)
 
@@ -42,10 +43,12 @@ def configure_database(settings: Settings) -> None:
 
 
 def make_ready(connection: Connection, settings: Settings, now: Moment) -> None:
-    """Record promises, make the partitions of the journal.  Raises OperatorError.
+    """Record realm and promises, make the partitions of the journal.  Raises OperatorError.
 
     Partitions for later may fail, with an alarm; what is for now not.
     """
+    with connection, connection.cursor() as cursor:
+        keep_realm(cursor, settings.protocol_broker_queue_routing_key, now)
     keep_promises(connection, settings)
     make_partitions(connection, now)
     if not has_room(connection, now):

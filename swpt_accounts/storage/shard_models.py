@@ -3,7 +3,17 @@
 Moments are as in `models`.
 """
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Numeric, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    Numeric,
+    SmallInteger,
+    Text,
+)
 
 from swpt_accounts.wire.moments import T0
 
@@ -42,14 +52,16 @@ class WaitingRequest(db.Model):  # type: ignore[name-defined,misc]
 class CreditFlow(db.Model):  # type: ignore[name-defined,misc]
     """Money of a currency that has left for other shards, and that has come from them.
 
-    Each transaction adds a row for each debtor, so that nobody waits for anybody; a chore adds rows up.  On
-    every shard and at every moment the principals are what was applied minus what was emitted (rule V3).
+    Each transaction adds a row for each debtor, so that nobody waits for anybody; a chore adds rows up.  The
+    slot (rules/flows.py) is that of the moment at which the transfer was committed, for a few hours, then 0.
+    On every shard and at every moment the principals are what was applied minus what was emitted (rule V3).
     """
 
     __tablename__ = "credit_flow"
 
     flow_id = Column(BigInteger, Identity(cache=100), primary_key=True)
     debtor_id = Column(BigInteger, nullable=False)
+    committed_slot = Column(BigInteger, nullable=False, server_default="0")
     emitted = Column(Numeric, nullable=False)
     applied = Column(Numeric, nullable=False)
 
@@ -80,3 +92,19 @@ class SettingsDue(db.Model):  # type: ignore[name-defined,misc]
 
     debtor_id = Column(BigInteger, primary_key=True, autoincrement=False)
     creditor_id = Column(BigInteger, primary_key=True, autoincrement=False)
+
+
+class ShardRecordRow(db.Model):  # type: ignore[name-defined,misc]
+    """Which part of all accounts this database has, and how far its split is.  One row."""
+
+    __tablename__ = "shard_record"
+
+    shard_record_id = Column(SmallInteger, primary_key=True, autoincrement=False)
+    realm = Column(Text, nullable=False, comment="as the binding key of its queue")
+    realm_since = Column(BigInteger, nullable=False)
+    left_queue = Column(Text)
+    right_queue = Column(Text)
+    split_begun_at = Column(BigInteger)
+    split_closed_at = Column(BigInteger)
+
+    __table_args__ = (CheckConstraint("shard_record_id = 1", name="there_is_one_shard"),)

@@ -24,6 +24,8 @@ REQUEST_KEY: Final = [
     "coordinator_request_id",
 ]
 
+FLOW_COLUMNS: Final = ["debtor_id", "committed_slot", "emitted", "applied"]
+
 CREDIT_KEY: Final = ["debtor_id", "other_creditor_id", "change_id"]
 
 ACCOUNT_COLUMNS: Final = (

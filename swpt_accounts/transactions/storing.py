@@ -192,13 +192,11 @@ def _store_flows(pen: _Pen, book: Book) -> None:
     emitted, applied = book.emitted_credits, book.applied_credits
     if emitted or applied:
         rows = [
-            (debtor_id, out, come)
-            for debtor_id in sorted(emitted.keys() | applied.keys())
-            for out, come in zip_longest(
-                _pieces(emitted[debtor_id]), _pieces(applied[debtor_id]), fillvalue=0
-            )
+            (*flow, out, come)
+            for flow in sorted(emitted.keys() | applied.keys())
+            for out, come in zip_longest(_pieces(emitted[flow]), _pieces(applied[flow]), fillvalue=0)
         ]
-        pen.write(sql.INSERT_FLOWS, arrays(["debtor_id", "emitted", "applied"], rows))
+        pen.write(sql.INSERT_FLOWS, arrays(columns.FLOW_COLUMNS, rows))
 
 
 def _pieces(total: int) -> list[int]:

@@ -12,6 +12,7 @@ from .columns import (
     ACCOUNT_KEY,
     CREDIT_COLUMNS,
     FIRST_BALANCE_COLUMN,
+    FLOW_COLUMNS,
     JOURNAL_COLUMNS,
     TRANSFER_COLUMNS,
     TRANSFER_KEY,
@@ -136,8 +137,8 @@ ON CONFLICT DO NOTHING
 INSERT_FLOWS: Final = Statement(
     "insert_flows",
     f"""
-INSERT INTO credit_flow (debtor_id, emitted, applied)
-SELECT * FROM {unnest(["debtor_id", "emitted", "applied"])}
+INSERT INTO credit_flow ({", ".join(FLOW_COLUMNS)})
+SELECT * FROM {unnest(FLOW_COLUMNS)}
 """,
 )
 

@@ -118,6 +118,15 @@ def said(words: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, list[
         return command.wait(), [line for line in command.lines if _GUARD not in line.lower()]
 
 
+def answered(words: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, str]:
+    """The exit code and the standard output of a command that ends by itself."""
+    env = {"PATH": os.environ["PATH"], "TMPDIR": tempfile.gettempdir(), **environ}
+    done = subprocess.run(
+        words, cwd=TOP, env=env, stdout=subprocess.PIPE, text=True, timeout=_PATIENCE_SECONDS, check=False
+    )
+    return done.returncode, done.stdout
+
+
 def get(port: int, path: str) -> tuple[int, bytes]:
     """Status and body of an answer of a web server on this machine."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)

@@ -155,8 +155,10 @@ class Shard:
 
     def _balance(self, book: Book) -> None:
         """At every moment a shard's principals are what has come minus what has left (V3)."""
-        self.in_transit.update(book.emitted_credits)
-        self.in_transit.subtract(book.applied_credits)
+        for (debtor_id, _), amount in book.emitted_credits.items():
+            self.in_transit[debtor_id] += amount
+        for (debtor_id, _), amount in book.applied_credits.items():
+            self.in_transit[debtor_id] -= amount
         accounts = self.accounts.values()
         for debtor_id in {account.debtor_id for account in accounts}:
             mine = [account for account in accounts if account.debtor_id == debtor_id]

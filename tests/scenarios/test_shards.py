@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg2
 import pytest
 
 from swpt_accounts.wire.routing import Realm
-from tests.backstage.commands import SERVER, said
+from tests.backstage.commands import SERVER, answered, said
 from tests.backstage.router import Router, routing
 from tests.backstage.waiting import wait_until
 from tests.services.postgres import Postgres
@@ -49,6 +50,16 @@ class Node(NamedTuple):
     def shard_of(self, debtor_id: int, creditor_id: int) -> Deployment:
         """Who has the account."""
         return next(s for key, s in self.shards.items() if Realm.parse(key).owns(debtor_id, creditor_id))
+
+    def environ_of(self, key: str) -> dict[str, str]:
+        """The settings of a shard, for commands."""
+        return {
+            "POSTGRES_URL": self.shards[key].postgres_url,
+            "PROTOCOL_BROKER_URL": self.amqp_url,
+            "PROTOCOL_BROKER_QUEUE_ROUTING_KEY": key,
+            "INTERNAL_USER": self.internal_user,
+            "FETCH_API_URL": self.router.url,
+        }
 
     def rows(self, shard: Deployment, query: str, *parameters: object) -> list[Any]:
         """What a query finds in the database of a shard."""
@@ -163,12 +174,38 @@ def test_money_goes_from_shard_to_shard_and_back(parties: Parties, node: Node):
         for key, shard in node.shards.items()
     }
     assert sums == {key: [(0,)] for key in REALMS}, "V3 on each shard"
-    for key, shard in node.shards.items():
-        environ = {"POSTGRES_URL": shard.postgres_url, "PROTOCOL_BROKER_QUEUE_ROUTING_KEY": key}
-        environ |= {"INTERNAL_USER": node.internal_user, "FETCH_API_URL": node.router.url}
-        environ |= {"PROTOCOL_BROKER_URL": shard.amqp_url}
-        code, lines = said((*SERVER, "check-shard"), environ)
+    for key in node.shards:
+        code, lines = said((*SERVER, "check-shard"), node.environ_of(key))
         assert code == 0, lines
+
+
+def test_the_books_of_all_shards_add_up(parties: Parties, node: Node, tmp_path: Path):
+    """`verify --json` on each shard, and `verify --node` with the files of all of them (rule V3)."""
+    currency, near, far = parties
+    currency.rich(near, 100)
+    currency.open(far)
+    currency.commit(currency.prepared(near, far, 30), 30)
+    currency.take("AccountTransfer", creditor_id=far)
+    files = []
+    for key in node.shards:
+        code, text = answered((*SERVER, "verify", "--json"), node.environ_of(key))
+        assert code == 0, text
+        files.append(tmp_path / f"{key[0]}.json")
+        files[-1].write_text(text)
+    code, text = answered((*SERVER, "verify", "--node", *map(str, files)), {})
+    assert (code, "2 shards, 0 violations" in text) == (0, True), text
+    assert f"debtor {currency.debtor_id}" not in text, "nothing is on its way"
+    code, text = answered((*SERVER, "verify", "--json", "--node", str(files[0])), {})
+    told = json.loads(text)
+    assert (code, [one["rule"] for one in told["violations"]]) == (1, ["realms"])
+    books = json.loads(files[0].read_text())
+    [sums] = [one for one in books["currencies"] if one["debtor_id"] == currency.debtor_id]
+    sums["principals"] += 1
+    files[0].write_text(json.dumps(books))
+    code, text = answered((*SERVER, "verify", "--json", "--node", *map(str, files)), {})
+    assert [(one["rule"], one["debtor_id"]) for one in json.loads(text)["violations"]] == [
+        ("V3", currency.debtor_id)
+    ]
 
 
 def test_a_recipient_of_another_shard_that_does_not_exist_is_unreachable(parties: Parties, node: Node):

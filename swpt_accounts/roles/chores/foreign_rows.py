@@ -7,6 +7,7 @@ not is removed without any message; the sibling has it as well.  All else stays,
 from logging import getLogger
 from typing import Any, Final
 
+from swpt_accounts.rules.flows import KEPT
 from swpt_accounts.transactions.columns import owned
 from swpt_accounts.wire.moments import MICROSECONDS, seconds
 
@@ -55,10 +56,12 @@ _ADD_UP: Final = """
 WITH gone AS (
     DELETE FROM credit_flow WHERE flow_id IN (
         SELECT flow_id FROM credit_flow ORDER BY flow_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-    RETURNING debtor_id, emitted, applied
+    RETURNING debtor_id, committed_slot, emitted, applied
 ), added AS (
-    INSERT INTO credit_flow (debtor_id, emitted, applied)
-    SELECT debtor_id, sum(emitted), sum(applied) FROM gone GROUP BY debtor_id RETURNING 1)
+    INSERT INTO credit_flow (debtor_id, committed_slot, emitted, applied)
+    SELECT debtor_id, slot, sum(emitted), sum(applied)
+    FROM (SELECT *, CASE WHEN committed_slot < %(kept)s THEN 0 ELSE committed_slot END AS slot FROM gone) AS g
+    GROUP BY debtor_id, slot RETURNING 1)
 SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM added)
 """
 
@@ -115,7 +118,7 @@ def add_up_credits(context: StepContext) -> int:
         return 0
     now = context.until
     with context.connection, context.connection.cursor() as cursor:
-        cursor.execute(_ADD_UP, {"limit": _FOLD})
+        cursor.execute(_ADD_UP, {"limit": _FOLD, "kept": now - KEPT})
         gone, added = cursor.fetchone()
         cursor.execute(_OLDEST_CREDIT, [now - _HOUR])
         oldest, rows = cursor.fetchone()

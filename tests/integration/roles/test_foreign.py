@@ -6,6 +6,7 @@ import pytest
 
 from swpt_accounts.events import AccountUpdate, decode
 from swpt_accounts.operators.inspection.shard_check import check_shard
+from swpt_accounts.rules.flows import slot_of
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.outbox.rows import unpack
@@ -252,10 +253,13 @@ def test_flows_of_credits_become_one_row_for_each_currency(here, make_keeper):
     """Their sum stays what it was, at every moment."""
     for number in range(5):
         here.apply(credit(NEAR[0], 10, debtor_id=DEBTOR, change_id=number))
-    assert here.count("credit_flow") == 5
+        old = {"change_id": 5 + number, "committed_at": NOW - 4 * HOUR - number * HOUR}
+        here.apply(credit(NEAR[0], 20, debtor_id=DEBTOR, **old))
+    assert here.count("credit_flow") == 10
     with make_keeper() as keeper:
         keeper.do("add up credits")
-    assert here.rows("SELECT debtor_id, emitted, applied FROM credit_flow") == [(DEBTOR, 0, 50)]
+    rows = here.rows("SELECT debtor_id, committed_slot, emitted, applied FROM credit_flow ORDER BY 2")
+    assert rows == [(DEBTOR, 0, 0, 100), (DEBTOR, slot_of(NOW), 0, 50)]
 
 
 def test_money_that_does_not_leave_is_an_alarm_after_an_hour(here, make_keeper, caplog):

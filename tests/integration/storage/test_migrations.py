@@ -14,6 +14,7 @@ from swpt_accounts.storage import connections, migrations
 from swpt_accounts.storage.models import db as models
 from swpt_accounts.storage.partitions import MONTHS_AHEAD, make_partitions
 from swpt_accounts.storage.server_record import keep_promises
+from swpt_accounts.storage.shard_record import ShardRecord, keep_realm, load_shard_record
 from tests.backstage.builders import DAY, NOW, journal_of, month_later
 from tests.backstage.commands import SERVER, running
 from tests.backstage.server import locking
@@ -219,6 +220,23 @@ def test_promises_may_only_grow(stand, database, name, less, more):
         keep_promises(connection, load(environ | {name: more}))
     [(version,)] = query(database, "SELECT settings_version FROM server_record")
     assert version == (1 if more == "500" else 2)
+
+
+def test_a_database_keeps_its_part_of_all_accounts(database):
+    """Who comes with another realm is refused in one line, and so is everybody after a split."""
+    with connections.session(database, "a test") as connection, connection.cursor() as cursor:
+        cursor.execute("DELETE FROM shard_record")
+        for _ in range(2):
+            keep_realm(cursor, "0.#", NOW)
+        for other in ("#", "1.#", "0.1.#"):
+            with pytest.raises(OperatorError, match=r"this database has the accounts of 0\.#, and only"):
+                keep_realm(cursor, other, NOW)
+        assert load_shard_record(cursor) == ShardRecord("0.#", NOW)
+        cursor.execute("UPDATE shard_record SET split_begun_at = 5")
+        keep_realm(cursor, "0.#", NOW)
+        cursor.execute("UPDATE shard_record SET split_closed_at = 5")
+        with pytest.raises(OperatorError, match="this database was split at 1970-01-01"):
+            keep_realm(cursor, "0.#", NOW)
 
 
 def test_two_processes_promise_together(stand, database):

@@ -18,6 +18,7 @@ from swpt_accounts.rules.balances import (
     whole_balance,
 )
 from swpt_accounts.rules.currency import CurrencySettings
+from swpt_accounts.rules.flows import late_before, slot_of
 from swpt_accounts.rules.interventions import least_transfer_id
 from swpt_accounts.runtime import metrics
 from swpt_accounts.runtime.settings import Settings
@@ -140,6 +141,15 @@ def test_a_first_transfer_id(row: Row):
     assert days == int(row["day"])
     for moment in (days * DAY, (days + 1) * DAY - 1):
         assert accounts.new_account(1, 2, moment).last_transfer_id + 1 == int(row["first transfer id"])
+
+
+@cases("The books of a node", "committed, in seconds")
+def test_a_late_flow(row: Row):
+    """The slot of a transfer, and when it has to have come."""
+    slot = slot_of(int(row["committed, in seconds"]) * SECOND)
+    assert slot == int(row["slot"]) * SECOND
+    late_at = int(row["late after, at the latest"]) * SECOND
+    assert late_before(late_at - 1) <= slot < late_before(late_at)
 
 
 @cases("After a restore", "restored at, in seconds")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from swpt_accounts.rules.invariants import AccountFacts, AnnouncedNumbers, Ledger, Opening
+from swpt_accounts.rules.node import SlotFlow
 from swpt_accounts.rules.openings import OPENING
 from swpt_accounts.wire.moments import Moment, render_timestamp
 from swpt_accounts.wire.numbers import MAX_INT64
@@ -113,6 +114,11 @@ GROUP BY sender_creditor_id, transfer_id, recipient_creditor_id, coordinator_typ
 ORDER BY 1, 2 LIMIT 1000
 """
 
+_FLOWS: Final = """
+SELECT committed_slot, sum(emitted), sum(applied) FROM credit_flow
+WHERE debtor_id = %s GROUP BY committed_slot ORDER BY committed_slot
+"""
+
 _FIRST_BREAK: Final = f"""
 SELECT applied_at, journal_id, before, previous FROM (
     SELECT applied_at, journal_id, is_opening, {_BEFORE} AS before,
@@ -185,6 +191,13 @@ def read_repeated(connection: Any, debtor_id: int) -> list[tuple[int, int, int]]
         cursor.execute(_REPEATED, [debtor_id])
         found: list[tuple[int, int, int]] = cursor.fetchall()
         return found
+
+
+def read_flows(connection: Any, debtor_id: int) -> list[SlotFlow]:
+    """What has left for other shards and come from them, by the slot of the commitment."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FLOWS, [debtor_id])
+        return [SlotFlow(slot, int(emitted), int(applied)) for slot, emitted, applied in cursor]
 
 
 def find_break(connection: Any, debtor_id: int, creditor_id: int, created_at: Moment) -> str:

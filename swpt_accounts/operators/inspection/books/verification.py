@@ -3,8 +3,9 @@
 Each debtor has a snapshot of its own, so that the check of a large database never keeps it from
 cleaning up.  The rows stream through a cursor of the server, so that memory does not grow.
 
-V3 is checked only if one shard holds all accounts.  V4, V9, V10 and V12 are checked for accounts whose whole
-life is in the journal: those that were created since its oldest partition begins, or have an opening balance.
+V3 counts what has left for other shards and come from them (`credit_flow`).  V4, V9, V10 and V12 are checked
+for accounts whose whole life is in the journal: those that were created since its oldest partition begins, or
+have an opening balance.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from swpt_accounts.rules.invariants import (
     unbalanced,
     violations,
 )
+from swpt_accounts.rules.node import CurrencySums, SlotFlow
 from swpt_accounts.runtime.errors import first_line
 from swpt_accounts.storage.partitions import journal_start
 from swpt_accounts.wire.moments import LAST_MOMENT, Moment
@@ -33,6 +35,7 @@ from .currency_facts import (
     account_facts,
     find_break,
     read_currency,
+    read_flows,
     read_repeated,
 )
 from .loose_ends import check_outbox, check_registry
@@ -44,7 +47,8 @@ _MOST_LOCATED: Final = 20
 _NEXT_DEBTOR: Final = """
 SELECT least(
     (SELECT min(debtor_id) FROM account WHERE %(first)s OR debtor_id > %(last)s),
-    (SELECT min(debtor_id) FROM prepared_transfer WHERE %(first)s OR debtor_id > %(last)s))
+    (SELECT min(debtor_id) FROM prepared_transfer WHERE %(first)s OR debtor_id > %(last)s),
+    (SELECT min(debtor_id) FROM credit_flow WHERE %(first)s OR debtor_id > %(last)s))
 """
 
 _RESTORATIONS: Final = f"SELECT coalesce(finished_at, {LAST_MOMENT}) FROM restoration"  # noqa: S608
@@ -59,6 +63,12 @@ class Verified(msgspec.Struct):
     outbox_rows: int = 0
     credits: int = 0
     sealed_rows: int = 0
+    foreign_accounts: int = 0
+    """Accounts of the sibling, which a split has left here."""
+
+    sums: list[CurrencySums] = msgspec.field(default_factory=list)
+    """The money of the currencies that are on several shards, for the books of the node."""
+
     violations: list[Violation] = msgspec.field(default_factory=list)
     violations_count: int = 0
     debtor_id: int | None = None
@@ -156,7 +166,7 @@ def _all_debtors(connection: Any, first_debtor_id: int | None) -> Iterator[int]:
 
 def _verify_debtor(check: _Check, debtor_id: int) -> bool:
     """Check one currency in one snapshot; False if it was stopped."""
-    total, is_overflown, verified = 0, False, check.verified
+    total, is_overflown, verified, owns = 0, False, check.verified, check.realm.owns
     to_locate: dict[int, CurrencyRow] = {}
     with check.connection:
         for number, found in enumerate(read_currency(check.connection, debtor_id)):
@@ -170,6 +180,7 @@ def _verify_debtor(check: _Check, debtor_id: int) -> bool:
             verified.numbers_checked += account.announced is not None
             total += account.principal
             is_overflown = is_overflown or account.is_overflown
+            verified.foreign_accounts += not owns(debtor_id, account.creditor_id)
             for violation in violations(account, check.restorations):
                 verified.note(violation)
                 if violation.rule in ("V9", "V10") and len(to_locate) < _MOST_LOCATED:
@@ -177,10 +188,24 @@ def _verify_debtor(check: _Check, debtor_id: int) -> bool:
         for sender_id, transfer_id, times in read_repeated(check.connection, debtor_id):
             verified.note(repeated_transfer(debtor_id, sender_id, transfer_id, times))
         _locate(check, debtor_id, to_locate)
-    if check.realm.bits == 0 and total != 0 and not is_overflown:
-        verified.note(unbalanced(debtor_id, total))
+        flows = read_flows(check.connection, debtor_id)
+    _add_up(check, debtor_id, total, flows, is_overflown=is_overflown)
     verified.debtors += 1
     return True
+
+
+def _add_up(
+    check: _Check, debtor_id: int, total: int, flows: Sequence[SlotFlow], *, is_overflown: bool
+) -> None:
+    """Rule V3, on this shard alone: what is not here has left, or has not come yet."""
+    emitted, applied = sum(flow.emitted for flow in flows), sum(flow.applied for flow in flows)
+    if check.realm.bits == 0 and total != 0 and not is_overflown:
+        # Nobody else can have it.
+        check.verified.note(unbalanced(debtor_id, total, 0, 0))
+    elif total + emitted - applied != 0 and not is_overflown:
+        check.verified.note(unbalanced(debtor_id, total, emitted, applied))
+    if flows or total:
+        check.verified.sums.append(CurrencySums(debtor_id, total, emitted, applied, is_overflown, flows))
 
 
 def _note_absent(check: _Check, debtor_id: int, found: CurrencyRow) -> None:

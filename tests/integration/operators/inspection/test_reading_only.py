@@ -40,6 +40,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "dead_letters.show_dead_letter": {"dead_letter_id": None},
     "currency_facts.find_break": {**ACCOUNT, "created_at": NOW},
     "currency_facts.read_currency": {"debtor_id": DEBTOR},
+    "currency_facts.read_flows": {"debtor_id": DEBTOR},
     "currency_facts.read_repeated": {"debtor_id": DEBTOR},
     "debtors.list_debtors": FIRST,
     "debtors.find_debtor": {"debtor_id": DEBTOR},

@@ -117,11 +117,23 @@ def test_v5_and_v7_are_checked_although_the_tables_forbid_them(stand):
         stand.execute(f"ALTER TABLE account ADD CONSTRAINT {name} {definition}")
 
 
-def test_money_is_not_added_up_across_shards_nor_after_an_overflow(stand):
-    """V3 holds only where one shard has all accounts, and as long as no account is overflown."""
+def test_money_that_has_left_for_other_shards_is_counted_but_not_after_an_overflow(stand):
+    """V3 holds on every shard alone, and as long as no account is overflown."""
     stand.execute("UPDATE account SET principal = principal + 1 WHERE creditor_id = %s", BOB)
     assert found(stand) == [("V9", BOB), ("V3", None)]
+    assert found(stand, SHARD) == [("V9", BOB), ("V3", None)]
+    flow = "INSERT INTO credit_flow (debtor_id, committed_slot, emitted, applied) VALUES (%s, %s, %s, %s)"
+    stand.execute(flow, DEBTOR, 0, 5, 0)
+    stand.execute(flow, DEBTOR, NOW, 0, 6)
     assert found(stand, SHARD) == [("V9", BOB)]
+    result = check(stand, SHARD)
+    [sums] = result.sums
+    assert (sums.principals, sums.emitted, sums.applied) == (1, 5, 6)
+    assert result.foreign_accounts == sum(not SHARD.owns(DEBTOR, one) for one in (ROOT, ALICE, BOB))
+    stand.execute(flow, 99, 0, 7, 0)
+    assert found(stand, SHARD) == [("V9", BOB), ("V3", None)], "a currency without an account"
+    stand.execute("DELETE FROM credit_flow WHERE debtor_id = 99")
+    assert found(stand) == [("V9", BOB), ("V3", None)], "nothing comes to the only shard"
     stand.execute("UPDATE account SET overflown = true WHERE creditor_id = %s", ROOT)
     assert set(found(stand)) == {("V12", ROOT), ("V9", BOB)}
 
