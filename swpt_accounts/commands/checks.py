@@ -37,7 +37,7 @@ def check_shard(as_json: bool) -> int:
     Looks at accounts, prepared transfers and the outbox.  Exit code 0: all of them belong to the
     realm PROTOCOL_BROKER_QUEUE_ROUTING_KEY.  1: some do not.
     """
-    from swpt_accounts.operators.inspection import shard_check
+    from swpt_accounts.operators.inspection.shards import shard_check
 
     with command_context(key_lookups_only=True) as context:
         is_stopping = stop_signal()

@@ -16,12 +16,12 @@ def waiting_command(debtor_id: int | None, limit: int, as_json: bool) -> None:
     They are asked for again and again, and never given up; `attempts` counts those without an answer.
     The shard in question is that of the account (debtor, recipient), given as the key of its messages.
     """
-    from swpt_accounts.operators.inspection.waiting import list_waiting
+    from swpt_accounts.operators.inspection.keyset import Cut
+    from swpt_accounts.operators.inspection.shards.waiting import list_waiting, recipient_key
     from swpt_accounts.runtime import clock
-    from swpt_accounts.wire.routing import binary_key
 
     with command_context() as context:
-        found = list_waiting(context.connection, debtor_id=debtor_id, limit=limit)
+        found = list_waiting(context.connection, Cut(), limit, debtor_id=debtor_id).items
     now = clock.utcnow()
     rows = [
         {
@@ -29,7 +29,7 @@ def waiting_command(debtor_id: int | None, limit: int, as_json: bool) -> None:
             "creditor_id": one.creditor_id,
             "coordinator": f"{one.coordinator_type}/{one.coordinator_id}/{one.coordinator_request_id}",
             "recipient": one.recipient_creditor_id,
-            "recipient_key": binary_key(one.debtor_id, one.recipient_creditor_id)[:15],
+            "recipient_key": recipient_key(one),
             "waiting_seconds": max(0, now - one.waiting_since) // 1_000_000,
             "attempts": one.attempts,
             "next_attempt_at": moment(one.next_attempt_at),

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from swpt_accounts.operators.inspection import gauges
+from swpt_accounts.operators.inspection.shards.part import Part
 from swpt_accounts.runtime import metering, metrics
 from swpt_accounts.runtime.errors import first_line, mask_secrets
 
@@ -44,7 +45,7 @@ class Exposition:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._context = context
         self._folder = context.settings.metrics_folder
-        self._is_only_shard = context.settings.realm().bits == 0
+        self._part = Part.of(context.settings)
         self._kept_seconds = kept_seconds
         self._lock = Lock()
         self._until = 0.0
@@ -89,7 +90,7 @@ class Exposition:
     def _ask(self) -> list[Metric]:
         try:
             with self._context.reading() as connection:
-                found = gauges.read_gauges(connection, self._context.now, is_only_shard=self._is_only_shard)
+                found = gauges.read_gauges(connection, self._context.now, self._part)
                 return list(found)
         except (psycopg2.Error, SQLAlchemyError) as error:
             cause = mask_secrets(first_line(error))

@@ -107,16 +107,18 @@ _COUNT_WAITING: Final = f"""
 SELECT
     (SELECT count(*) FROM (SELECT FROM dead_letter WHERE state = 'open' LIMIT {MOST_WAITING}) AS first),
     (SELECT count(*) FROM (SELECT FROM outbox WHERE publisher_key IS NULL LIMIT {MOST_WAITING}) AS first),
-    (SELECT count(*) FROM (SELECT FROM refusal WHERE refused_at >= %s LIMIT {MOST_WAITING}) AS first)
+    (SELECT count(*) FROM (SELECT FROM refusal WHERE refused_at >= %s LIMIT {MOST_WAITING}) AS first),
+    (SELECT count(*) FROM (SELECT FROM waiting_request LIMIT {MOST_WAITING}) AS first)
 """  # noqa: S608 - constants only
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Open dead letters, rows of the outbox that are left to the relay, and refusals of the last hour."""
+    """Open dead letters, rows left to the relay, refusals of the last hour, and what waits for a shard."""
 
     dead_letters: int
     outbox: int
     refusals: int
+    requests: int
 
 
 def count_waiting(connection: Any, now: Moment) -> Counts:

@@ -15,12 +15,15 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
+from swpt_accounts.rules.flows import late_before
 from swpt_accounts.runtime import metrics
 from swpt_accounts.runtime.errors import first_line
 from swpt_accounts.runtime.lateness import NOTED_SECONDS, TOLERANCE_SECONDS, lag_seconds
+from swpt_accounts.storage.shard_record import load_shard_record
 from swpt_accounts.wire.moments import MICROSECONDS, Moment
 
 from .horizon import oldest_transaction
+from .shards.part import Part
 
 TOP_DEBTORS: Final = 20
 """How many debtors have numbers of their own: those with the most accounts."""
@@ -33,6 +36,9 @@ SAMPLE_PAGES: Final = 2000
 
 AGES_DAYS: Final = (("0-1d", 0.0), ("1-7d", 1.0), ("7-30d", 7.0), ("30d+", 30.0))
 """Ages of prepared transfers, the oldest last, with the least age of each."""
+
+CREDITS_MODULUS: Final = 2**40
+"""So that thousands of shards can be summed exactly by programs that know only binary64."""
 
 _OLDEST_ROWS: Final = (
     f"At most {MOST_ROWS} rows of the table are looked at, the oldest first; most hold many messages."
@@ -64,6 +70,13 @@ GAUGES: Final = {
     ),
     "waiting_requests": Gauge(f"Requests that wait for another shard. {_ESTIMATED}"),
     "waiting_requests_oldest_seconds": Gauge("For how long the oldest request has waited for another shard."),
+    "realm": Gauge("Always 1: which part of all accounts this server has.", "realm"),
+    "credits_balance": Gauge(
+        "Money that has left for other shards, less what has come from them, of transfers committed over an"
+        f" hour ago, modulo {CREDITS_MODULUS}. Summed over all shards of a node, and modulo the same, it is 0"
+        " if all has come. Missing for an hour after a split, and on a server that has all accounts.",
+        "realm",
+    ),
     "dead_letters_open": Gauge(
         f"Dead letters that nobody has settled, at most {MOST_ROWS} in all.", "reason"
     ),
@@ -162,6 +175,11 @@ _COUNT_WAITING: Final = "SELECT count(*) FROM waiting_request TABLESAMPLE SYSTEM
 
 _OLDEST_WAITING: Final = "SELECT min(waiting_since) FROM waiting_request"
 
+# The chore that adds up leaves some rows for each currency with accounts on several shards.
+_CREDITS_BALANCE: Final = """
+SELECT coalesce(sum(emitted - applied) FILTER (WHERE committed_slot < %s), 0)::numeric %% %s FROM credit_flow
+"""
+
 _DEAD_LETTERS: Final = """
 SELECT reason, count(*)
 FROM (SELECT reason FROM dead_letter WHERE state = 'open' ORDER BY dead_letter_id LIMIT %s) AS open
@@ -194,22 +212,23 @@ WHERE seal_id = (SELECT coalesce(nullif(max(seal_id) / 100 * 100, 0), max(seal_i
 _CLOCK: Final = "SELECT extract(epoch FROM clock_timestamp())"
 
 
-def read_gauges(connection: Any, now: Callable[[], Moment], *, is_only_shard: bool) -> Iterator[Metric]:
+def read_gauges(connection: Any, now: Callable[[], Moment], part: Part) -> Iterator[Metric]:
     """The numbers that the database has now; `now` is the clock of this host."""
     readings: list[Callable[[Any], Values]] = [
         lambda cursor: _outbox(cursor, now()),
         _updates_pending,
         lambda cursor: _prepared_transfers(cursor, now()),
         lambda cursor: _waiting_requests(cursor, now()),
+        lambda cursor: _credits(cursor, now(), part),
         _dead_letters,
         lambda cursor: _chores(cursor, now()),
-        lambda cursor: _debtors(cursor, now(), is_only_shard=is_only_shard),
+        lambda cursor: _debtors(cursor, now(), is_only_shard=part.realm.bits == 0),
         _top_debtors,
         lambda cursor: _clock_difference(cursor, now),
         _oldest_transaction,
         _seal,
     ]
-    values: Values = {}
+    values: Values = {"realm": {part.realm.binding_key: 1}}
     failed, until = 0, monotonic() + _BUDGET_SECONDS
     for read in readings:
         try:
@@ -279,6 +298,16 @@ def _waiting_requests(cursor: Any, now: Moment) -> Values:
         "waiting_requests": number,
         "waiting_requests_oldest_seconds": 0.0 if since is None else _age(since, now),
     }
+
+
+def _credits(cursor: Any, now: Moment, part: Part) -> Values:
+    """See rules.md#the-books-of-a-node: what can be said there can be said here."""
+    until = late_before(now)
+    record = load_shard_record(cursor)
+    if not part.realm.bits or part.is_settling or record is None or record.realm_since > until:
+        return {}
+    cursor.execute(_CREDITS_BALANCE, [until, CREDITS_MODULUS])
+    return {"credits_balance": {part.realm.binding_key: int(cursor.fetchone()[0]) % CREDITS_MODULUS}}
 
 
 def _dead_letters(cursor: Any) -> Values:

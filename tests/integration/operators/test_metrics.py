@@ -23,7 +23,7 @@ from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections
 from swpt_accounts.wire.moments import MICROSECONDS, MICROSECONDS_PER_DAY
-from tests.backstage.builders import NOW
+from tests.backstage.builders import DAY, HOUR, NOW
 from tests.backstage.builders import configure as configure_account
 from tests.backstage.commands import SERVER, get, running
 from tests.backstage.mailbox import Mailbox
@@ -57,6 +57,30 @@ def look(stand, desk):
     return lambda: samples(exposition.answer(TEXT)[0].decode())
 
 
+def shard_numbers(stand, database, **environ: str) -> dict[tuple[str, ...], float]:
+    """The numbers of one shard of two."""
+    keys = {"PROTOCOL_BROKER_QUEUE_ROUTING_KEY": "0.#", "INTERNAL_USER": "guest"}
+    keys |= {"FETCH_API_URL": "http://127.0.0.1:1", "POSTGRES_URL": database}
+    with closing(AdminContext(load(keys | environ), lambda: NOW, lambda queue: 0)) as desk:
+        return samples(Exposition(desk, kept_seconds=0.0).answer(TEXT)[0].decode())
+
+
+def test_a_shard_tells_its_realm_and_the_money_between_shards(stand, database):
+    """What was committed over an hour ago; modulo, so that the sum of all shards is exact (rule V3)."""
+    stand.execute("UPDATE shard_record SET realm = '0.#', realm_since = %s", NOW - DAY)
+    flow = "INSERT INTO credit_flow (debtor_id, committed_slot, emitted, applied) VALUES (7, %s, %s, %s)"
+    stand.execute(flow, 0, 2**62 + 5, 0)
+    stand.execute(flow, NOW - 2 * HOUR, 0, 12)
+    stand.execute(flow, NOW, 1000, 0)
+    found = shard_numbers(stand, database)
+    assert found["swpt_accounts_realm", "0.#"] == 1
+    assert found["swpt_accounts_credits_balance", "0.#"] == 2**40 - 7
+    absent = ("credits_balance", "0.#")
+    assert absent not in shard_numbers(stand, database, DELETE_FOREIGN_RECORDS="yes"), "a split goes on"
+    stand.execute("UPDATE shard_record SET realm_since = %s", NOW - HOUR // 2)
+    assert absent not in shard_numbers(stand, database), "shortly after a split"
+
+
 def test_an_empty_database_has_no_number_that_worries(look):
     """Nothing waits, nothing is missing, and every question has an answer."""
     found = look()
@@ -72,6 +96,8 @@ def test_an_empty_database_has_no_number_that_worries(look):
         *(name for name in gauges.GAUGES if name.startswith(("chore_", "debtor_"))),
         "processes",
         "journal_seal",
+        # Nothing comes from others to who has all accounts.
+        "credits_balance",
         # The broker of this test has no such queue.
         "messages_given_up",
     }

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from swpt_accounts.events import AccountUpdate, decode
-from swpt_accounts.operators.inspection.shard_check import check_shard
+from swpt_accounts.operators.inspection.shards.shard_check import check_shard
 from swpt_accounts.rules.flows import slot_of
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.storage import connections

@@ -13,7 +13,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from swpt_accounts.operators.admin.problems import MEDIA_TYPE
 
-from . import accounts, audit, chores, dead_letters, debtors, outbox, refusals, transfers
+from . import accounts, audit, chores, dead_letters, debtors, outbox, refusals, shard, transfers
 from .converters import AccountIdConverter, MomentConverter, PositiveConverter, SubnetConverter
 from .doors import ProblemSchema
 
@@ -33,6 +33,7 @@ _BLUEPRINTS: Final = (
     accounts.accounts,
     transfers.transfers,
     refusals.refusals,
+    shard.shard,
     outbox.outbox,
     dead_letters.dead_letters,
     chores.chores,

@@ -23,6 +23,7 @@ from . import (
     refusals,
     search,
     transfers,
+    waiting_requests,
 )
 
 # Each of them adds its page to the blueprint.
@@ -32,6 +33,7 @@ _PAGES = (
     debtors,
     account,
     transfers,
+    waiting_requests,
     refusals,
     dead_letters,
     outbox,

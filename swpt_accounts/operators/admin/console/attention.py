@@ -15,6 +15,7 @@ Numbers: TypeAlias = Mapping[str, Mapping[str, float]]
 """Gauges by name, each by the value of its label, which is empty if it has none."""
 
 _MOST_CLOCK_SECONDS: Final = 1.0
+_LONG_WAIT_SECONDS: Final = 300.0
 _LONG_TRANSACTION_SECONDS: Final = 120.0
 _OLD_SUMMARIES_SECONDS: Final = 2 * 86400.0
 
@@ -78,6 +79,10 @@ def _money(numbers: Numbers) -> Iterable[Notice]:
 
 
 def _waiting(numbers: Numbers, *, has_overdue: bool) -> Iterable[Notice]:
+    if (waits := _one(numbers, "waiting_requests_oldest_seconds")) > _LONG_WAIT_SECONDS:
+        number = _shown(_one(numbers, "waiting_requests"), "request waits", "requests wait")
+        sentence = f"{number} for the answer of another shard, the oldest for {lasting(waits)}."
+        yield Notice(True, sentence, "console.waiting_requests")
     if letters := sum(numbers.get("dead_letters_open", {}).values()):
         sentence = f"{_shown(letters, 'dead letter is', 'dead letters are')} open."
         yield Notice(False, sentence, "console.dead_letters")

@@ -32,6 +32,7 @@ SECTIONS: Final = (
     ("console.overview", "Overview"),
     ("console.debtors", "Debtors"),
     ("console.prepared", "Prepared"),
+    ("console.waiting_requests", "Waiting"),
     ("console.refusals", "Refusals"),
     ("console.dead_letters", "Dead letters"),
     ("console.outbox", "Outbox"),
@@ -40,6 +41,8 @@ SECTIONS: Final = (
     ("console.manual_begin", "Manual"),
 )
 """What the navigation offers."""
+
+_OF_SHARDS: Final = ("console.waiting_requests",)
 
 
 def set_up(app: Flask) -> None:
@@ -109,12 +112,17 @@ def lasting(seconds: float) -> str:
     return " ".join(shown[:2]).removesuffix(" 0 s")
 
 
+def is_only_shard() -> bool:
+    """Whether this server has all accounts."""
+    return admin_context().settings.realm().bits == 0
+
+
 def _context() -> dict[str, Any]:
     # Pages of errors use it as well: nothing here may ask the database.
     return {
         "visitor": visitor(),
         "now": admin_context().now(),
-        "sections": SECTIONS,
+        "sections": [one for one in SECTIONS if one[0] not in _OF_SHARDS or not is_only_shard()],
         "here": _here,
         "query_without_page": _query_without_page,
         "moment_field": moment_field,

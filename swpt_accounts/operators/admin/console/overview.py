@@ -19,10 +19,12 @@ from swpt_accounts.operators.inspection.activity import (
 from swpt_accounts.operators.inspection.debtors import top_summaries
 from swpt_accounts.operators.inspection.gauges import read_gauges
 from swpt_accounts.operators.inspection.keyset import Cut
+from swpt_accounts.operators.inspection.shards.part import Part
 from swpt_accounts.operators.inspection.transfers import list_prepared
 from swpt_accounts.runtime import metering
 
 from . import attention, plots
+from .display import is_only_shard
 from .doors import asked, console
 
 _LATEST: Final = 10
@@ -55,7 +57,7 @@ def overview() -> str:
         span=span,
         spans=SPANS,
         processes=_processes(admin_context()),
-        is_only_shard=_is_only_shard(admin_context()),
+        is_only_shard=is_only_shard(),
         **shown,
     )
 
@@ -64,7 +66,7 @@ def _shown(context: AdminContext, span: str) -> dict[str, Any]:
     """What the database says, each in bounded time."""
     now = context.now()
     with context.reading() as connection:
-        gauges = read_gauges(connection, context.now, is_only_shard=_is_only_shard(context))
+        gauges = read_gauges(connection, context.now, Part.of(context.settings))
         return {
             "numbers": attention.numbers_of(gauges),
             "transfers": plots.bars(transfer_rates(connection, now, SPANS[span])),
@@ -79,7 +81,3 @@ def _processes(context: AdminContext) -> dict[str, int]:
     """How many processes of each role live; none if nobody keeps that."""
     folder = context.settings.metrics_folder
     return metering.living(Path(folder)) if folder else {}
-
-
-def _is_only_shard(context: AdminContext) -> bool:
-    return context.settings.realm().bits == 0

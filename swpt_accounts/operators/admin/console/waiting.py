@@ -42,5 +42,6 @@ def _ask(context: AdminContext) -> dict[str, str]:
         "console.dead_letters": counts.dead_letters,
         "console.outbox": counts.outbox,
         "console.refusals": counts.refusals,
+        "console.waiting_requests": counts.requests,
     }
     return {page: f"{number:,}{'+' * (number >= MOST_WAITING)}" for page, number in found.items() if number}

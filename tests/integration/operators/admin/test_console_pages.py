@@ -20,6 +20,7 @@ LISTS = {
     "/admin/debtors": "There are no accounts",
     "/admin/prepared-transfers": "No transfer waits",
     "/admin/prepared-transfers?overdue=yes": "No deadline has been missed",
+    "/admin/waiting-requests": "No request waits for another shard",
     "/admin/refusals": "Nothing was refused",
     "/admin/dead-letters": "There are no open dead letters",
     "/admin/outbox": "every event found a queue",

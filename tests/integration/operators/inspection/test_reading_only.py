@@ -12,6 +12,7 @@ import pytest
 
 from swpt_accounts.operators import inspection
 from swpt_accounts.operators.inspection.keyset import Cut
+from swpt_accounts.operators.inspection.shards.part import Part
 from swpt_accounts.operators.inspection.transfers import Request
 from swpt_accounts.rules.seal import Place, next_seal
 from swpt_accounts.storage import connections
@@ -46,7 +47,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "debtors.find_debtor": {"debtor_id": DEBTOR},
     "debtors.debtors_with": {"creditor_id": ALICE},
     "debtors.top_summaries": {"limit": 10},
-    "gauges.read_gauges": {"now": lambda: NOW, "is_only_shard": True},
+    "gauges.read_gauges": {"now": lambda: NOW, "part": Part()},
     "ledger.list_entries": {**ACCOUNT, **FIRST},
     "ledger.principal_at": {**ACCOUNT, "at": NOW + HOUR},
     "ledger.principals_over": {**ACCOUNT, "since": NOW - DAY, "until": NOW + DAY, "points": 10},
@@ -70,7 +71,8 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "transfers.senders_of": {"transfer_id": 1},
     "transfers.transfers_of_request": {"coordinator_request_id": 1},
     "verification.verify": {"realm": REALM},
-    "waiting.list_waiting": {},
+    "part.realm_since": {},
+    "waiting.list_waiting": FIRST,
 }
 
 

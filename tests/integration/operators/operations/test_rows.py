@@ -6,7 +6,7 @@ import pytest
 from swpt_accounts.events import AccountUpdate
 from swpt_accounts.operators.inspection.accounts import show_account
 from swpt_accounts.operators.inspection.outbox import list_outbox
-from swpt_accounts.operators.inspection.shard_check import check_shard
+from swpt_accounts.operators.inspection.shards.shard_check import check_shard
 from swpt_accounts.operators.operations.accounts import set_back_config
 from swpt_accounts.operators.operations.outbox_rows import settle_unreadable
 from swpt_accounts.runtime.errors import OperatorError
@@ -80,8 +80,8 @@ def test_examples_of_foreign_rows_are_shown(stand):
 
 def test_the_check_goes_in_pages(stand, monkeypatch):
     """Pages neither repeat nor leave out rows, and a stop ends the check between two of them."""
-    monkeypatch.setattr("swpt_accounts.operators.inspection.shard_check._PAGE", 1)
-    monkeypatch.setattr("swpt_accounts.operators.inspection.shard_check._OUTBOX_PAGE", 1)
+    monkeypatch.setattr("swpt_accounts.operators.inspection.shards.shard_check._PAGE", 1)
+    monkeypatch.setattr("swpt_accounts.operators.inspection.shards.shard_check._OUTBOX_PAGE", 1)
     stand.apply(request(ALICE, BOB))
     stand.apply(request(ALICE, BOB, coordinator_request_id=2))
     for number in (1, 2):
