@@ -2,25 +2,24 @@
 
 from typing import Final
 
-from flask import Blueprint, Flask, redirect, render_template, request
+from flask import Blueprint, Flask, render_template
 from msgspec.structs import asdict
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from house import pages as house_pages
 from house.api_keys import owner_of
-from house.problems import Problem, document
+from house.entrance import add_key_entrance, visitor_or_login
+from house.problems import Problem
 from house.room import Room, room
-from house.visits import begin_visit, end_visit, visitor
 
 from . import views
-from .access import Caller, caller_of
+from .access import OPERATOR, Caller, caller_of
 from .fields import show_rate
 from .telling import Told, reason, tell
 
 _MOST_TRADES: Final = 30
 _MOST_OFFERS: Final = 200
-_LONGEST: Final = 200
 pages = Blueprint("pages", __name__)
 
 
@@ -32,36 +31,7 @@ def set_up(app: Flask, one: Room) -> None:
     app.register_blueprint(pages)
 
 
-@pages.get("/login")
-def login() -> str:
-    """Ask for the key."""
-    return render_template("exchange/login.html", complaint="")
-
-
-@pages.post("/login")
-def begin() -> Response:
-    """Look whose key it is."""
-    key = request.form.get("key", "")[:_LONGEST].strip()
-    address = f"address {request.remote_addr}"
-    try:
-        room().throttle.check(address)
-        owner = room().database.transact(lambda session: owner_of(session, key))
-        if owner is None:
-            room().throttle.note(address)
-            raise Problem("NOT_KNOWN", "This is nobody's key.")
-    except Problem as problem:
-        status, body = document(problem.code, problem.detail)
-        page = render_template("exchange/login.html", complaint=body["detail"])
-        return Response(page, status, content_type="text/html; charset=utf-8")
-    begin_visit(owner)
-    return redirect(house_pages.next_page("pages.trades"), 303)
-
-
-@pages.post("/logout")
-def logout() -> Response:
-    """End the visit."""
-    end_visit()
-    return redirect("/login", 303)
+add_key_entrance(pages, label="Your API key, or the operator's", find=owner_of, home="pages.trades")
 
 
 @pages.get("/")
@@ -111,10 +81,8 @@ def verify() -> str | Response:
 
 
 def _visiting() -> Caller | Response:
-    who = visitor()
-    if who is None:
-        return redirect(f"/login?next={request.path}", 303)
-    return caller_of(who)
+    who = visitor_or_login(pages, "trader", OPERATOR)
+    return who if isinstance(who, Response) else caller_of(who)
 
 
 def _told(act: views.Act) -> Told:

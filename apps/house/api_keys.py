@@ -16,6 +16,7 @@ from sqlalchemy.sql import func
 from .problems import Problem
 from .room import room
 from .tables import api_key
+from .visits import end_visits_of
 
 _LONGEST = 200
 _logger = getLogger(__name__)
@@ -41,9 +42,10 @@ def end_keys(session: Session, owner: str, *, but: str = "") -> int:
 
 
 def rotate_key(session: Session, owner: str) -> str:
-    """A new key, and the end of all others."""
+    """A new key, and the end of all others, and of the visits to pages that began with them."""
     key = make_key(session, owner)
     end_keys(session, owner, but=key)
+    end_visits_of(session, owner)
     return key
 
 

@@ -43,10 +43,18 @@ class Sessions(SecureCookieSessionInterface):
         return super().open_session(app, request)
 
 
-def set_up(app: Flask, room: Room, *, package: str, sections: Sequence[tuple[str, str]] = ()) -> None:
+def set_up(
+    app: Flask,
+    room: Room,
+    *,
+    package: str,
+    sections: Sequence[tuple[str, str]] = (),
+    logout: str = "pages.logout",
+) -> None:
     """Let an application have pages.
 
-    `sections` are the endpoints and names that stand in the frame.  To be called before
+    `sections` are the endpoints and names that stand in the frame, and `logout` is the endpoint of the
+    button beside them.  To be called before
     `api.set_up`: every request that changes something needs the mark `csrf_token` of a form, except to
     an API, which never looks at cookies.
     """
@@ -75,7 +83,13 @@ def set_up(app: Flask, room: Room, *, package: str, sections: Sequence[tuple[str
     @app.context_processor
     def frame() -> dict[str, Any]:
         title = room.application.title
-        return {"sections": sections, "app_title": title, "visitor": visitor(), "now": datetime.now(UTC)}
+        return {
+            "sections": sections,
+            "logout": logout,
+            "app_title": title,
+            "visitor": visitor(),
+            "now": datetime.now(UTC),
+        }
 
 
 def _serve_files(app: Flask, of_app: Path, of_house: Path) -> None:

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from house.passwords import LEAST_CHARACTERS, hash_password
 from house.program import visiting
 from house.room import Application, Room
+from house.visits import end_visits_of
 
-from .sellers import Person, find, register
+from .sellers import Person, find, register, visitor_name
 from .tables import Seller
 
 
@@ -38,6 +39,7 @@ def commands(application: Callable[[], Application]) -> tuple[click.Command, ...
 def _set(session: Session, room: Room, username: str, hashed: str, *, admin: bool) -> None:
     if find(session, username) is not None:
         session.execute(update(Seller).where(Seller.username == username).values(password_hash=hashed))
+        end_visits_of(session, visitor_name(username))
     elif admin:
         person = Person(username=username, name=username, password_hash=hashed, is_admin=True)
         register(session, room.desk, person)

@@ -100,6 +100,19 @@ def pages(
     return [_view(row, seller) for row, seller in session.execute(wanted)]
 
 
+def waiting(session: Session, most: int) -> list[View]:
+    """What is to be decided, the oldest first."""
+    wanted = _all().where(CreditRequest.status == PENDING).order_by(CreditRequest.id).limit(most)
+    return [_view(row, seller) for row, seller in session.execute(wanted)]
+
+
+def decided(session: Session, *, before: int, most: int) -> list[View]:
+    """What was approved or rejected, with an id below `before`, the newest first."""
+    wanted = _all().where(CreditRequest.id < before, CreditRequest.status != PENDING)
+    newest_first = wanted.order_by(CreditRequest.id.desc()).limit(most)
+    return [_view(row, seller) for row, seller in session.execute(newest_first)]
+
+
 def _all() -> Select[CreditRequest, str]:
     return select(CreditRequest, Seller.username).join(Seller, Seller.id == CreditRequest.seller_id)
 

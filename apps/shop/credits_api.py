@@ -12,7 +12,7 @@ from house.desk import refusal_code
 from house.problems import Problem
 from house.room import room
 
-from . import crediting
+from . import crediting, deciding
 from .access import admin, caller, caller_id
 from .tables import PENDING
 
@@ -58,7 +58,7 @@ def ask(args: dict[str, Any]) -> dict[str, Any]:
         return crediting.ask(session, f"ask:{me}:{key}", me, args["amount"])
 
     made = one.database.transact(work)
-    return shown(one.database.transact(lambda session: _found(session, made)))
+    return shown(one.database.transact(lambda session: deciding.found(session, made)))
 
 
 @credits_.get("/credit-requests/")
@@ -86,7 +86,7 @@ def request_(request_id: int) -> dict[str, Any]:
     """One request."""
 
     def read(session: Session) -> crediting.View:
-        me, found = caller(session), _found(session, request_id)
+        me, found = caller(session), deciding.found(session, request_id)
         if not me.is_admin and found.seller_id != me.id:
             raise Problem("NOT_YOURS")
         return found
@@ -112,35 +112,11 @@ def reject(request_id: int) -> Any:
 
 
 def _decide(request_id: int, decision: str) -> Any:
-    one = room()
-    _check_id(request_id)
-
-    def work(session: Session) -> None:
-        crediting.decide(session, one.desk, request_id, decision, admin(session).id)
-
-    one.database.transact(work)
-    seen = one.waiting.until(
-        crediting.key_of(request_id),
-        lambda session: _found(session, request_id),
-        lambda found: found.is_over,
-    )
+    seen = deciding.decide(room(), request_id, decision, lambda session: admin(session).id)
     if seen.is_over:
         return shown(seen)
     where = url_for("credits.request_", request_id=request_id)
     return shown(seen) | {"code": "STILL_RUNNING"}, HTTPStatus.ACCEPTED, {"Location": where}
-
-
-def _check_id(request_id: int) -> None:
-    if not 0 < request_id < 2**62:
-        raise Problem("NOT_FOUND", "There is no such request.")
-
-
-def _found(session: Session, request_id: int) -> crediting.View:
-    _check_id(request_id)
-    found = crediting.view(session, request_id)
-    if found is None:
-        raise Problem("NOT_FOUND", "There is no such request.")
-    return found
 
 
 def shown(seen: crediting.View) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from house import api
 from house.room import Application, Chore, Room
 from house.settings import Defaults
 
+from . import pages
 from .charges_api import charges
 from .checking import verify
 from .checking_api import checks
@@ -38,6 +39,7 @@ def set_up(room: Room, app: Flask) -> None:
     """Routes, and news."""
     hear(room)
     WATCH.set_up(app)
+    pages.set_up(app, room)
     api.set_up(
         app,
         title="Shop",

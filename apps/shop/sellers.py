@@ -1,13 +1,19 @@
 """Sellers with an account each, administrators without, and the account of airtime."""
 
+from typing import Final
+
 import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from house.desk import Desk, NotEmpty
 from house.problems import Problem
+from house.visits import end_visits_of
 
 from .tables import Airtime, Charge, CreditRequest, Seller
+
+ADMIN: Final = "admin"
+"""The kind of visitor that an administrator is."""
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +32,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     username: str
     name: str
     password_hash: str
+    is_admin: bool
     is_closed: bool
+    creditor_id: int | None
+    """None for an administrator."""
 
 
 def register(session: Session, desk: Desk, person: Person) -> View:
@@ -48,14 +57,25 @@ def find(session: Session, username: str) -> View | None:
     """Somebody by name."""
     wanted = select(Seller).where(Seller.username == username)
     row = session.execute(wanted).scalar_one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _view(row)
+
+
+def page(session: Session, *, after: str, most: int) -> list[View]:
+    """Sellers by name, from one name on."""
+    wanted = select(Seller).where(Seller.creditor_id.is_not(None), Seller.username > after)
+    rows = session.execute(wanted.order_by(Seller.username).limit(most)).scalars()
+    return [_view(row) for row in rows]
+
+
+def _view(row: Seller) -> View:
     return View(
         id=row.id,
         username=row.username,
         name=row.name,
         password_hash=row.password_hash,
+        is_admin=row.is_admin,
         is_closed=row.closed_at is not None,
+        creditor_id=row.creditor_id,
     )
 
 
@@ -99,3 +119,9 @@ def close(session: Session, desk: Desk, username: str) -> None:
         except NotEmpty:
             raise Problem("NOT_EMPTY") from None
     row.closed_at = session.execute(select(func.now())).scalar_one()
+    end_visits_of(session, visitor_name(username))
+
+
+def visitor_name(username: str) -> str:
+    """The name under which an administrator visits pages (see `house.visits`)."""
+    return f"{ADMIN}:{username}"

@@ -9,8 +9,12 @@ import msgspec
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from house.visits import end_visits_of
+
 from .tables import Account, ApiKey
 
+OPERATOR: Final = "operator"
+USER: Final = "user"
 _SALT_BYTES: Final = 16
 _LONGEST: Final = 200
 _NOBODY: Final = (b"\0" * _SALT_BYTES, b"\0" * 32)
@@ -27,10 +31,24 @@ class Caller(msgspec.Struct, frozen=True):
         """May see everything, and open accounts."""
         return self.user_id is None
 
+    @property
+    def visitor(self) -> str:
+        """The name under which this one visits pages (see `house.visits`)."""
+        return OPERATOR if self.user_id is None else f"{USER}:{self.user_id}"
+
+
+def caller_of(visitor: str) -> Caller:
+    """Who visits pages under this name."""
+    return Caller(None if visitor == OPERATOR else visitor.removeprefix(f"{USER}:"))
+
 
 def new_key(session: Session, user_id: str | None) -> str:
-    """A new key for an account, or for the operator; the ones before are worth nothing from now on."""
+    """A new key for an account, or for the operator; the ones before are worth nothing from now on.
+
+    Visits to pages that began with them end as well.
+    """
     session.execute(delete(ApiKey).where(ApiKey.user_id.is_not_distinct_from(user_id)))
+    end_visits_of(session, Caller(user_id).visitor)
     key_id, secret, salt = secrets.token_hex(8), secrets.token_urlsafe(24), secrets.token_bytes(_SALT_BYTES)
     session.add(ApiKey(key_id=key_id, user_id=user_id, salt=salt, digest=_digest(secret, salt)))
     session.flush()

@@ -105,9 +105,12 @@ def view(session: Session, key: str) -> View | None:
     return _view(tap, halves, len(session.execute(booked).all()))
 
 
-def newest(session: Session, most: int) -> list[View]:
-    """The newest taps."""
-    taps = session.execute(select(Tap).order_by(Tap.created_at.desc(), Tap.key).limit(most)).scalars().all()
+def newest(session: Session, user_id: str | None, most: int) -> list[View]:
+    """The newest taps: of one user, or of all for None."""
+    wanted_taps = select(Tap).order_by(Tap.created_at.desc(), Tap.key).limit(most)
+    if user_id is not None:
+        wanted_taps = wanted_taps.where(Tap.key.in_(select(Half.key).where(Half.user_id == user_id)))
+    taps = session.execute(wanted_taps).scalars().all()
     halves: dict[str, list[HalfTap]] = {tap.key: [] for tap in taps}
     wanted = select(Half).where(Half.key.in_(halves)).order_by(Half.arrived_at)
     for row in session.execute(wanted).scalars():

@@ -6,7 +6,9 @@ from sqlalchemy.orm import Session
 
 from house.desk import Desk, NotEmpty
 from house.problems import Problem
+from house.visits import end_visits_of
 
+from .api_keys import Caller
 from .tables import Account, Entry, Half, Tap
 
 
@@ -89,6 +91,7 @@ def close(session: Session, desk: Desk, user_id: str) -> None:
     except NotEmpty:
         raise Problem("NOT_EMPTY") from None
     found.closed_at = session.execute(select(func.now())).scalar_one()
+    end_visits_of(session, Caller(user_id).visitor)
 
 
 def _owner(row: Account, balance: int) -> Owner:

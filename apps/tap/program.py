@@ -9,12 +9,12 @@ from house import api
 from house.room import Application, Chore, Room
 from house.settings import Defaults
 
-from . import meeting
+from . import meeting, pages
 from .accounts_api import accounts
 from .checking import verify
 from .commands import commands
 from .hearing import hear
-from .samples import SAMPLES, prepare
+from .samples import SAMPLES, path_of, prepare
 from .settings import alone_seconds
 from .tables import TABLES
 from .taps_api import taps
@@ -37,6 +37,7 @@ def set_up(room: Room, app: Flask) -> None:
     """Routes, and news."""
     alone_seconds(room.reader)  # a wrong setting is said at the start
     hear(room)
+    pages.set_up(app, room)
     api.set_up(
         app,
         title="Tap to pay",
@@ -62,7 +63,8 @@ def greeting(room: Room) -> str:
     """Who can tap."""
     names = " and ".join(owner.user_id for owner in SAMPLES)
     play = "python -m tap phones --amount 1.20"
-    return f"Sample phones: {names}; let them touch: {play}\nTheir keys are in {room.settings.folder}"
+    keys = f"Their keys, and the operator's, with which one sees the taps: {path_of(room.settings)}"
+    return f"Sample phones: {names}; let them touch: {play}\n{keys}"
 
 
 APPLICATION: Final[Application] = Application(

@@ -10,12 +10,11 @@ from sqlalchemy.orm import Session
 from house.room import Room
 from house.settings import Settings
 
-from .api_keys import new_key
+from .api_keys import OPERATOR, new_key
 from .opening import Owner, want
 from .tables import Account, ApiKey
 
 _FILE: Final = "sample-keys.json"
-OPERATOR: Final = "operator"
 SAMPLES: Final = tuple(
     Owner(
         user_id=user_id,
@@ -48,7 +47,7 @@ def prepare(room: Room) -> None:
 def read_keys(settings: Settings) -> dict[str, str]:
     """The keys of the sample people and of the operator; empty if there are none."""
     try:
-        found = json.loads(_path(settings).read_text())
+        found = json.loads(path_of(settings).read_text())
     except (OSError, ValueError):
         return {}
     return {str(name): str(key) for name, key in found.items()} if isinstance(found, dict) else {}
@@ -62,7 +61,7 @@ def _key(session: Session, user_id: str | None, known: dict[str, str]) -> str:
 
 
 def _write_keys(settings: Settings, keys: dict[str, str]) -> None:
-    path = _path(settings)
+    path = path_of(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)
@@ -71,5 +70,6 @@ def _write_keys(settings: Settings, keys: dict[str, str]) -> None:
     draft.replace(path)
 
 
-def _path(settings: Settings) -> Path:
+def path_of(settings: Settings) -> Path:
+    """The file of the keys."""
     return settings.folder / _FILE

@@ -39,5 +39,6 @@ def verify() -> str | Response:
 
 def set_up(app: Flask, one: Room) -> None:
     """Add the pages."""
-    pages.set_up(app, one, package="wallets", sections=[("staff.verify", "Verification"), ("swagger", "API")])
+    sections = [("staff.verify", "Verification"), ("swagger", "API")]
+    pages.set_up(app, one, package="wallets", sections=sections, logout="staff.logout")
     app.register_blueprint(staff)

@@ -83,9 +83,9 @@ def operator(program: Program, folder: Path) -> Trader:
     return Trader(program, "operator", keys["operator"])
 
 
-def admit(program: Program, by: Trader, **money: str) -> Trader:
+def admit(program: Program, by: Trader, *, named: str = "", **money: str) -> Trader:
     """Somebody new, who has this money."""
-    trader_id = f"t{secrets.token_hex(4)}"
+    trader_id = named or f"t{secrets.token_hex(4)}"
     answer = by.post("/traders", {"trader_id": trader_id})
     assert answer.status_code in (201, 202), answer.text
     new = Trader(program, trader_id, answer.json()["api_key"])

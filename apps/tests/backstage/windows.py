@@ -2,15 +2,22 @@
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, sync_playwright
 
-_READABILITY: Final = (Path(__file__).parents[3] / "tests" / "browser" / "readability.js").read_text()
+_TOP: Final = Path(__file__).parents[3]
+PICTURES: Final = _TOP / "docs" / "screenshots"
+SCREEN: Final = {"width": 1024, "height": 768}
+DESKTOP: Final = {"width": 1280, "height": 800}
+"""Wide enough for tables, which are cards on the others."""
+PHONE: Final = {"width": 390, "height": 844}
+_MOST_BYTES: Final = 150_000
+_READABILITY: Final = (_TOP / "tests" / "browser" / "readability.js").read_text()
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 _TIMEOUT_MILLISECONDS: Final = 60_000
 
@@ -27,6 +34,20 @@ def chromium() -> Iterator[Browser]:
         yield running
         running.close()
     asyncio.run(asyncio.sleep(0))  # raises where Playwright left its loop behind, for the tests after it
+
+
+@contextmanager
+def opener(browser: Browser, address: str) -> Iterator["Open"]:
+    """Opens windows of a program; at the end they are closed, and must not have complained."""
+    windows: list[Window] = []
+
+    def make(**options: Any) -> Window:
+        windows.append(Window(browser, address, **options))
+        return windows[-1]
+
+    yield make
+    for one in windows:
+        one.leave()
 
 
 class Window:
@@ -61,6 +82,12 @@ class Window:
         width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         return faint + (["wider than the window"] if self.page.evaluate(width) > 0 else [])
 
+    def take(self, name: str) -> None:
+        """A picture for docs/."""
+        path = PICTURES / f"{name}.png"
+        self.page.screenshot(path=path)
+        assert path.stat().st_size < _MOST_BYTES
+
     def leave(self) -> None:
         """Close it; raises AssertionError if the browser complained."""
         self.context.close()
@@ -69,3 +96,6 @@ class Window:
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.complaints.append(f"{message.type}: {message.text}")
+
+
+Open: TypeAlias = Callable[..., Window]

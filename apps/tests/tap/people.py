@@ -34,10 +34,12 @@ class Holder(Caller):
         body = {"key": key, "user_id": self.user_id, "transfer_amount": amount, "os_sender": "test"}
         return self.post("/send/", body | {"transaction_time": "now"} | more)
 
-    def receive(self, key: str, sender_id: str, amount: Any, *, path: str = "/receive/") -> requests.Response:
+    def receive(
+        self, key: str, sender_id: str, amount: Any, *, path: str = "/receive/", **more: Any
+    ) -> requests.Response:
         """The half of who is paid."""
         body = {"key": key, "user_id": self.user_id, "sender_id": sender_id, "expected_amount": amount}
-        return self.post(path, body | {"os_receiver": "test"})
+        return self.post(path, body | {"os_receiver": "test"} | more)
 
 
 def operator(program: Program, folder: Path) -> Holder:

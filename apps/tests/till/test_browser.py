@@ -1,22 +1,17 @@
-"""The till in a real browser: a whole story with a finger, at every width, and pictures for docs."""
+"""The till in a real browser: a whole story with a finger, at every width."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 
-from tests.backstage.running import APPS, Program
-from tests.backstage.windows import Window, chromium
+from tests.backstage.running import Program
+from tests.backstage.windows import PHONE, SCREEN, Open, Window, chromium, opener
 
 from .people import PASSWORD, Administration
 
 pytestmark = [pytest.mark.web, pytest.mark.timeout(600)]
 
-Open: TypeAlias = Callable[..., Window]
-SCREEN = {"width": 1024, "height": 768}
-PHONE = {"width": 390, "height": 844}
 PAGES = ("/", "/recharge", "/transfer", "/history", "/month", "/me")
 OFFICE = (
     "people",
@@ -29,7 +24,6 @@ OFFICE = (
     "verify",
     "password",
 )
-PICTURES = APPS.parent / "docs" / "screenshots"
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +36,8 @@ def running() -> Iterator[Chromium]:
 @pytest.fixture
 def window(till: Program, office: Administration, running: Chromium) -> Iterator[Open]:
     """Opens a window."""
-    windows: list[Window] = []
-
-    def make(**options: Any) -> Window:
-        windows.append(Window(running, till.address, **options))
-        return windows[-1]
-
-    yield make
-    for one in windows:
-        one.leave()
+    with opener(running, till.address) as found:
+        yield found
 
 
 def do(one: Window, button: str, then: str) -> None:
@@ -149,29 +136,3 @@ def test_the_till_is_used_with_the_keyboard_alone(window: Open) -> None:
     one.page.get_by_role("button", name="Undo: Tea, 0.40").focus()
     one.page.keyboard.press("Enter")
     one.page.get_by_text("undone").first.wait_for()
-
-
-@pytest.mark.pictures
-def test_pictures_of_the_till(window: Open) -> None:
-    """A terminal and a phone, each fit for a document."""
-    one = window(viewport=SCREEN)
-    make_terminal(one)
-    take(one, "till-names")
-    one.page.get_by_role("button", name="Ada").click()
-    do(one, "Coffee", "enjoy it")
-    do(one, "Banana", "enjoy it")
-    take(one, "till-shop")
-    phone = window(viewport=PHONE, color_scheme="dark")
-    phone.go("/enter")
-    phone.fill("Name", "Emmy")
-    phone.fill("Password", PASSWORD)
-    phone.press("Log in", "Hot drinks")
-    do(phone, "Nuts", "enjoy it")
-    take(phone, "till-phone")
-
-
-def take(one: Window, name: str) -> None:
-    """A picture for docs/."""
-    path: Path = PICTURES / f"{name}.png"
-    one.page.screenshot(path=path)
-    assert path.stat().st_size < 150_000
