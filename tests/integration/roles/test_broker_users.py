@@ -2,7 +2,8 @@
 
 import json
 import secrets
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +11,9 @@ import pika
 import pytest
 from pika.exceptions import ChannelClosedByBroker
 
+from apps.tests.backstage.folders import new_folder
+from apps.tests.backstage.running import Program
+from tests.backstage.applications import STORIES
 from tests.backstage.builders import configure, credit
 from tests.backstage.commands import TOP
 from tests.backstage.server import QUEUE, Server
@@ -124,3 +128,32 @@ def test_an_agent_can_not_break_what_is_the_servers(site, postgres_url, attempt)
         channel.confirm_delivery()
         attempt(channel)
     assert refusal.value.reply_code == 403
+
+
+@pytest.mark.timeout(300)
+def test_applications_share_a_server_with_the_rights_of_deploy(site, postgres_url, postgres):
+    """All five at once, each with a database of its own: money moves in each, and `verify` is clean."""
+    server = Server(postgres_url, site("swpt_accounts"))
+    with server.serving_here(), ExitStack() as stack, ThreadPoolExecutor(len(STORIES)) as pool:
+
+        def play(name):
+            database = postgres.create_empty_database()
+            stack.callback(postgres.drop_database, database)
+            folder = stack.enter_context(new_folder())
+            environ = {
+                "POSTGRES_URL": postgres.database_url(database),
+                "PROTOCOL_BROKER_URL": site("apps"),
+                "APP_SAMPLES": "yes",
+                "WALLETS_DEPOSITS_BY_ALL": "yes",
+                "APP_FOLDER": str(folder),
+            }
+            program = stack.enter_context(Program(name, environ))
+            STORIES[name](program, folder)
+            done = program.command("verify")
+            assert done.returncode == 0, done.stdout + done.stderr
+
+        for story in [pool.submit(play, name) for name in STORIES]:
+            story.result()
+    sums = dict(server.rows("SELECT debtor_id, sum(principal) FROM account GROUP BY 1"))
+    # The exchange has five currencies.
+    assert (len(sums), set(sums.values())) == (len(STORIES) - 1 + 5, {0})

@@ -25,6 +25,7 @@ COMPOSE = yaml.safe_load((TOP / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 ROLES = ("configure", "worker", "chores", "web")
 OURS = (*ROLES, "tour")
+APPS = ("exchange", "shop", "tap", "till", "wallets")
 DEFINITIONS = json.loads((TOP / "deploy" / "rabbitmq-definitions.json").read_text())
 ENVIRONMENT = dict(
     line.split("=", 1)
@@ -72,6 +73,28 @@ def test_a_health_check_asks_about_its_own_role(role):
     kind, name, *words = SERVICES[role]["healthcheck"]["test"]
     assert (kind, name) == ("CMD", "swpt-accounts")
     assert parsed_command(words) == {"": "healthcheck", "role": role}
+
+
+def test_every_application_has_a_service():
+    """Those that the Makefile starts, on the ports of apps/README.md, each with a database of its own."""
+    table = re.findall(r"^\| `make (\w+)` \|.* (\d+) \|$", (TOP / "apps" / "README.md").read_text(), re.M)
+    started = re.findall(r"^\t@cd apps && exec .* -m (\w+)$", (TOP / "Makefile").read_text(), re.M)
+    assert sorted(name for name, _ in table) == sorted(started) == sorted(APPS)
+    databases = re.search(r"for name in ([\w ]+);", SERVICES["app-databases"]["command"][-1])
+    assert databases is not None
+    assert sorted(databases.group(1).split()) == sorted(APPS)
+    broker = urlsplit(SERVICES["tour"]["environment"]["PROTOCOL_BROKER_URL"]).netloc.rpartition("@")[2]
+    for name, port in table:
+        service = SERVICES[name]
+        assert service["entrypoint"] == ["python", "-m", name]
+        assert service["profiles"] == SERVICES["app-databases"]["profiles"] == ["apps"]
+        assert service["ports"] == [f"127.0.0.1:{port}:{port}"]
+        assert f":{port}/readyz" in service["healthcheck"]["test"][-1]
+        assert urlsplit(service["environment"]["POSTGRES_URL"]).path == f"/{name}"
+        assert urlsplit(service["environment"]["PROTOCOL_BROKER_URL"]).netloc.endswith(f"@{broker}")
+        assert service["image"] == SERVICES["worker"]["image"]
+        # The file system is for reading, but for this; sample keys are written there.
+        assert service["environment"]["APP_FOLDER"].startswith(f"{service['tmpfs']}/")
 
 
 def test_a_copy_of_everything_is_taken_only_on_request():
@@ -148,9 +171,9 @@ def test_the_database_is_the_one_that_we_connect_to():
     "address",
     [
         ENVIRONMENT["PROTOCOL_BROKER_URL"],
-        *(SERVICES[name]["environment"]["PROTOCOL_BROKER_URL"] for name in ("tour", "wallets")),
+        *(SERVICES[name]["environment"]["PROTOCOL_BROKER_URL"] for name in ("tour", *APPS)),
     ],
-    ids=["server", "tour", "apps"],
+    ids=["server", "tour", *APPS],
 )
 def test_the_broker_knows_its_users(address):
     """The definitions hold the users of both addresses, by a digest of the password, and no right for all."""
@@ -180,7 +203,7 @@ def test_the_broker_never_gives_up_a_message():
     of_server, of_apps = DEFINITIONS["policies"]
     for queue in queues(ENVIRONMENT["PROTOCOL_BROKER_QUEUE"]):
         assert re.search(of_server["pattern"], queue.name)
-    for name in ("swpt.app.wallets", "swpt.app.wallets.XQ"):
+    for name in (f"swpt.app.{app}{end}" for app in APPS for end in ("", ".XQ")):
         assert re.search(of_apps["pattern"], name)
     for policy in (of_server, of_apps):
         for foreign in ("creditors_in", "debtors_in", "to_trade", "ca.swpt_accounts"):
