@@ -96,6 +96,10 @@ class Stand:
         [(value,)] = self.rows(query, *parameters)
         return value
 
+    def machine_moment(self) -> int:
+        """The database's clock, in microseconds: it stays right where that of the tests is shifted."""
+        return int(self.value("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8"))
+
     def count(self, table: str) -> int:
         """How many rows a table has."""
         number: int = self.value(f"SELECT count(*) FROM {table}")

@@ -65,7 +65,7 @@ def test_the_tour_can_be_played_again(played, deployment):
 def test_a_reader_who_has_seen_enough_ends_the_tour(deployment, agent):
     """Behind `head` the tour stops at the first line that nobody reads, and blames nobody."""
     command = f"{shlex.join([*PYTHON, 'scripts/tour.py'])} play --json | head -1"
-    ended = outcome_of(f"/bin/bash -o pipefail -c '{command}'", deployment)
+    ended = outcome_of(f"/bin/bash -o pipefail -c {shlex.quote(command)}", deployment)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len(ended.stdout.splitlines()) == 1
 

@@ -4,14 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from swpt_accounts.demo.folder import private_folder
 from swpt_client.agent.agent import CRASH_POINTS
-from tests.backstage.commands import TOP
+from tests.backstage.commands import PYTHON, TOP
 from tests.backstage.paying import ISSUED, amount_of
 
 PROGRAM = TOP / "tests" / "backstage" / "paying.py"
@@ -20,7 +19,7 @@ PROGRAM = TOP / "tests" / "backstage" / "paying.py"
 def run(kind: str, where: str, step: str, number: int, count: int, timeout: float = 55.0) -> Any:
     """Run the client until it ends, or kills itself; what it has printed."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(PROGRAM), kind, where, step, str(number), str(count)],
+        [*PYTHON, "-W", "error", str(PROGRAM), kind, where, step, str(number), str(count)],
         cwd=TOP,
         env={"PATH": os.defpath, "PYTHONPATH": str(TOP)},
         capture_output=True,
@@ -67,7 +66,7 @@ def test_a_client_with_its_server_is_killed():
 @pytest.mark.chaos
 @pytest.mark.parametrize("kind", ["rabbitmq", "embedded"])
 def test_a_busy_client_is_killed_many_times(kind, bank, capsys):
-    """20,000 payments, and twenty deaths at each step."""
+    """20,000 payments, and twenty deaths: four at each step."""
     count = 20_000
     with private_folder() as folder:
         where = str(folder)

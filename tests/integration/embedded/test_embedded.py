@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from swpt_accounts.demo.folder import private_folder
 from swpt_accounts.embedded import EmbeddedServer
 from swpt_accounts.runtime.errors import OperatorError
-from tests.backstage.commands import TOP
+from tests.backstage.commands import PYTHON, TOP
 
 PROGRAM = TOP / "tests" / "backstage" / "embedding.py"
 
@@ -28,7 +27,7 @@ def folder():
 def play(folder: Path, scene: str) -> list[str]:
     """Run the program of a client until it ends, or ends itself; what it has printed."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(PROGRAM), str(folder), scene],
+        [*PYTHON, "-W", "error", str(PROGRAM), str(folder), scene],
         cwd=TOP,
         env={"PATH": os.defpath, "PYTHONPATH": str(TOP)},
         capture_output=True,

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from swpt_accounts.broker.errors import BrokerProblem
-from swpt_accounts.runtime import clock
 from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 from tests.backstage.builders import ALICE, BOB, DEBTOR, FIRST_TRANSFER_ID, ROOT, SECOND, configure, request
 from tests.backstage.front_desk import log_in
@@ -181,7 +180,7 @@ def test_nothing_needs_attention_on_a_sound_server(desk):
     """With all checks well the overview says so, and judges the money."""
     seed(desk.stand)
     # The database has a clock of its own, with which that of the host is compared.
-    desk.now = clock.utcnow()
+    desk.now = desk.stand.machine_moment()
     browser = log_in(desk, "viewer")
     with housekeeping(desk.stand.postgres_url) as keeper:
         keeper.now = desk.now
