@@ -27,10 +27,11 @@ from .reference import import_reference
 from .refusals import refusal_commands
 from .seals import seal_commands
 from .settings import show_settings
+from .shards.split import split
+from .shards.waiting import waiting_command
 from .tokens import token_commands
 from .topology import topology_commands
 from .transfers import transfer_commands
-from .waiting import waiting_command
 
 if TYPE_CHECKING:
     from swpt_accounts.roles.health import Role
@@ -52,6 +53,7 @@ _FOR_OPERATORS: Final = (
     restored,
     seal_commands,
     show_settings,
+    split,
     token_commands,
     topology_commands,
     transfer_commands,

@@ -119,6 +119,16 @@ def telling(progress: Callable[[], str]) -> Iterator[None]:
         thread.join()
 
 
+def database_url(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+    """The callback of an argument that is the address of a database."""
+    from swpt_accounts.runtime.readers import read_postgres_url
+
+    try:
+        return read_postgres_url(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 # -- options and parameters ----------------------------------------------------------------------
 
 

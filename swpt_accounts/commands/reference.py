@@ -3,25 +3,17 @@
 import click
 
 from swpt_accounts.runtime.errors import OperatorError
-from swpt_accounts.runtime.readers import read_postgres_url
 from swpt_accounts.wire.moments import render_timestamp
 from swpt_accounts.wire.numbers import MAX_TRANSFER_NOTE_BYTES
 
-from .common import INTERRUPTED, command_context, operator_option, order_of, stop_signal
+from .common import INTERRUPTED, command_context, database_url, operator_option, order_of, stop_signal
 
 _SECONDS_PER_DAY = 86400
 _TELL_EVERY = 20_000
 
 
-def _source_url(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
-    try:
-        return read_postgres_url(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command(name="import-reference")
-@click.argument("source_url", callback=_source_url)
+@click.argument("source_url", callback=database_url)
 @click.option(
     "--commit-period-days",
     type=click.FloatRange(min=0.0),

@@ -11,8 +11,7 @@ _queue = click.argument("queue")
 def topology_commands() -> None:
     """Exchanges, queues and bindings.
 
-    To split a shard, declare the queues of the children, unbind the queue of the parent, let its
-    server work until the queue is empty, and then delete it.
+    `split` does what a split of a shard needs of it.
     """
 
 

@@ -13,8 +13,9 @@ from swpt_accounts.broker.errors import NoSuchVirtualHost, WrongPassword
 from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.storage import migrations
+from swpt_accounts.storage import connections, migrations
 from swpt_accounts.storage.readiness import configure_database
+from swpt_accounts.storage.shard_record import load_shard_record
 
 from .composition import make_broker
 
@@ -49,6 +50,9 @@ def run(settings: Settings, wait_seconds: float = WAIT_SECONDS) -> int:
     deadline = monotonic() + wait_seconds
     _retry("the database", lambda: configure_database(settings), deadline)
     _logger.info("The database %s is ready.", mask_secrets(settings.postgres_url))
+    if _is_being_split(settings):
+        _logger.warning("This shard is being split: its queue gets no messages any more, and stays so.")
+        return 0
     _retry("the broker", lambda: configure_broker(settings, make_broker(settings)), deadline)
     _logger.info("The broker %s is ready.", mask_secrets(settings.protocol_broker_url))
     return 0
@@ -65,6 +69,17 @@ def _refuse_shared_queue(settings: Settings) -> None:
             f"PROTOCOL_BROKER_QUEUE={queue}: every server has this queue unless it is told otherwise, and"
             f" PROTOCOL_BROKER_QUEUE_ROUTING_KEY={key} says that there are others: set another name."
         )
+
+
+def _is_being_split(settings: Settings) -> bool:
+    """Whether the queues of the children get what this shard got: bound again, it would do all of it, too."""
+    with (
+        connections.session(settings.postgres_url, "swpt_accounts configure") as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        record = load_shard_record(cursor)
+    return record is not None and record.split_begun_at is not None
 
 
 def await_tables(settings: Settings, pauses: Pauses | None = None) -> None:

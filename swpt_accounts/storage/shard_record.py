@@ -66,3 +66,27 @@ def why_not(record: ShardRecord, wanted: str) -> str | None:
         f"PROTOCOL_BROKER_QUEUE_ROUTING_KEY={wanted}: this database has the accounts of {record.binding_key},"
         " and only `swpt-accounts split` changes that"
     )
+
+
+def begin_split(cursor: Any, left_queue: str, right_queue: str, now: Moment) -> None:
+    """Remember that the children's queues get what this shard gets."""
+    cursor.execute(
+        "UPDATE shard_record SET left_queue = %s, right_queue = %s, split_begun_at = %s"
+        " WHERE split_begun_at IS NULL",
+        [left_queue, right_queue, now],
+    )
+
+
+def close_split(cursor: Any, now: Moment) -> None:
+    """Let nobody work on this database any more, but on copies of it."""
+    cursor.execute("UPDATE shard_record SET split_closed_at = %s WHERE split_closed_at IS NULL", [now])
+
+
+def narrow(cursor: Any, child: Realm, now: Moment) -> None:
+    """Give a copy of a closed database the realm of a child."""
+    cursor.execute(
+        "UPDATE shard_record SET realm = %s, realm_since = %s, left_queue = NULL, right_queue = NULL,"
+        " split_begun_at = NULL, split_closed_at = NULL WHERE split_closed_at IS NOT NULL",
+        [child.binding_key, now],
+    )
+    assert cursor.rowcount == 1, "looked at before"

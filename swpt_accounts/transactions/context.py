@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+import psycopg2
 
 from swpt_accounts.rules.policy import Periods, Policy
 from swpt_accounts.runtime import clock
@@ -15,7 +16,8 @@ from .debtor_infos import DebtorInfos
 from .reachable_memory import ReachableMemory
 
 _LOAD_SERVER_RECORD: Final = (
-    "SELECT transfer_note_max_bytes, commit_period, settings_version FROM server_record"
+    "SELECT transfer_note_max_bytes, commit_period, settings_version,"
+    " EXISTS (SELECT FROM shard_record WHERE split_closed_at IS NOT NULL) FROM server_record"
 )
 
 
@@ -37,10 +39,15 @@ class TransactionContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_policy(connection: Any, policy: Policy) -> Policy:
-    """The policy with the values that this database has promised (rules.md#promises-of-the-server)."""
+    """The policy with the values that this database has promised (rules.md#promises-of-the-server).
+
+    Raises psycopg2.OperationalError if it was split: for who comes back now it is away, and stays so.
+    """
     with connection, connection.cursor() as cursor:
         cursor.execute(_LOAD_SERVER_RECORD)
-        transfer_note_max_bytes, commit_period, version = cursor.fetchone()
+        transfer_note_max_bytes, commit_period, version, is_closed = cursor.fetchone()
+    if is_closed:
+        raise psycopg2.OperationalError("this database was split, and its children go on")
     return msgspec.structs.replace(
         policy,
         transfer_note_max_bytes=transfer_note_max_bytes,

@@ -81,6 +81,21 @@ def delete_if_empty(amqp_url: str, queue: str) -> bool:
         return True
 
 
+def look_at_queue(amqp_url: str, queue: str) -> tuple[int, int] | None:
+    """How many messages wait in a queue, those at consumers not counted, and how many consumers it has.
+
+    None if there is no such queue.
+    """
+    with connected(amqp_url) as connection:
+        try:
+            found = connection.channel().queue_declare(queue, passive=True).method
+        except pika.exceptions.ChannelClosedByBroker as error:
+            if error.reply_code == _NOT_FOUND:
+                return None
+            raise
+        return int(found.message_count), int(found.consumer_count)
+
+
 def count_messages(amqp_url: str, queue: str) -> int:
     """How many messages wait in a queue, those at consumers not counted.  Raises QueueMissing."""
     with connected(amqp_url) as connection:

@@ -5,6 +5,7 @@ from typing import Any
 from swpt_accounts.broker.amqp import administration
 from swpt_accounts.broker.errors import QueueMissing
 from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.storage.shard_record import load_shard_record
 
 from .orders import Order
 
@@ -12,6 +13,9 @@ from .orders import Order
 def declare(connection: Any, amqp_url: str, queue: str, routing_key: str, *, order: Order) -> list[str]:
     """Declare everything that this shard needs; idempotent.  Returns warnings."""
     with connection, connection.cursor() as cursor:
+        record = load_shard_record(cursor)
+        if record is not None and record.split_begun_at is not None:
+            raise OperatorError("this shard is being split: its queue gets no messages any more")
         order.write_down(cursor, "topology declare", f"queue {queue}", f"bound by {routing_key}")
         return administration.declare(amqp_url, queue, routing_key)
 

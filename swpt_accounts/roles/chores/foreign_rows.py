@@ -8,6 +8,7 @@ from logging import getLogger
 from typing import Any, Final
 
 from swpt_accounts.rules.flows import KEPT
+from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.transactions.columns import owned
 from swpt_accounts.wire.moments import MICROSECONDS, seconds
 
@@ -15,6 +16,7 @@ from .chore import Position, Progress, StepContext
 
 _HOUR: Final = seconds(3600)
 _FOLD: Final = 10_000
+_HURRIED_SECONDS: Final = 60.0
 
 # The principals of accounts that go to the sibling are money that has left, so that the sums stay right (V3).
 _REMOVE_ACCOUNTS: Final = """
@@ -71,6 +73,13 @@ WHERE type_counts ? 'PendingBalanceChange' AND created_at < %s
 """
 
 _logger: Final = getLogger(__name__)
+
+
+def foreign_rows_period(settings: Settings) -> float:
+    """Seconds between two passes: after a split somebody waits for the end of it."""
+    if settings.delete_foreign_records:
+        return min(_HURRIED_SECONDS, settings.accounts_scan_interval)
+    return settings.accounts_scan_interval
 
 
 def tend_foreign_rows(cursor: Any, position: Position, context: StepContext) -> Progress:

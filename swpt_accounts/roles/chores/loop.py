@@ -28,7 +28,7 @@ from .accounts import tend_accounts
 from .chore import Chore, Deadline, Errand, Pass, StepContext
 from .cleaning import clean_registry, make_journal_partitions, remove_dead_letters, remove_refusals
 from .diary import enroll, find_requested, note_errand, take_step
-from .foreign_rows import add_up_credits, tend_foreign_rows
+from .foreign_rows import add_up_credits, foreign_rows_period, tend_foreign_rows
 from .foreign_settings import find_foreign_currencies, read_foreign_settings
 from .held_rows import HeldRows
 from .pace import Pace
@@ -85,7 +85,7 @@ CHORES: Final[tuple[Chore, ...]] = (
     Pass("tend accounts", lambda settings: settings.accounts_scan_interval, tend_accounts),
     Pass("send reminders", lambda settings: settings.reminders_scan_interval, send_reminders),
     Pass("clean registry", lambda settings: settings.registry_scan_interval, clean_registry),
-    Pass("tend foreign rows", lambda settings: settings.accounts_scan_interval, tend_foreign_rows),
+    Pass("tend foreign rows", foreign_rows_period, tend_foreign_rows),
     Pass("summarize debtors", lambda settings: settings.summaries_scan_interval, summarize_debtors),
 )
 """All periodic work.  Each is one function: which rows, and which rule of `upkeep` for them."""

@@ -213,6 +213,9 @@ def _note_absent(check: _Check, debtor_id: int, found: CurrencyRow) -> None:
     if found.transfers:
         check.verified.note(stray_transfers(debtor_id, found.creditor_id, found.transfers))
     created_at = found.entries_created_at
+    if not check.realm.owns(debtor_id, found.creditor_id):
+        # A split has left its entries here, and its account elsewhere.
+        return
     if created_at is not None and found.is_known_since(check.start) and not found.has_touched_bound:
         left = (found.opening_principal or 0) + int(found.moved)
         if left != 0:

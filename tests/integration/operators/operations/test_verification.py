@@ -138,6 +138,14 @@ def test_money_that_has_left_for_other_shards_is_counted_but_not_after_an_overfl
     assert set(found(stand)) == {("V12", ROOT), ("V9", BOB)}
 
 
+def test_the_journal_of_an_account_that_went_with_a_split_stays(stand):
+    """What is gone and is another shard's has not lost its money (rule V9)."""
+    stand.execute("DELETE FROM account WHERE creditor_id = %s", BOB)
+    there = next(realm for realm in (SHARD, Realm(1, 1 - SHARD.prefix)) if not realm.owns(DEBTOR, BOB))
+    assert ("V9", BOB) in found(stand, Realm(1, 1 - there.prefix))
+    assert ("V9", BOB) not in found(stand, there)
+
+
 def test_numbers_are_not_checked_against_a_journal_that_begins_later(stand):
     """V4 and V9 are left out for an account that is older than the oldest partition of the journal."""
     older = "UPDATE account SET created_at = created_at - %s, principal = 60 WHERE creditor_id = %s"

@@ -2,8 +2,8 @@
 
 import click
 
-from .common import command_context, json_option
-from .display import moment, show_rows
+from swpt_accounts.commands.common import command_context, json_option
+from swpt_accounts.commands.display import moment, show_rows
 
 
 @click.command(name="waiting")
