@@ -1,6 +1,7 @@
-"""What is measured of one application: how it is made ready, and what one caller asks again and again."""
+"""What is measured of one application: how it is made ready, and what one caller does again and again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from typing import TypeAlias
 
 import msgspec
 
@@ -8,17 +9,21 @@ from tests.backstage.running import Program
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One request that moves money."""
+    """One request."""
 
     path: str
     body: bytes
     headers: Mapping[str, str]
     expected: int
-    """The status of success; another one ends the run."""
+    """The status of success; another one but 202 ends the run."""
+    running: bytes = b""
+    """What stands in the body of an answer that is not the last word, beside the status 202."""
 
 
-Asker = Callable[[int], Question]
-"""Of the number of the request, which never comes twice, the next question of a caller."""
+Turn: TypeAlias = Generator[Question, bytes, None]
+"""Asks one question or more, and gets the body of each answer; all of it is timed as one."""
+Asker: TypeAlias = Callable[[int], Turn]
+"""Of a number, which never comes twice, what a caller does."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

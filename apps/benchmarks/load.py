@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from .case import Asker
+from .case import Asker, Turn
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +65,26 @@ def _ask(
     start.wait()
     until, count = time.monotonic() + seconds, 0
     while (now := time.monotonic()) < until:
-        question = asker(number * 10**9 + count)
+        status = _do(connection, asker(number * 10**9 + count))
         count += 1
+        taken.append((now, time.monotonic() - now, status))
+    connection.close()
+
+
+def _do(connection: http.client.HTTPConnection, turn: Turn) -> int:
+    """All questions of a turn; the last status, 202 if it is not the last word, negative if it is wrong."""
+    question, status = next(turn), 0
+    while True:
         connection.request("POST", question.path, question.body, dict(question.headers))
         answer = connection.getresponse()
-        answer.read()
-        is_fine = answer.status in (question.expected, 202)
-        taken.append((now, time.monotonic() - now, answer.status if is_fine else -answer.status))
-    connection.close()
+        body = answer.read()
+        if answer.status not in (question.expected, 202):
+            return -answer.status
+        if answer.status == question.expected and not (question.running and question.running in body):
+            status = 200
+        else:
+            status = 202
+        try:
+            question = turn.send(body)
+        except StopIteration:
+            return status

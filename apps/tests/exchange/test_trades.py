@@ -138,6 +138,24 @@ def test_the_rate_changes_between_prepare_and_commit(
     wait_until(lambda: (one.balance(code), two.balance("OAK")) == ("8.00", "7.00"), "both balances")
 
 
+def test_where_the_rate_is_negative_escrow_is_refused_and_a_part_is_given_directly(
+    new_trader: NewTrader, bank: Trader
+) -> None:
+    """What is locked shrinks, so more is locked than is paid: a whole balance is too little for itself."""
+    one, two = new_trader(YEW="4.00"), new_trader(ASH="9.00")
+    bank.session.put(f"{bank._base}/currencies/YEW", json={"interest_rate": -5.0}, timeout=60)
+    wait_until(lambda: rate_of(one, "YEW") == -5.0, "the new rate on the account")
+    refused = one.offer("YEW", "1.00", "ASH", "1", mode="escrow")
+    assert (refused.status_code, refused.json()["code"]) == (422, "NEGATIVE_RATE")
+    part = one.made("YEW", "1.00", "ASH", "1")
+    two.becomes(two.made("ASH", "1.00", "YEW", "1"), "filled")
+    one.becomes(part, "filled")
+    wait_until(lambda: (one.balance("YEW"), one.balance("ASH")) == ("3.00", "1.00"), "both balances")
+    whole, stands = one.made("YEW", "3.00", "ASH", "1"), two.made("ASH", "3.00", "YEW", "1")
+    assert one.becomes(whole, "refused")["given"] == "0.00"
+    two.cancel(stands)
+
+
 def rate_of(trader: Trader, code: str) -> float:
     """The interest rate of a trader's account."""
     accounts = trader.get("/accounts").json()["accounts"]

@@ -6,8 +6,10 @@ from typing import TypeAlias
 import psycopg2
 import pytest
 
+from shop.program import APPLICATION
 from shop.samples import ADMIN
 from shop.samples import PASSWORD as SAMPLE_PASSWORD
+from shop.watching import WATCH
 from tests.backstage.running import Caller, Program
 from tests.backstage.visitors import Visitor
 from tests.backstage.waiting import wait_until
@@ -100,3 +102,8 @@ def test_a_log_that_differs_is_an_alarm(
         shop.sql("ALTER TABLE shop_log ENABLE TRIGGER shop_log_only_grows")
     assert "nothing differs" in visitor.get("/administration/verify").text
     assert "Alarm:" not in visitor.get(REQUESTS).text
+
+
+def test_everything_is_verified_each_minute() -> None:
+    """By itself: the chore does what the pages do on demand."""
+    assert [(one.every_seconds, one.work) for one in APPLICATION.chores] == [(60.0, WATCH.look)]

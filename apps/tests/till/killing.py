@@ -66,7 +66,7 @@ class Shopper:
             assert time.monotonic() < end, f"no answer to {path} {body}"
             try:
                 answer = self.person.post(path, body)
-            except (requests.ConnectionError, requests.Timeout):
+            except requests.RequestException:
                 time.sleep(0.05)
                 continue
             # Away, in doubt, or still running: the same again.
