@@ -27,6 +27,7 @@ from .reference import import_reference
 from .refusals import refusal_commands
 from .seals import seal_commands
 from .settings import show_settings
+from .shards.router import router
 from .shards.split import split
 from .shards.waiting import waiting_command
 from .tokens import token_commands
@@ -51,6 +52,7 @@ _FOR_OPERATORS: Final = (
     refusal_commands,
     waiting_command,
     restored,
+    router,
     seal_commands,
     show_settings,
     split,

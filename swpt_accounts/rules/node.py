@@ -70,7 +70,9 @@ class NodeSums(msgspec.Struct, frozen=True):
 
 def add_up(shards: Sequence[ShardBooks]) -> NodeSums:
     """All of a node: realms without gap and overlap, each shard in order, no money lost or made (V3)."""
-    broken = [*_wrong_realms(shards), *_wrong_shards(shards)]
+    named = [(shard.realm, shard.name) for shard in shards]
+    broken = [Violation("realms", None, None, text) for text in wrong_realms(named)]
+    broken += _wrong_shards(shards)
     notes = list(_why_not_late(shards)) if not broken else ["money was not added up"]
     on_the_way: dict[int, int] = {}
     if broken:
@@ -91,20 +93,20 @@ def add_up(shards: Sequence[ShardBooks]) -> NodeSums:
     return NodeSums(on_the_way, broken, notes)
 
 
-def _wrong_realms(shards: Sequence[ShardBooks]) -> Iterator[Violation]:
-    """Each key belongs to exactly one shard."""
+def wrong_realms(named: Sequence[tuple[Realm, str]]) -> Iterator[str]:
+    """What is wrong with realms, each with a name: each key belongs to exactly one of them."""
     reached, last = 0, "the beginning"
-    for shard in sorted(shards, key=lambda one: (_span(one.realm)[0], one.realm.bits, one.name)):
-        start, end = _span(shard.realm)
-        name = f"{shard.realm.binding_key} ({shard.name})"
+    for realm, whose in sorted(named, key=lambda one: (_span(one[0])[0], one[0].bits, one[1])):
+        start, end = _span(realm)
+        name = f"{realm.binding_key} ({whose})"
         if start > reached:
-            yield Violation("realms", None, None, f"nobody has what is between {last} and {name}")
+            yield f"nobody has what is between {last} and {name}"
         if start < reached:
-            yield Violation("realms", None, None, f"{last} and {name} have the same accounts")
+            yield f"{last} and {name} have the same accounts"
         if end >= reached:
             reached, last = end, name
     if reached < _WORDS:
-        yield Violation("realms", None, None, f"nobody has what is after {last}")
+        yield f"nobody has what is after {last}"
 
 
 def _span(realm: Realm) -> tuple[int, int]:
