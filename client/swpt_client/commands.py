@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import Any, Final
 
-from sqlalchemy import create_engine
+from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from .core import Result
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not url:
         return _fail(f"say --database URL, or set {_URL}")
     try:
-        engine = create_engine(url)
+        engine = create_engine(_with_driver(url))
     except (SQLAlchemyError, ValueError, ImportError) as error:
         return _fail(f"not a database that can be used: {error}")
     try:
@@ -52,6 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         engine.dispose()
     return 0
+
+
+def _with_driver(text: str) -> URL:
+    """A URL of PostgreSQL that names no driver gets the one that is installed, as applications have it."""
+    url = make_url(text)
+    if url.drivername not in ("postgresql", "postgres"):
+        return url
+    driver = "psycopg2" if find_spec("psycopg") is None else "psycopg"
+    return url.set(drivername=f"postgresql+{driver}")
 
 
 def _fail(text: str) -> int:

@@ -68,8 +68,22 @@ def server_elsewhere(name: str) -> Iterator[dict[str, str]]:
                 server.kill()
         with suppress(subprocess.CalledProcessError):
             _rabbitmqctl("delete_vhost", mark)
-        for database in (mark, f"{mark}_app"):
+        for database in (mark, f"{mark}_app", f"{mark}_app_copy"):
             _admin(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+
+def back_up(url: str) -> str:
+    """A copy of a database that nobody uses at this moment; gives its name."""
+    name = urlsplit(url).path[1:]
+    _admin(f"CREATE DATABASE {name}_copy TEMPLATE {name}")
+    return f"{name}_copy"
+
+
+def restore(url: str, copy: str) -> None:
+    """The database becomes its copy, which is no more; nobody may use either."""
+    name = urlsplit(url).path[1:]
+    _admin(f"DROP DATABASE {name}")
+    _admin(f"ALTER DATABASE {copy} RENAME TO {name}")
 
 
 def _address(url: str, path: str) -> str:

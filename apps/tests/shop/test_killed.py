@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 import requests
 
+from tests.backstage.elsewhere import server_elsewhere
 from tests.backstage.running import Program, embedded
 from tests.backstage.waiting import wait_until
 
@@ -85,3 +86,11 @@ def test_a_killed_shop_sells_once(program: Program) -> None:
 def test_a_thousand_sales(program: Program) -> None:
     """Ten credits of 10,000 and of 15,000; 500 sales of 50 each: 75,000.00 and 125,000.00 are left."""
     play(program, granted=(10_000, 15_000), grants=10, sales=500, kills=20, seed=random.randrange(10**6))
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
+def test_a_thousand_sales_beside_a_server_elsewhere() -> None:
+    """The same, while the accounting server is another process, with a broker between them."""
+    with server_elsewhere("shop") as environ, Program("shop", environ | {"APP_SAMPLES": "yes"}) as program:
+        play(program, granted=(10_000, 15_000), grants=10, sales=500, kills=20, seed=random.randrange(10**6))

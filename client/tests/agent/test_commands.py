@@ -96,3 +96,12 @@ def test_a_database_that_is_not_there_is_told_in_one_line(capsys, monkeypatch, t
         error = capsys.readouterr().err
         assert error.startswith("swpt-client: ")
         assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+def test_a_url_of_postgresql_needs_no_driver(scheme, capsys):
+    """What is installed is used: here it is only that nobody listens."""
+    assert main(["--database", f"{scheme}://somebody@127.0.0.1:1/nothing", "parked"]) == 1
+    said = capsys.readouterr().err
+    assert "OperationalError" in said
+    assert "refused" in said
