@@ -1,4 +1,4 @@
-"""Debian's nginx with its JavaScript: whether it is here, and how root gets it where it may not be missing."""
+"""Debian's nginx with its JavaScript: whether it is here, and how root gets it in CI."""
 
 import os
 import shutil
