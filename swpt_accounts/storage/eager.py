@@ -33,6 +33,7 @@ from . import connections
 from .prepared import STALE_PLAN_ERRORS, plans_of
 
 _BEGIN: Final = "BEGIN;"
+_DEFAULT_PORT: Final = 5432
 _IN_TRANSACTION: Final = (TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR)
 
 
@@ -60,7 +61,8 @@ def _reachable_host(url: str, name: str) -> dict[str, Any]:
     if "," not in parse_dsn(connections.libpq_url(url)).get("host", ""):
         return {}
     with closing(connections.connect(url, name)) as pilot:
-        return {"host": pilot.info.host, "port": pilot.info.port}
+        # The driver has no port for a host that has none in the address; the list of ports must go all the same.
+        return {"host": pilot.info.host, "port": pilot.info.port or _DEFAULT_PORT}
 
 
 class EagerCursor(cursor):

@@ -81,6 +81,17 @@ def test_several_hosts(postgres_url):
     assert said((*SERVER, "verify"), {"POSTGRES_URL": url}) == (0, [])
 
 
+def test_several_hosts_without_ports(postgres_url):
+    """Each has the usual port then, also for the worker, who looks for the host by himself."""
+    parts = urlsplit(postgres_url)
+    if (parts.port or 5432) != 5432:
+        pytest.skip("PostgreSQL is not at its usual port")
+    name = parts.path.removeprefix("/")
+    hosts = f"{parts.username}@{ADDRESS}:1,{parts.hostname},{parts.hostname}"
+    url = f"postgresql://{hosts}/{name}?target_session_attrs=read-write"
+    assert answers(url, "SELECT current_database()") == {name}
+
+
 def test_a_schema_of_its_own(empty_postgres_url):
     """Two installations in two schemas of one database: each has its tables, partitions and rows."""
     urls = [f"{empty_postgres_url}?options=-csearch_path%3D{name}" for name in ("one", "two")]
