@@ -84,7 +84,8 @@ def return_(ids: tuple[int, ...], reason: str | None, note: str, operator: str |
 
     with command_context() as context:
         ids = _meant(context, ids, reason)
-        return_dead_letters(context.connection, ids, note, order=order_of(operator))
+        user = context.settings.internal_user
+        return_dead_letters(context.connection, ids, note, order=order_of(operator), internal_user=user)
     click.echo(f"returned: {_listed(ids)}")
 
 

@@ -61,7 +61,7 @@ def _reachable_host(url: str, name: str) -> dict[str, Any]:
     if "," not in parse_dsn(connections.libpq_url(url)).get("host", ""):
         return {}
     with closing(connections.connect(url, name)) as pilot:
-        # The driver has no port for a host that has none in the address; the list of ports must go all the same.
+        # The driver knows no port of a host that has none in the address, whose list must go all the same.
         return {"host": pilot.info.host, "port": pilot.info.port or _DEFAULT_PORT}
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from swpt_accounts.broker.amqp.content_header import describe
-from swpt_accounts.broker.delivery import CONTENT_TYPE, TYPE, short_property
+from swpt_accounts.broker.delivery import CONTENT_TYPE, TYPE, USER_ID, short_property
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.wire import messages
 from swpt_accounts.wire.messages import Malformed
@@ -43,6 +43,11 @@ class DeadLetter(msgspec.Struct, frozen=True):
     def content_type(self) -> str | None:
         """The property content_type; None if it is missing."""
         return short_property(self.properties, CONTENT_TYPE)
+
+    @property
+    def user_id(self) -> str | None:
+        """The user for whom the broker has vouched, if any."""
+        return short_property(self.properties, USER_ID)
 
     def described_properties(self) -> dict[str, Any]:
         """All properties and headers, as far as they can be read."""

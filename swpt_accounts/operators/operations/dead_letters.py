@@ -1,6 +1,7 @@
 """Dead letters for operators: listed, shown, put back into the queue, discarded (rules.md#dead-letters)."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import psycopg2
@@ -42,15 +43,21 @@ VALUES (%(now)s, %(type_counts)s, '', %(payload)s, %(now)s)
 """
 
 
-def return_dead_letters(connection: Any, ids: Sequence[int], note: str, *, order: Order) -> None:
-    """Put messages back into `accounts_in`, through the outbox; all of them or none."""
+def return_dead_letters(
+    connection: Any, ids: Sequence[int], note: str, *, order: Order, internal_user: str = ""
+) -> None:
+    """Put messages back into `accounts_in`, through the outbox; all of them or none.
+
+    A credit goes only if `internal_user`, who publishes, has sent it before, and under that name again.
+    """
 
     def put_back(cursor: Any) -> None:
-        found = lock_dead_letters(cursor, ids, _why_not_returned)
+        found = lock_dead_letters(cursor, ids, partial(_why_not_returned, internal_user))
         now = settle(cursor, found, "returned", note, "dead-letters return", order)
         for letter, body in found:
             assert body is not None, "checked above"
-            properties = kept_properties(letter.properties)
+            is_credit = isinstance(read_message(letter, body), PendingBalanceChange)
+            properties = kept_properties(letter.properties, keep_user_id=is_credit)
             message = returned(body, letter.type, letter.routing_key, properties)
             payload = psycopg2.Binary(pack_returned(message))
             values = {"now": now, "type_counts": Json({message.type: 1}), "payload": payload}
@@ -108,7 +115,7 @@ def settle(
     return now
 
 
-def _why_not_returned(letter: DeadLetter, body: bytes | None) -> str | None:
+def _why_not_returned(internal_user: str, letter: DeadLetter, body: bytes | None) -> str | None:
     if letter.reason in ONLY_DISCARDED:
         return f"is {letter.reason}: it can only be discarded"
     if letter.reason in ONLY_BY_CREDITS:
@@ -117,8 +124,9 @@ def _why_not_returned(letter: DeadLetter, body: bytes | None) -> str | None:
         return "has lost its body, because too many were open: it can only be discarded"
     if not letter.is_complete:
         return "has only the beginning of its body: it can only be discarded"
-    if isinstance(read_message(letter, body), PendingBalanceChange):
-        # It would travel without our name, come back as not_internal, and then be lost for good.
+    is_ours = internal_user != "" and letter.user_id == internal_user
+    if isinstance(read_message(letter, body), PendingBalanceChange) and not is_ours:
+        # It would come back as not_internal, and then be lost for good.
         return "is a credit, which would come back as not_internal: use `credits apply`"
     return None
 

@@ -1,7 +1,8 @@
 """A message that an operator puts back into the queue: its envelope, and its form in the outbox.
 
 It is somebody else's message, maybe one that nobody can decode.  So it travels byte for byte, with
-the properties that the server looks at, and never in the name of our own user (rules.md#dead-letters).
+the properties that the server looks at; in the name of our own user only a credit that was ours before
+(rules.md#dead-letters).
 """
 
 from typing import Final

@@ -4,9 +4,11 @@ import pika.spec
 import psycopg2
 import pytest
 
+from swpt_accounts.broker.amqp.content_header import describe
 from swpt_accounts.operators.inspection.dead_letters import list_dead_letters, show_dead_letter
 from swpt_accounts.operators.operations.dead_letters import discard_dead_letters, return_dead_letters
 from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.storage.outbox.rows import unpack
 from swpt_accounts.wire.routing import binary_key
 from tests.backstage import stories
 from tests.backstage.builders import ALICE, DEBTOR, NOW, configure, credit
@@ -145,6 +147,27 @@ def test_a_credit_is_not_returned_into_a_trap(stand, order):
     with pytest.raises(OperatorError, match="use `credits apply`"):
         give_back(stand, order, number)
     assert stand.count("outbox") == 0
+
+
+def test_a_credit_that_went_to_the_wrong_shard_is_returned_under_the_name_that_it_had(stand, order):
+    """Ours was vouched for by the broker; the name of somebody else would not get through."""
+    properties = pika.spec.BasicProperties(
+        content_type="application/json", type="PendingBalanceChange", user_id="us", headers={"a": 1}
+    )
+    raw = b"".join(properties.encode())
+    number = put_aside(stand, "wrong_shard", body_of(credit()), properties=raw)
+    for user in ("", "them"):
+        with pytest.raises(OperatorError, match="use `credits apply`"):
+            return_dead_letters(stand.connection, [number], "", order=order, internal_user=user)
+    return_dead_letters(stand.connection, [number], "", order=order, internal_user="us")
+    [(payload,)] = stand.rows("SELECT payload FROM outbox")
+    [envelope] = unpack(bytes(payload))
+    assert describe(envelope.properties or b"") == {
+        "content_type": "application/json",
+        "delivery_mode": 2,
+        "type": "PendingBalanceChange",
+        "user_id": "us",
+    }
 
 
 def test_discarding_has_no_other_effect(stand, order, audit):
