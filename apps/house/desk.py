@@ -39,6 +39,11 @@ class Desk:
         known = self.account(session, ROOT)
         self._configure(session, "" if known is None else known.record.configuration.config_data)
 
+    def is_founded(self, session: Session) -> bool:
+        """Whether the server has ever told of the root account; what is issued before is refused."""
+        root = self.account(session, ROOT)
+        return root is not None and bool(root.account_id)
+
     def set_interest_rate(self, session: Session, percent: float) -> None:
         """Want another interest rate of the currency, in percent per year; accounts get it a moment later."""
         self._configure(session, json.dumps({"type": "RootConfigData", "rate": percent}))

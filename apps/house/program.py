@@ -33,6 +33,7 @@ from .tables import upgrade
 from .verifying import Report
 
 _RETRY_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.05
 _ANNOUNCE_SECONDS: Final = 5.0
 _PREPARE_SECONDS: Final = 30.0
 _logger = logging.getLogger(__name__)
@@ -125,7 +126,8 @@ def _announce(application: Application, room: Room, address: str) -> None:
         room.is_prepared.wait(_PREPARE_SECONDS)
     print(f"{application.title}: {address}", flush=True)  # noqa: T201
     if not is_ready:
-        print("Its database is away; until it comes, every request is answered so.", flush=True)  # noqa: T201
+        away = "Its database is away, or the server; until they come, every request is answered so."
+        print(away, flush=True)  # noqa: T201
     if room.settings.has_samples and (greeting := application.greeting(room)):
         print(greeting, flush=True)  # noqa: T201
 
@@ -152,7 +154,8 @@ def make_app(application: Application, room: Room) -> Flask:
     def wait_for_tables() -> None:
         if not room.is_ready.is_set() and not health.is_open():
             raise Problem(
-                "SERVER_AWAY", "It did not happen: the program has just begun, or its database is away."
+                "SERVER_AWAY",
+                "It did not happen: the program has just begun, or its database or the server is away.",
             )
 
     application.set_up(room, app)
@@ -166,6 +169,9 @@ def start(application: Application, room: Room, stop: Event) -> None:
         return
     room.agent.start()
     _insist(lambda: room.database.transact(lambda session: _found(room, session)), "its currency", stop)
+    _insist(lambda: _wait_for_server(room, stop), "the accounting server", stop)
+    if stop.is_set():
+        return
     room.is_ready.set()
     if room.settings.has_samples:
         _insist(lambda: application.prepare(room), "its sample people", stop)
@@ -176,6 +182,16 @@ def start(application: Application, room: Room, stop: Event) -> None:
 def _found(room: Room, session: Session) -> None:
     for desk in room.desks:
         desk.found(session)
+
+
+def _wait_for_server(room: Room, stop: Event) -> None:
+    """Until the server has told of the currencies: what is issued before would be refused for good."""
+
+    def are_there(session: Session) -> bool:
+        return all(desk.is_founded(session) for desk in room.desks)
+
+    while not room.database.transact(are_there) and not stop.is_set():
+        stop.wait(_LOOK_SECONDS)
 
 
 def _insist(work: Callable[[], Any], what: str, stop: Event) -> None:

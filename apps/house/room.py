@@ -88,7 +88,7 @@ class Room:
         self.signing = SigningKeys(database)
         self.throttle = Throttle()
         self.is_ready = Event()
-        """The tables are there; until then nothing can be stored."""
+        """The tables are there, and the currency is known to the server; until then nothing can be stored."""
         self.is_prepared = Event()
         """The sample people are there as well, if there are to be any."""
 

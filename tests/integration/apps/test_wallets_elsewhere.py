@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from apps.tests.backstage.kills import play
-from apps.tests.backstage.running import Program
+from apps.tests.backstage.people import deposit, register
+from apps.tests.backstage.running import Caller, Program
+from apps.tests.backstage.waiting import wait_until
 from tests.backstage.server import Server
 
 
@@ -37,3 +39,30 @@ def test_killed_once_nothing_is_lost_and_nothing_happens_twice(wallets: Program)
 def test_killed_20_times_nothing_is_lost_and_nothing_happens_twice(wallets: Program) -> None:
     """The same, more often."""
     play(wallets, kills=20, seed=random.SystemRandom().randrange(10**6))
+
+
+@pytest.mark.timeout(120)
+def test_before_the_server_knows_the_currency_nothing_is_stored(
+    postgres_url: str, amqp_url: str, postgres: Any
+) -> None:
+    """What was issued then would be refused for good: it did not happen, and is possible a moment later."""
+    name = postgres.create_empty_database()
+    environ = {
+        "POSTGRES_URL": postgres.database_url(name),
+        "PROTOCOL_BROKER_URL": amqp_url,
+        "WALLETS_DEPOSITS_BY_ALL": "yes",
+    }
+    server = Server(postgres_url, amqp_url)
+    with Program("wallets", environ) as program:
+        caller = Caller(program.address)
+        body = {"email": "early@example.com", "password": "a long password"}
+        names = {"first_name": "An", "last_name": "Early Bird"}
+        refused = caller.post("/api/v1/accounts/registration/", body | names)
+        assert (refused.status_code, refused.json()["code"]) == (503, "SERVER_AWAY")
+        assert caller.get("/readyz").status_code == 503
+        with server.serving_here():
+            wait_until(lambda: caller.get("/readyz").status_code == 200, "a program that is ready")
+            late = register(program, "early@example.com")
+            deposit(late, "1.00")
+            assert late.balance == "1.00"
+    postgres.drop_database(name)
