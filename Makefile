@@ -194,9 +194,12 @@ sbom: $(INSTALLED)  ## Write what the server is made of, as CycloneDX, into dist
 	@echo "dist/sbom.json"
 
 .PHONY: wheel
-wheel: $(INSTALLED)  ## Build the wheels of server and client into dist/
+wheel: $(INSTALLED)  ## Build the wheels of server and client into dist/; PROJECT_URL=https://HOST/OWNER/NAME to publish
+	@rm -f dist/*.whl
 	@$(BIN)/hatchling build --target wheel
 	@cd client && ../$(BIN)/hatchling build --target wheel --directory ../dist
+	@$(BIN)/uv tool run 'twine>=6,<7' check --strict dist/*.whl
+	@$(if $(PROJECT_URL),,echo "Without PROJECT_URL: no addresses in the metadata, and no pictures in the README.")
 
 .PHONY: clean
 clean:  ## Delete all that commands have made, .venv as well
