@@ -186,6 +186,11 @@ lock: $(INSTALLED)  ## Take the newest dependencies into the locks
 audit: $(INSTALLED)  ## Look for known weak places in all that the server depends on; needs the internet
 	@$(BIN)/uv tool run 'pip-audit>=2.9,<3' --strict --require-hashes --disable-pip -r requirements.lock
 
+.PHONY: manifests
+manifests: $(INSTALLED)  ## Deployment files by the tools that read them, and the schemas of Kubernetes; needs the internet
+	@$(BIN)/uv tool run 'kubernetes-validate>=1.36,<2' --version
+	@$(PYTEST) tests/integration/house/test_deployment.py
+
 .PHONY: sbom
 sbom: $(INSTALLED)  ## Write what the server is made of, as CycloneDX, into dist/sbom.json
 	@mkdir -p dist

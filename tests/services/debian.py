@@ -6,9 +6,16 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 
 from .errors import ServiceMissing
 from .leftovers import common_folder, on_the_right_clock
+
+_POLICY: Final = Path("/usr/sbin/policy-rc.d")
+_FORBID_TO_START: Final = (
+    "#!/bin/sh\n# Written by the tests of swpt_accounts for the moment of one installation.\nexit 101\n"
+)
 
 
 @contextmanager
@@ -19,6 +26,21 @@ def one_at_a_time(what: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _nothing_starts() -> Iterator[None]:
+    """While this holds, packages do not start the services that they bring."""
+    # Nobody but root can install anything, or needs this.
+    if _POLICY.exists() or os.geteuid() != 0:
+        yield
+        return
+    _POLICY.write_text(_FORBID_TO_START)
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
+
+
 def install(package: str, name: str, advice: str) -> None:
     """Install a package that brings `name`.  Raises ServiceMissing with one clear line."""
     if shutil.which("apt-get") is None:
@@ -27,7 +49,7 @@ def install(package: str, name: str, advice: str) -> None:
         raise ServiceMissing(f"{name} is missing: as root, apt-get install {package}")
     print(f"\nInstalling {name} from Debian's package, for the tests ...", flush=True)
     # Only this is locked for all packages: who has one already does not wait for another.
-    with one_at_a_time("apt-get"):
+    with one_at_a_time("apt-get"), _nothing_starts():
         _apt_get(name, "update")
         _apt_get(name, "install", "--no-install-recommends", package)
 
