@@ -32,10 +32,13 @@ from .shipped import static_folder
 from .tables import upgrade
 from .verifying import Report
 
-_RETRY_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
+_FIRST_RETRY_SECONDS: Final = 0.1
+_LONGEST_RETRY_SECONDS: Final = 1.0
 _ANNOUNCE_SECONDS: Final = 5.0
 _PREPARE_SECONDS: Final = 30.0
+_CLAIM_SECONDS: Final = 3.0
+"""So long a message of a program that was killed waits; one that leaves twice is harmless."""
 _logger = logging.getLogger(__name__)
 
 
@@ -137,7 +140,13 @@ def make_room(
 ) -> Room:
     """The room of a process, with an agent that is not started yet."""
     engine = make_engine(url, connections=settings.threads)
-    agent = Agent(engine, transport, subnet=settings.subnet, debtor_ids=debtor_ids(application, settings))
+    agent = Agent(
+        engine,
+        transport,
+        subnet=settings.subnet,
+        debtor_ids=debtor_ids(application, settings),
+        claim_seconds=_CLAIM_SECONDS,
+    )
     return Room(application, settings, environ, agent, Database(agent, engine))
 
 
@@ -195,7 +204,7 @@ def _wait_for_server(room: Room, stop: Event) -> None:
 
 
 def _insist(work: Callable[[], Any], what: str, stop: Event) -> None:
-    told = ""
+    told, pause = "", _FIRST_RETRY_SECONDS
     while not stop.is_set():
         try:
             work()
@@ -204,7 +213,8 @@ def _insist(work: Callable[[], Any], what: str, stop: Event) -> None:
             if why != told:
                 _logger.warning("The application waits for %s (%s); it is tried again.", what, why)
             told = why
-            stop.wait(_RETRY_SECONDS)
+            stop.wait(pause)
+            pause = min(2 * pause, _LONGEST_RETRY_SECONDS)
         else:
             return
 

@@ -86,12 +86,12 @@ def _is_held(one: Publication) -> bool:
 
 
 def main() -> int:
-    """Run the exchange, whose repairs, and whose return after a death, do not wait for long."""
+    """Run the exchange, whose repairs do not wait for long."""
     STAGE.mkdir(exist_ok=True)
     inside = getattr(program, "embedded_transport")  # noqa: B009
     timers = Timers(repair_pauses=(SECOND,))
     setattr(program, "embedded_transport", lambda *call: HoldingTransport(inside(*call)))  # noqa: B010
-    setattr(program, "Agent", partial(Agent, timers=timers, claim_seconds=2.0, crash_at=Death().pass_by))  # noqa: B010
+    setattr(program, "Agent", partial(Agent, timers=timers, crash_at=Death().pass_by))  # noqa: B010
     return program.run(APPLICATION)
 
 
