@@ -32,7 +32,7 @@ demo: $(INSTALLED)  ## See it work, with nothing installed; KEEP=1 stays up with
 .PHONY: test
 test: lint types  ## All that is checked, here and in CI: style, types, the whole suite
 	@cd client && ../$(PYTEST) -n $(PROCESSES)
-	@cd apps && ../$(PYTEST) -n $(PROCESSES) --dist loadfile
+	@cd apps && ../$(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 	@$(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 ## One check at a time
