@@ -4,11 +4,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, event, text
 
-from swpt_client.store.base import UnfitStore
+from swpt_client.store.base import StoreAway, UnfitStore
 
 _FIT_ENCODINGS: Final = ("UTF8", "SQL_ASCII")
 """PostgreSQL keeps our texts unchanged in these, if the connection speaks UTF-8."""
 _FIT_ISOLATION: Final = "READ COMMITTED"
+_BEGIN: Final = "BEGIN IMMEDIATE"
 
 
 def speak_utf8(engine: Engine) -> None:
@@ -62,7 +63,11 @@ def check(engine: Engine) -> None:
 
 
 def begin_immediately(engine: Engine) -> None:
-    """Let SQLite lock its database when a transaction begins: two that read first cannot both write."""
+    """Let SQLite lock its database when a transaction begins: two that read first cannot both write.
+
+    From then on every statement belongs to a transaction: SQLite undoes a whole one by itself when its
+    disk is full or fails, savepoints and all, and takes what follows as transactions of their own.
+    """
     if event.contains(engine, "begin", _begin_immediate):
         return
 
@@ -71,7 +76,22 @@ def begin_immediately(engine: Engine) -> None:
 
     event.listen(engine, "connect", leave_it_to_us)
     event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "before_cursor_execute", _execute)
+    event.listen(engine, "commit", _check_is_begun)
 
 
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql(_BEGIN)
+
+
+def _execute(
+    connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _is_many: bool
+) -> None:
+    if statement != _BEGIN:
+        _check_is_begun(connection)
+
+
+def _check_is_begun(connection: Connection) -> None:
+    driver = connection.connection.dbapi_connection
+    if driver is not None and not driver.in_transaction:
+        raise StoreAway("SQLite has undone the transaction, as it does when its disk is full or fails")
