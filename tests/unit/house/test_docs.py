@@ -11,7 +11,17 @@ import pytest
 from swpt_accounts.commands.cli import program
 
 TOP = Path(__file__).parents[3]
-MADE = {".venv", ".git", ".pytest_cache", ".mypy_cache", ".hypothesis", "node_modules", "build", "dist"}
+MADE = {
+    ".venv",
+    ".git",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".hypothesis",
+    "node_modules",
+    "build",
+    "dist",
+    "mutants",
+}
 FILES = sorted(
     path
     for suffix in ("md", "rst")
