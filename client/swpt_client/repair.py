@@ -107,9 +107,14 @@ def _try_on(
             return alarm(bundle)
         elif transfer.state in ENDED and not status.failure:
             statuses[number] = _tried(status, transfer, bundle.state, timers, now)
-        elif (is_late or is_lost) and transfer.state in RUNNING:
+        elif (is_late or is_lost) and transfer.state in RUNNING and not _is_first_payback(bundle, status):
             acts.append(Verdict(transfer.key, None))
     return Advance(replace(bundle, status=tuple(statuses)), tuple(acts))
+
+
+def _is_first_payback(bundle: Bundle, status: LegStatus) -> bool:
+    """It is waited for, however short `repair_for` is: without it a person would have to do the same."""
+    return bundle.state is BundleState.REVERSING and status.attempts == 1
 
 
 def _tried(

@@ -511,9 +511,35 @@ def test_what_can_not_be_paid_back_is_torn(how):
     if how == "fatal":
         story.reject(0, "RECIPIENT_SAME_AS_SENDER")
     else:
+        story.prepare(0)
+        story.finalize(0, "INSUFFICIENT_AVAILABLE_AMOUNT")
         story.wait(7 * DAY)
     assert (story.bundle.state, story.bundle.reason) == ("torn", "PAYBACK_FAILED")
     assert story.finished() == "torn"
+
+
+def test_a_payback_without_answer_is_waited_for():
+    """It has left, and nobody else would do anything better."""
+    story = into_reversing()
+    story.wait(8 * DAY)
+    assert story.bundle.state == "reversing"
+    story.prepare(0)
+    story.finalize(0)
+    assert story.finished() == "reversed"
+
+
+@pytest.mark.parametrize(("legs", "state"), [(EXCHANGE, "torn"), (INTO_ESCROW, "reversing")])
+def test_without_time_for_repair_nothing_is_tried_anew(legs, state):
+    """`repair_for` is 0: the money goes back at once from where it is ours, else it is a person's turn."""
+    story = Story(legs, repair_for=0).committed()
+    story.finalize(0)
+    story.finalize(1, "TIMEOUT")
+    assert story.bundle.state == state
+    assert story.leg(1).outcome == "TIMEOUT"
+    if state == "reversing":
+        story.prepare(0)
+        story.finalize(0)
+        assert story.finished() == "reversed"
 
 
 # --- calls --------------------------------------------------------------------------------------
