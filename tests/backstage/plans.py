@@ -48,16 +48,23 @@ def plan_of(connection: Any, query: str) -> Plan | None:
     nodes = list(_nodes(explained["Plan"]))
     return Plan(
         query=query,
-        whole_tables=frozenset(node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"),
-        indexes=frozenset(node["Index Name"] for node in nodes if "Index Name" in node),
+        whole_tables=frozenset(node["Relation Name"] for node, above in nodes if _is_read_whole(node, above)),
+        indexes=frozenset(node["Index Name"] for node, _ in nodes if "Index Name" in node),
         pages=explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"],
         milliseconds=explained["Execution Time"],
     )
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _is_read_whole(node: dict[str, Any], above: str) -> bool:
+    # Rows that are counted as they are read are as many as the question says, however many there are.
+    is_bounded = above == "Limit" and "Filter" not in node
+    return bool(node["Node Type"] == "Seq Scan") and not is_bounded
+
+
+def _nodes(plan: dict[str, Any], above: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+    """Each node, and the type of the one above it."""
     # What was never carried out, like the partitions of other months, shows nothing.
     if plan.get("Actual Loops") != 0:
-        yield plan
+        yield plan, above
     for inner in plan.get("Plans", ()):
-        yield from _nodes(inner)
+        yield from _nodes(inner, plan["Node Type"])
