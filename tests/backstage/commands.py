@@ -74,12 +74,10 @@ class Command:
                 self._news.wait(min(left, 0.5))
             return found[times - 1]
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
-        """Ask it to end; its exit code, and the seconds it took."""
-        started = time.monotonic()
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end; its exit code."""
         self.process.send_signal(number)
-        code = self.wait()
-        return code, time.monotonic() - started
+        return self.wait()
 
     def wait(self) -> int:
         """Its exit code, when it has ended and all it has said is read."""

