@@ -67,6 +67,10 @@ apps-test: $(INSTALLED)  ## Tests of the applications
 worlds: $(INSTALLED)  ## Random worlds of client and server: WORLDS=10000 of them, from SEED=0 on
 	@$(BIN)/python -m swpt_client.testing.worlds --worlds $(or $(WORLDS),10000) --seed $(or $(SEED),0)
 
+.PHONY: simulate
+simulate: $(INSTALLED)  ## The real server in worlds that follow from a seed: SEED=1 on, STEPS=50000 in all
+	@$(BIN)/python -m simulation --seed $(or $(SEED),1) --steps $(or $(STEPS),50000) --keep
+
 .PHONY: mutants
 mutants: $(INSTALLED)  ## Faults planted into the client's pure rooms, which its tests must find; ROOM=ledger, or all
 	@cd client && HYPOTHESIS_PROFILE=quick ../$(BIN)/mutmut run $(if $(ROOM),"swpt_client.$(ROOM)*")

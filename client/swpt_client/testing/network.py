@@ -99,11 +99,15 @@ class Way(Generic[_T]):
         for tag in tags:
             self._taken.pop(tag, None)
 
-    def give_back(self) -> None:
-        """The receiver has died: what is not acknowledged comes again."""
-        self.counts["again"] += len(self._taken)
-        self._waiting[:0] = self._taken.items()
-        self._taken.clear()
+    def give_back(self, tags: Sequence[int] | None = None) -> None:
+        """The receiver has died: what is not acknowledged comes again; of several only what one has taken."""
+        tags = list(self._taken) if tags is None else [tag for tag in tags if tag in self._taken]
+        self.counts["again"] += len(tags)
+        self._waiting[:0] = [(tag, self._taken.pop(tag)) for tag in tags]
+
+    def now(self) -> Moment:
+        """The moment by which messages are late."""
+        return self._now()
 
     def due_at(self) -> Moment | None:
         """When the next message arrives; None if none is on its way."""

@@ -148,7 +148,7 @@ def _check_ledger(world: World, account: Account, entries: list[Entry]) -> None:
     have = [one.transfer.transfer_number for one in entries if one.transfer is not None]
     assert have == sorted(set(have)), f"the ledger of {account.key} has {have}"
     if not world.plan.loses_answers:
-        assert have == told, "an entry is missing"
+        assert have == told, f"the ledger of {account.key} has {have}, the server has told {told}"
         assert all(one.kind is not EntryKind.MISSING for one in entries)
 
 

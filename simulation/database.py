@@ -1,0 +1,114 @@
+"""The database of a simulation: one of its own, empty for each world, and watched from a session beside."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import psycopg2
+
+from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.storage import migrations
+from swpt_accounts.storage.partitions import make_partitions
+from swpt_accounts.storage.server_record import keep_promises
+from swpt_accounts.wire.moments import Moment
+from tests.services.postgres import own_postgres
+
+_END_SECONDS: Final = 10.0
+
+# Vacuum and statistics come by the time of the machine, and would change what a seed does.
+_SETTINGS: Final = {"autovacuum": "off", "synchronous_commit": "off"}
+
+_TABLES: Final = """
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND c.relname NOT IN ('alembic_version')
+    AND NOT c.relispartition
+ORDER BY c.relname
+"""
+
+_MONTHS: Final = r"""
+SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND relname ~ '^journal_\d' ORDER BY 1
+"""
+
+# Who waits for a lock that somebody holds; who was woken and goes on waits for nobody.
+_BLOCKED: Final = """
+SELECT pid FROM unnest(%s) AS pid WHERE cardinality(pg_blocking_pids(pid)) > 0
+"""
+
+_IN_TRANSACTION: Final = """
+SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s) AND state LIKE 'idle in transaction%%'
+"""
+
+
+class Database:
+    """The database, and what a session beside sees of the others."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.connection: Any = psycopg2.connect(url, application_name="simulation")
+        self.connection.autocommit = True
+
+    def close(self) -> None:
+        """Close the session beside."""
+        self.connection.close()
+
+    def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What a question is answered with."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+            return found
+
+    def empty(self, settings: Settings, now: Moment) -> None:
+        """Make it as if it were new, with months of the journal for a moment."""
+        with self.connection.cursor() as cursor:
+            months = [name for (name,) in self.rows(_MONTHS)]
+            if months:
+                cursor.execute("DROP TABLE " + ", ".join(months))
+            tables = ", ".join(name for (name,) in self.rows(_TABLES))
+            cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        with closing(psycopg2.connect(self.url)) as connection:
+            keep_promises(connection, settings)
+            make_partitions(connection, now)
+
+    # --- the other sessions -----------------------------------------------------------------------
+
+    def blocked(self, sessions: Sequence[int]) -> set[int]:
+        """Those of the sessions that wait for a lock which another session holds."""
+        return {pid for (pid,) in self.rows(_BLOCKED, [list(sessions)])}
+
+    def in_transaction(self, sessions: Sequence[int]) -> set[int]:
+        """Those of the sessions that are in a transaction, with no statement at hand."""
+        return {pid for (pid,) in self.rows(_IN_TRANSACTION, [list(sessions)])}
+
+    def cancel(self, session: int) -> None:
+        """End the statement of a session."""
+        self.rows("SELECT pg_cancel_backend(%s)", [session])
+
+    def end(self, sessions: Sequence[int]) -> None:
+        """End sessions with all that they hold; returns when they are gone."""
+        if sessions:
+            self.rows("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", [list(sessions)])
+            self.await_end(sessions)
+
+    def await_end(self, sessions: Sequence[int]) -> None:
+        """Wait until the processes of sessions are gone, so that no byte that is sent to them arrives."""
+        limit = monotonic() + _END_SECONDS
+        while any(Path(f"/proc/{pid}").exists() for pid in sessions):
+            assert monotonic() < limit, "a session does not end"
+
+
+@contextmanager
+def own_database() -> Iterator[Database]:
+    """A database on a server of its own, which nobody else uses: the numbers of transactions are its own.
+
+    Raises ServiceMissing.
+    """
+    with own_postgres(_SETTINGS) as server:
+        migrations.upgrade(server.url())
+        database = Database(server.url())
+        try:
+            yield database
+        finally:
+            database.close()

@@ -1,0 +1,1 @@
+"""The simulation itself is tried here, and the worlds that broke once are played."""

@@ -1,0 +1,78 @@
+"""Faults that are planted into the server, which some world must break by."""
+
+import pytest
+
+from simulation import broker
+from simulation.running import Case, play
+from swpt_accounts.rules import deciding
+from swpt_accounts.storage.outbox import publishing
+from swpt_accounts.storage.outbox.rows import FORGET_ROWS
+from tests.properties.test_planted_faults import plant
+
+
+def acknowledge_before_commit(monkeypatch):
+    """Messages are acknowledged when they are taken."""
+    take = broker.Queue.take
+
+    def take_and_acknowledge(self, most):
+        deliveries = take(self, most)
+        self.ack([one.tag for one in deliveries])
+        return deliveries
+
+    monkeypatch.setattr(broker.Queue, "take", take_and_acknowledge)
+
+
+def skip_a_delete(monkeypatch):
+    """The newest row that is confirmed is not removed from the outbox."""
+    monkeypatch.setattr(
+        publishing,
+        "FORGET_ROWS",
+        "DELETE FROM outbox WHERE outbox_id = ANY(%s) AND outbox_id < (SELECT max(outbox_id) FROM outbox)",
+    )
+
+
+def forget_what_is_left(monkeypatch):
+    """A row leaves the outbox although the broker did not take all of it."""
+
+    def forget(self, cursor, work):
+        cursor.execute(FORGET_ROWS, [[work.outbox_id]])
+
+    monkeypatch.setattr(publishing.Outbox, "_keep_leftovers", forget)
+
+
+def comment_out_a_guard(monkeypatch):
+    """A request that is repeated is taken for a new one (P2)."""
+    plant(monkeypatch, deciding, deciding._prepare, "if repeated is not None:", "if False:")
+
+
+def break_a_world(fault, seeds, monkeypatch, database):
+    """Plant a fault, and play until a world breaks; says how."""
+    fault(monkeypatch)
+    for seed in seeds:
+        played = play(Case(seed=seed, acts=4), database)
+        if played.error:
+            print(f"{fault.__name__}: seed {seed}, {played.steps} steps, {played.error[:200]}")
+            return played.error
+    raise AssertionError("no world has broken")
+
+
+def test_an_acknowledgement_before_the_commit_is_found(monkeypatch, world_database):
+    """Somebody waits for ever for an answer, because a message went with its worker."""
+    error = break_a_world(acknowledge_before_commit, [3], monkeypatch, world_database)
+    assert "without an answer" in error
+
+
+FAULTS = {
+    skip_a_delete: range(3, 6),
+    forget_what_is_left: range(3, 13),
+    comment_out_a_guard: range(4, 8),
+}
+"""Each with the seeds of which one finds it."""
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_planted_fault_is_found(fault, monkeypatch, world_database):
+    """One of a few worlds breaks by it."""
+    assert break_a_world(fault, FAULTS[fault], monkeypatch, world_database)
