@@ -102,6 +102,7 @@ def shrink(broken: Played, database: Database) -> Iterator[Played]:
 def save(broken: Played) -> Path:
     """Keep a world that broke, so that the tests play it from now on."""
     case = msgspec.structs.replace(broken.case, why=broken.error.split("\n")[0][:200])
+    SEEDS.mkdir(exist_ok=True)
     path = SEEDS / f"{case.seed}.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(case), indent=2) + b"\n")
     return path

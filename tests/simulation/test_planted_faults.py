@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulation import broker
+from simulation import broker, running
 from simulation.running import Case, play
 from swpt_accounts.rules import deciding
 from swpt_accounts.storage.outbox import publishing
@@ -76,3 +76,20 @@ FAULTS = {
 def test_a_planted_fault_is_found(fault, monkeypatch, world_database):
     """One of a few worlds breaks by it."""
     assert break_a_world(fault, FAULTS[fault], monkeypatch, world_database)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_a_world_that_broke_is_made_smaller_and_kept(monkeypatch, world_database, tmp_path):
+    """What is kept breaks as well, with fewer faults, and is read again as it was."""
+    monkeypatch.setattr(running, "SEEDS", tmp_path / "seeds")
+    acknowledge_before_commit(monkeypatch)
+    broken = play(Case(seed=3, acts=2), world_database)
+    assert broken.error
+    *_, smallest = running.shrink(broken, world_database)
+    assert smallest.case.without
+    running.save(smallest)
+    (kept,) = running.saved()
+    assert kept.without == smallest.case.without
+    assert kept.why == smallest.error.split("\n")[0][:200]
+    assert play(kept, world_database).error
