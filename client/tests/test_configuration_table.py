@@ -1,53 +1,16 @@
 """The table of configurations, cell by cell."""
 
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
 from swpt_client.inputs import Configure
-from swpt_client.messages import AccountUpdate, ConfigureAccount
+from swpt_client.messages import ConfigureAccount
 from swpt_client.moments import DAY, HOUR, MINUTE
-from swpt_client.news import AccountClosed, ConfigEffectual, ConfigRejected, Silent, Surprise
-from swpt_client.records import Account, AccountKey
+from swpt_client.news import AccountClosed, ConfigEffectual, ConfigRejected, Surprise
 
 from .bench import ALICE, DEBTOR, START, TODAY, Client
+from .configuration_states import CLOSE, KEY, OPEN, STATES, later, make, record
 from .server_messages import TOMORROW, YESTERDAY, account_purge, account_update, rejected_config
-
-KEY = AccountKey(DEBTOR, ALICE)
-OPEN = Configure(key=KEY, negligible_amount=0.5)
-CLOSE = Configure(key=KEY, negligible_amount=1e30, config_flags=1)
-
-STATES = ["sent", "effectual", "rejected", "closing", "closed"]
-
-
-def make(state: str) -> tuple[Client, ConfigureAccount]:
-    """A client whose account is in a state, and the latest configuration that it sent."""
-    client = Client()
-    client.feed(CLOSE if state.startswith("clos") else OPEN)
-    client.confirm()
-    [sent] = client.flush()
-    if state in ("effectual", "closing", "closed"):
-        client.feed(account_update(sent))
-    if state == "rejected":
-        client.feed(rejected_config(sent))
-    if state == "closed":
-        client.feed(account_purge())
-    client.flush()
-    client.hear()
-    assert record(client).configuration.state == state
-    return client, sent
-
-
-def record(client: Client) -> Account:
-    """Alice's."""
-    return client.accounts[KEY]
-
-
-def later(sent: ConfigureAccount, number: int = 2, **members: Any) -> AccountUpdate:
-    """A later state of the account than all before."""
-    return account_update(sent, last_change_seqnum=number, **members)
-
 
 # --- configure ----------------------------------------------------------------------------------
 
@@ -304,114 +267,3 @@ def test_a_rejected_closing_of_an_account_that_is_gone():
     client, sent = make("closing")
     client.feed(rejected_config(sent), account_purge())
     assert record(client).configuration.state == "closed"
-
-
-# --- due ----------------------------------------------------------------------------------------
-
-
-def test_a_configuration_is_repeated_from_its_confirmation():
-    """Identical for the first minutes, then under a new order key each time."""
-    client = Client()
-    client.feed(OPEN)
-    [first] = client.flush()
-    client.now += 5 * HOUR
-    client.tick()
-    assert client.flush() == [], "nothing is repeated while a copy waits in the outbox"
-    expected_seqnums = [0, 0, 1, 2, 3, 4, 5]
-    for pause, seqnum in zip(
-        (MINUTE, 2 * MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, DAY), expected_seqnums, strict=True
-    ):
-        client.confirm()
-        client.wait(pause - 1)
-        assert client.flush() == []
-        client.wait(1)
-        [again] = client.flush()
-        assert again == replace(first, seqnum=seqnum, ts=first.ts if seqnum == 0 else client.now)
-
-
-@pytest.mark.parametrize(("age", "seqnum"), [(DAY - MINUTE - 1, 0), (DAY - MINUTE, 1), (7 * DAY, 1)])
-def test_a_configuration_that_is_a_day_old_gets_a_new_order_key(age, seqnum):
-    """A week later an identical one would be ignored for ever."""
-    client = Client()
-    client.feed(OPEN)
-    client.now += age
-    client.confirm()
-    client.flush()
-    client.wait(MINUTE)
-    [again] = client.flush()
-    assert (again.ts, again.seqnum) == (client.now if seqnum else START, seqnum)
-
-
-def test_a_configuration_without_effect_is_news_after_a_day_once():
-    """The server may be away, or the queue may not be bound."""
-    client, _ = make("sent")
-    client.wait(5 * DAY)
-    assert client.hear() == [Silent(subject="configuration", key=KEY, since=START)]
-
-
-def test_an_account_that_is_silent_is_news_and_asked_anew():
-    """Thirty days without a heartbeat."""
-    client, sent = make("effectual")
-    client.wait(30 * DAY - 1)
-    assert client.flush() == client.hear() == []
-    client.wait(1)
-    assert client.hear() == [Silent(subject="account", key=KEY, since=START)]
-    [again] = client.flush()
-    assert again == replace(sent, ts=client.now, seqnum=sent.seqnum + 1)
-    assert record(client).configuration.state == "sent"
-
-
-@pytest.mark.parametrize("state", ["rejected", "closing"])
-def test_what_waits_for_somebody_else_does_nothing_by_itself(state):
-    """A person, or AccountPurge, which comes months later."""
-    client, _ = make(state)
-    assert record(client).due_at is None
-    client.wait(300 * DAY)
-    assert client.flush() == client.hear() == []
-
-
-def test_closing_is_repeated_until_it_is_shown():
-    """Like every configuration."""
-    client, sent = make("effectual")
-    client.feed(CLOSE)
-    client.confirm()
-    client.flush()
-    client.wait(MINUTE)
-    assert [one.config_flags for one in client.flush()] == [1]
-    assert sent.config_flags == 0
-
-
-def test_a_closed_account_is_forgotten_in_the_end():
-    """After 400 days."""
-    client, _ = make("closed")
-    client.wait(400 * DAY - 1)
-    assert KEY in client.accounts
-    client.wait(1)
-    assert client.accounts == {}
-
-
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"negligible_amount": -0.1}, "negligible_amount"),
-        ({"negligible_amount": float("nan")}, "negligible_amount"),
-        ({"negligible_amount": float("inf")}, "negligible_amount"),
-        ({"negligible_amount": "1"}, "negligible_amount"),
-        ({"config_flags": 2**31}, "config_flags"),
-        ({"config_flags": True}, "config_flags"),
-        ({"config_data": "é" * 1001}, "config_data"),
-        ({"config_data": "a\0"}, "config_data"),
-        ({"config_data": "\ud800"}, "config_data"),
-        ({"key": AccountKey(2**63, ALICE)}, "debtor_id"),
-        ({"key": AccountKey(DEBTOR, 2**63)}, "creditor_id"),
-        ({"key": AccountKey(DEBTOR, 5)}, "creditor_id"),
-        ({"key": AccountKey(-2, 0)}, "debtor_id"),
-    ],
-)
-def test_a_bad_configuration_is_refused_at_the_call(changes, field):
-    """The field is named; nothing is stored or sent."""
-    client = Client()
-    refusal = client.call(replace(OPEN, **changes))
-    assert (refusal.code, refusal.field) == ("BAD_FIELD", field)
-    assert client.accounts == {}
-    assert client.flush() == []

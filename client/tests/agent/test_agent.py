@@ -1,9 +1,7 @@
 """The agent: what is stored leaves, what arrives is stored and acknowledged, and nobody waits for ever."""
 
 import pytest
-from sqlalchemy import text
 
-from swpt_client.agent import Agent
 from swpt_client.bindings import Binding
 from swpt_client.errors import (
     AlreadyDecided,
@@ -12,13 +10,10 @@ from swpt_client.errors import (
     KeyConflict,
     NotFound,
     Refused,
-    StoreAway,
 )
 from swpt_client.moments import MINUTE, to_datetime
-from swpt_client.news import EntriesAppended, TransferFinished, TransferPrepared
 from swpt_client.records import Leg, Request, TransferState
 from swpt_client.store.base import LetterState
-from swpt_client.store.memory import MemoryStore
 from tests.bench import ALICE, BOB, DEBTOR, START
 from tests.server_messages import (
     account_transfer,
@@ -264,87 +259,6 @@ def test_time_repeats_a_request(office):
         assert first["coordinator_request_id"] == second["coordinator_request_id"]
 
 
-def test_news_reach_handlers_within_the_transaction(office):
-    """What a handler does with the session, calls included, is stored together with the news."""
-    agent, heard = office.agent, []
-
-    @agent.on(TransferPrepared)
-    def decide(session, news):
-        agent.commit(news.transfer.key, 40, session=session)
-
-    @agent.on(TransferFinished, EntriesAppended)
-    def hear(session, news):
-        heard.append(type(news).__name__)
-
-    with agent:
-        transfer = office.reserve("k")
-        office.wire.deliver(prepared_transfer(transfer, locked_amount=60))
-        assert office.wire.wait_for("FinalizeTransfer")["committed_amount"] == 40
-        office.wire.deliver(finalized_transfer(transfer, committed_amount=40))
-        assert agent.wait("k", 10).outcome == "OK"
-        agent.dismiss(office.reserve("other").key)
-        assert heard == ["TransferFinished", "TransferFinished"]
-
-
-def test_a_handler_that_fails_is_isolated(office):
-    """Its news are parked, what it has written is undone, and all others are told; it may be tried again."""
-    agent, heard = office.agent, []
-    is_broken = True
-
-    @agent.on(TransferFinished)
-    def fragile(session, news):
-        office.pay(f"after {news.transfer.key}", session=session)
-        heard.append(news.transfer.key)
-        if is_broken and news.transfer.key == "bad":
-            raise RuntimeError("no, thanks")
-
-    with agent:
-        transfers = [office.pay(key) for key in ("a", "bad", "c", "d")]
-        tag = office.wire.deliver(*(rejected_transfer(one) for one in transfers))
-        office.wire.wait_for_ack(tag)
-        assert [one.key for one in transfers if agent.find_transfer(f"after {one.key}")] == ["a", "c", "d"]
-        assert agent.find_transfer("bad").outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
-        (letter,) = agent.persons.letters()
-        assert (letter.reason, letter.detail) == (
-            "handler_failed",
-            "TransferFinished: RuntimeError: no, thanks",
-        )
-        is_broken = False
-        agent.persons.put_back(letter.id)
-        office.wire.wait_until(lambda: agent.find_transfer("after bad"))
-        assert list(agent.persons.letters()) == []
-
-
-@pytest.mark.parametrize("office", ["sqlite"], indirect=True)
-def test_a_wrong_statement_of_a_handler_is_the_handlers(office):
-    """It does not look as if the database were away."""
-    agent = office.agent
-
-    @agent.on(TransferFinished)
-    def careless(session, news):
-        session.execute(text("SELECT price FROM nowhere"))
-
-    with agent:
-        office.wire.wait_for_ack(office.wire.deliver(rejected_transfer(office.pay("k"))))
-        (letter,) = agent.persons.letters()
-        assert "no such table" in letter.detail
-
-
-def test_a_handler_may_not_wait_for_itself(office):
-    """A call without the session would wait for the handler's own locks: it fails, and nothing hangs."""
-    agent = office.agent
-
-    @agent.on(TransferFinished)
-    def careless(session, news):
-        agent.dismiss("k")
-
-    with agent:
-        tag = office.wire.deliver(rejected_transfer(office.pay("k")))
-        office.wire.wait_for_ack(tag)
-        (letter,) = agent.persons.letters()
-        assert "need its session" in letter.detail
-
-
 def test_two_agents_share_a_store(office):
     """Whoever gets the answer, the outcome is the same for both; nothing is sent twice."""
     other_wire = Wire()
@@ -424,62 +338,3 @@ def test_a_ledger_that_is_behind_is_closed_by_a_person(office):
         assert agent.persons.close_tails() == [(DEBTOR, ALICE)]
         assert office.pay("k").state is TransferState.INITIATED
         assert agent.account(DEBTOR, ALICE).principal == 50
-
-
-def test_the_store_may_be_away():
-    """Calls say so and name their key; what has arrived is acknowledged when it is stored, and not before."""
-    store, wire = MemoryStore(), Wire()
-    agent = Agent(store, wire, subnet=ALICE, poll_seconds=0.02)
-    with agent:
-        agent.open_account(DEBTOR, ALICE)
-        wire.wait_for("ConfigureAccount")
-        store.is_away = True
-        with pytest.raises(StoreAway) as caught:
-            agent.transfer("k", debtor_id=DEBTOR, sender=ALICE, recipient="2", amount=1)
-        assert caught.value.key == "k"
-        tag = wire.deliver(account_transfer(1, 5, 5))
-        wire.wait_until(lambda: agent._worker._away_since is not None, "the agent notices")
-        assert not any(one >= tag for _, one in wire.acked)
-        store.is_away = False
-        wire.wait_for_ack(tag)
-        account = agent.account(DEBTOR, ALICE)
-        assert account is not None
-        assert account.principal == 5
-
-
-def test_an_agent_starts_while_the_store_is_away():
-    """It waits, and begins when the store is there."""
-    store, wire = MemoryStore(), Wire()
-    store.is_away = True
-    with Agent(store, wire, subnet=ALICE, poll_seconds=0.02) as agent:
-        wire.wait_until(lambda: agent._worker._away_since is not None, "the agent notices")
-        store.is_away = False
-        wire.wait_until(lambda: agent._worker._away_since is None, "the agent goes on")
-        agent.open_account(DEBTOR, ALICE)
-        wire.wait_for("ConfigureAccount")
-
-
-@pytest.mark.parametrize("office", ["sqlite"], indirect=True)
-def test_what_cannot_be_processed_is_found_by_bisection(office):
-    """One message fails in the store, whatever is done: it alone becomes a dead letter."""
-    with office.agent as agent:
-        transfers = [office.pay(key) for key in ("a", "b", "poison", "d", "e")]
-        office.wire.wait_for("PrepareTransfer", 5)
-        office.wire.wait_until(lambda: office.store.count_outbox() == 0)
-        with office.store.engine.begin() as connection:
-            connection.execute(
-                text(
-                    "CREATE TRIGGER poison BEFORE UPDATE ON smp_transfer WHEN NEW.key = 'poison'"
-                    " BEGIN SELECT RAISE(ABORT, 'poison'); END"
-                )
-            )
-        tag = office.wire.deliver(*(rejected_transfer(one) for one in transfers))
-        office.wire.wait_for_ack(tag)
-        outcomes = [agent.find_transfer(one.key).outcome for one in transfers]
-        assert [bool(one) for one in outcomes] == [True, True, False, True, True]
-        (letter,) = agent.persons.letters()
-        assert letter.reason == "internal_error"
-        with office.store.engine.begin() as connection:
-            connection.execute(text("DROP TRIGGER poison"))
-        agent.persons.put_back(letter.id)
-        assert agent.wait("poison", 10).outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
