@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.backstage.folders import new_folder
+from tests.backstage.windows import chromium
 
 _LONG_FIRST: Final = (
     *("exchange/test_trades.py", "shop/test_sales.py", "till/test_faults.py"),
@@ -28,3 +30,10 @@ def folder() -> Iterator[Path]:
     """Where the program of a module has everything."""
     with new_folder() as path:
         yield path
+
+
+@pytest.fixture(scope="module")
+def browser_running() -> Iterator[Browser]:
+    """A real browser, for the tests of one file."""
+    with chromium() as found:
+        yield found

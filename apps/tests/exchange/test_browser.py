@@ -8,24 +8,17 @@ from playwright.sync_api import Browser as Chromium
 from tests.backstage.running import Program
 from tests.backstage.traders import Trader
 from tests.backstage.waiting import wait_until
-from tests.backstage.windows import DESKTOP, PHONE, SCREEN, Open, Window, chromium, opener
+from tests.backstage.windows import DESKTOP, PHONE, SCREEN, Open, Window, opener
 
 from .conftest import NewTrader
 
 pytestmark = [pytest.mark.web, pytest.mark.timeout(600)]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Chromium]:
-    """The browser."""
-    with chromium() as found:
-        yield found
-
-
 @pytest.fixture
-def window(exchange: Program, running: Chromium) -> Iterator[Open]:
+def window(exchange: Program, browser_running: Chromium) -> Iterator[Open]:
     """Opens a window."""
-    with opener(running, exchange.address) as found:
+    with opener(browser_running, exchange.address) as found:
         yield found
 
 

@@ -10,7 +10,7 @@ from shop.samples import ADMIN
 from shop.samples import PASSWORD as SAMPLE_PASSWORD
 from tests.backstage.running import Program
 from tests.backstage.waiting import wait_until
-from tests.backstage.windows import DESKTOP, PHONE, SCREEN, Open, Window, chromium, opener
+from tests.backstage.windows import DESKTOP, PHONE, SCREEN, Open, Window, opener
 
 from .people import Person
 
@@ -19,17 +19,10 @@ pytestmark = [pytest.mark.web, pytest.mark.timeout(600)]
 NewSeller: TypeAlias = Callable[..., Person]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Chromium]:
-    """The browser."""
-    with chromium() as found:
-        yield found
-
-
 @pytest.fixture
-def window(shop: Program, running: Chromium) -> Iterator[Open]:
+def window(shop: Program, browser_running: Chromium) -> Iterator[Open]:
     """Opens a window."""
-    with opener(running, shop.address) as found:
+    with opener(browser_running, shop.address) as found:
         yield found
 
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 
 from tests.backstage.running import Program
-from tests.backstage.windows import DESKTOP, PHONE, SCREEN, Open, Window, chromium, opener
+from tests.backstage.windows import DESKTOP, PHONE, SCREEN, Open, Window, opener
 
 from .people import Holder, new_tap
 
@@ -17,17 +17,10 @@ NewHolder: TypeAlias = Callable[..., Holder]
 KEY = "The key of your phone, or the operator's"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Chromium]:
-    """The browser."""
-    with chromium() as found:
-        yield found
-
-
 @pytest.fixture
-def window(tap: Program, running: Chromium) -> Iterator[Open]:
+def window(tap: Program, browser_running: Chromium) -> Iterator[Open]:
     """Opens a window."""
-    with opener(running, tap.address) as found:
+    with opener(browser_running, tap.address) as found:
         yield found
 
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 
 from tests.backstage.running import Program
-from tests.backstage.windows import PHONE, SCREEN, Open, Window, chromium, opener
+from tests.backstage.windows import PHONE, SCREEN, Open, Window, opener
 
 from .people import PASSWORD, Administration
 
@@ -26,17 +26,10 @@ OFFICE = (
 )
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Chromium]:
-    """The browser."""
-    with chromium() as found:
-        yield found
-
-
 @pytest.fixture
-def window(till: Program, office: Administration, running: Chromium) -> Iterator[Open]:
+def window(till: Program, office: Administration, browser_running: Chromium) -> Iterator[Open]:
     """Opens a window."""
-    with opener(running, till.address) as found:
+    with opener(browser_running, till.address) as found:
         yield found
 
 

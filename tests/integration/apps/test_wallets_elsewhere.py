@@ -14,18 +14,23 @@ from tests.backstage.server import Server
 
 
 @pytest.fixture
-def wallets(postgres_url: str, amqp_url: str, postgres: Any) -> Iterator[Program]:
-    """An accounting server in threads, and wallets with a database of their own as a process."""
+def surroundings(amqp_url: str, postgres: Any) -> Iterator[dict[str, str]]:
+    """The settings of wallets with a database of their own, beside a server elsewhere."""
     name = postgres.create_empty_database()
-    environ = {
+    yield {
         "POSTGRES_URL": postgres.database_url(name),
         "PROTOCOL_BROKER_URL": amqp_url,
         "WALLETS_DEPOSITS_BY_ALL": "yes",
     }
-    server = Server(postgres_url, amqp_url)
-    with server.serving_here(), Program("wallets", environ) as program:
-        yield program
     postgres.drop_database(name)
+
+
+@pytest.fixture
+def wallets(postgres_url: str, amqp_url: str, surroundings: dict[str, str]) -> Iterator[Program]:
+    """An accounting server in threads, and wallets as a process."""
+    server = Server(postgres_url, amqp_url)
+    with server.serving_here(), Program("wallets", surroundings) as program:
+        yield program
 
 
 @pytest.mark.timeout(300)
@@ -43,17 +48,11 @@ def test_killed_20_times_nothing_is_lost_and_nothing_happens_twice(wallets: Prog
 
 @pytest.mark.timeout(120)
 def test_before_the_server_knows_the_currency_nothing_is_stored(
-    postgres_url: str, amqp_url: str, postgres: Any
+    postgres_url: str, amqp_url: str, surroundings: dict[str, str]
 ) -> None:
     """What was issued then would be refused for good: it did not happen, and is possible a moment later."""
-    name = postgres.create_empty_database()
-    environ = {
-        "POSTGRES_URL": postgres.database_url(name),
-        "PROTOCOL_BROKER_URL": amqp_url,
-        "WALLETS_DEPOSITS_BY_ALL": "yes",
-    }
     server = Server(postgres_url, amqp_url)
-    with Program("wallets", environ) as program:
+    with Program("wallets", surroundings) as program:
         caller = Caller(program.address)
         body = {"email": "early@example.com", "password": "a long password"}
         names = {"first_name": "An", "last_name": "Early Bird"}
@@ -65,4 +64,3 @@ def test_before_the_server_knows_the_currency_nothing_is_stored(
             late = register(program, "early@example.com")
             deposit(late, "1.00")
             assert late.balance == "1.00"
-    postgres.drop_database(name)
