@@ -128,7 +128,8 @@ def test_a_machine_without_room_for_temporary_files_is_reported_in_one_line(envi
     if os.geteuid() != 0 or said(("unshare", "--mount", "true"), {})[0]:
         pytest.skip("Mounting needs the rights of root.")
     # Only this command, in a name space of its own, sees them locked.
-    lock = "for one in /tmp /var/tmp; do mount -t tmpfs -o ro none $one; done; cd /var/tmp"
+    read_only = "mount --bind $one $one && mount -o remount,bind,ro $one"
+    lock = f"for one in /tmp /var/tmp; do {read_only}; done; cd /var/tmp"
     words = ("unshare", "--mount", "sh", "-c", f'{lock}; exec "$@"', "-", *SERVER, *command)
     code, lines = said(words, environ | {"TMPDIR": "/tmp", "PYTHONPATH": str(TOP)})
     lines = [line for line in lines if " INFO " not in line]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
@@ -22,6 +21,7 @@ from swpt_accounts.storage.partitions import MONTHS_AHEAD
 from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres
 from tests.backstage.builders import ALICE, NOW
 from tests.backstage.commands import SERVER, said
+from tests.backstage.places import place_of
 from tests.backstage.stand import standing
 from tests.backstage.stories import issue
 from tests.backstage.waiting import wait_until
@@ -73,28 +73,26 @@ def answers(url: str, query: str) -> set[object]:
 
 def test_several_hosts(postgres_url):
     """The first of them is away: whoever connects finds the other one, and so do the commands."""
-    parts = urlsplit(postgres_url)
-    name = parts.path.removeprefix("/")
-    hosts = f"{parts.username}@127.0.0.1:1,{parts.hostname}:{parts.port or 5432}"
-    url = f"postgresql://{hosts}/{name}"
-    assert answers(url, "SELECT current_database()") == {name}
+    place = place_of(postgres_url)
+    url = f"postgresql://{place.user}@127.0.0.1:1,{place.quoted_host}:{place.port}/{place.name}"
+    assert answers(url, "SELECT current_database()") == {place.name}
     assert said((*SERVER, "verify"), {"POSTGRES_URL": url}) == (0, [])
 
 
 def test_several_hosts_without_ports(postgres_url):
     """Each has the usual port then, also for the worker, who looks for the host by himself."""
-    parts = urlsplit(postgres_url)
-    if (parts.port or 5432) != 5432:
+    place = place_of(postgres_url)
+    if place.port != 5432:
         pytest.skip("PostgreSQL is not at its usual port")
-    name = parts.path.removeprefix("/")
-    hosts = f"{parts.username}@{ADDRESS}:1,{parts.hostname},{parts.hostname}"
-    url = f"postgresql://{hosts}/{name}?target_session_attrs=read-write"
-    assert answers(url, "SELECT current_database()") == {name}
+    hosts = f"{place.user}@{ADDRESS}:1,{place.quoted_host},{place.quoted_host}"
+    url = f"postgresql://{hosts}/{place.name}?target_session_attrs=read-write"
+    assert answers(url, "SELECT current_database()") == {place.name}
 
 
 def test_a_schema_of_its_own(empty_postgres_url):
     """Two installations in two schemas of one database: each has its tables, partitions and rows."""
-    urls = [f"{empty_postgres_url}?options=-csearch_path%3D{name}" for name in ("one", "two")]
+    more = f"{empty_postgres_url}{'&' if '?' in empty_postgres_url else '?'}"
+    urls = [f"{more}options=-csearch_path%3D{name}" for name in ("one", "two")]
     with connections.session(empty_postgres_url, "a test") as owner, owner, owner.cursor() as cursor:
         cursor.execute("CREATE SCHEMA one; CREATE SCHEMA two")
     for url in urls:
@@ -118,13 +116,12 @@ def pooling(postgres_url: str, folder: Path, mode: str, more: str = "") -> Itera
         program = "/usr/sbin/pgbouncer"
     if program is None:
         pytest.skip("PgBouncer is missing: install the package pgbouncer.")
-    parts, port = urlsplit(postgres_url), free_port()
-    name = parts.path.removeprefix("/")
+    place, port = place_of(postgres_url), free_port()
     folder.mkdir()
     users, ini = folder / "users.txt", folder / "pool.ini"
-    users.write_text(f'"{parts.username}" "{parts.password or ""}"\n')
+    users.write_text(f'"{place.user}" "{place.password}"\n')
     ini.write_text(
-        f"[databases]\n{name} = host={parts.hostname} port={parts.port or 5432}\n"
+        f"[databases]\n{place.name} = host={place.host} port={place.port}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
         f"auth_type = trust\nauth_file = {users}\npool_mode = {mode}\ndefault_pool_size = 20\n"
         f"ignore_startup_parameters = options\n{more}"
@@ -135,7 +132,7 @@ def pooling(postgres_url: str, folder: Path, mode: str, more: str = "") -> Itera
     with subprocess.Popen([program, "-q", *_other_user(), str(ini)], stderr=subprocess.DEVNULL) as pooler:
         try:
             wait_until(lambda: _is_up(port), "the pooler")
-            yield f"postgresql://{parts.username}@127.0.0.1:{port}/{name}"
+            yield f"postgresql://{place.user}@127.0.0.1:{port}/{place.name}"
         finally:
             pooler.terminate()
 

@@ -16,6 +16,7 @@ from swpt_accounts.storage import connections, eager, migrations
 from swpt_accounts.storage.models import db
 from tests.backstage.builders import ALICE, BOB, NOW, configure, finalize, prepared, request
 from tests.backstage.commands import SERVER, said
+from tests.backstage.places import place_of
 from tests.backstage.stand import standing
 from tests.backstage.stories import issue
 from tests.services.postgres import Postgres
@@ -78,7 +79,7 @@ def surroundings(request, postgres_url, monkeypatch):
         for name, value in HOSTILE_VARIABLES.items():
             monkeypatch.setenv(name, value)
         return postgres_url
-    name = postgres_url.rpartition("/")[2]
+    name = place_of(postgres_url).name
     who = f'DATABASE "{name}"' if request.param == "database" else f'ROLE CURRENT_USER IN DATABASE "{name}"'
     with closing(connections.connect(postgres_url, "a test")) as owner, owner, owner.cursor() as cursor:
         for setting, value in HOSTILE_SETTINGS.items():
