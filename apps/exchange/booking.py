@@ -7,7 +7,7 @@ nobody waits in a circle; `settle` carries the ends over.
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from logging import getLogger
 from typing import Final
 
@@ -80,7 +80,7 @@ def place(session: Session, room: Room, trader_id: str, request_key: str, terms:
         request_key=request_key,
         open_cents=terms.cents,
         state="open",
-        due_at=datetime.now(UTC),
+        due_at=func.now(),
         **msgspec.structs.asdict(terms),
     )
     session.add(offer)
@@ -141,7 +141,7 @@ def _match(session: Session, room: Room, newest: Offer) -> None:
                 begin(session, room, ring, mode)
         except (Refused, NotReady) as error:
             _logger.warning("Offer %s waits (%s).", newest.offer_id, error)
-            newest.due_at = datetime.now(UTC) + timedelta(seconds=_SOON_SECONDS)
+            newest.due_at = func.now() + timedelta(seconds=_SOON_SECONDS)
             break
         for row, cents in parts:
             row.open_cents -= cents
@@ -153,7 +153,6 @@ def _match(session: Session, room: Room, newest: Offer) -> None:
 def _settle(session: Session) -> None:
     """Tell the offers how their trades have ended."""
     ended = select(Trade).where(~Trade.is_settled, Trade.state != "running").limit(_AT_ONCE)
-    now = datetime.now(UTC)
     for trade in session.execute(ended.with_for_update()).scalars().all():
         trade.is_settled = True
         for leg in session.execute(select(Leg).where(Leg.trade_id == trade.trade_id)).scalars():
@@ -161,11 +160,11 @@ def _settle(session: Session) -> None:
             if trade.state == "done":
                 offer.failures = 0
             elif trade.state == "failed":
-                _give_back(offer, leg, now)
+                _give_back(offer, leg)
     session.flush()
 
 
-def _give_back(offer: Offer, leg: Leg, now: datetime) -> None:
+def _give_back(offer: Offer, leg: Leg) -> None:
     """The part of an offer that a trade has not moved is open again, unless its trader could not pay."""
     offer.open_cents += leg.cents
     if offer.state not in ("open", "matched"):
@@ -175,7 +174,7 @@ def _give_back(offer: Offer, leg: Leg, now: datetime) -> None:
         return
     rest = min(2**offer.failures, _LONGEST_REST_SECONDS) if offer.failures < 20 else _LONGEST_REST_SECONDS
     offer.failures += 1
-    offer.state, offer.due_at = "open", now + timedelta(seconds=rest)
+    offer.state, offer.due_at = "open", func.now() + timedelta(seconds=rest)
 
 
 def _check_account(session: Session, room: Room, code: str, creditor_id: int, mode: str) -> None:

@@ -1,7 +1,7 @@
 """Trades: begun with their first bundle, and carried on until all or nothing has moved."""
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from logging import getLogger
 from typing import Final
 
@@ -79,8 +79,7 @@ def carry_on(session: Session, room: Room, bundle: Bundle) -> None:
     trade_id, number = found
     trade = session.get_one(Trade, trade_id)
     step = session.get_one(Step, (trade_id, number))
-    now = datetime.now(UTC)
-    step.state, step.reason, step.ended_at = str(bundle.state), bundle.reason, now
+    step.state, step.reason, step.ended_at = str(bundle.state), bundle.reason, func.now()
     if step.kind in ("direct", "in"):
         _note_refusals(session, room, trade_id, bundle)
     following = next_step(step.kind, bundle.state)
@@ -88,11 +87,11 @@ def carry_on(session: Session, room: Room, bundle: Bundle) -> None:
     if bundle.state is not BundleState.DONE:
         trade.reason = _reason(session, room, bundle)
     if following.trade != "running":
-        trade.ended_at = now
+        trade.ended_at = func.now()
         if following.trade == "torn":
             _logger.error("Trade %s is torn: a part has moved, and a person has to look at it.", trade_id)
     elif following.is_later:
-        trade.retry_at = now + timedelta(seconds=_RETRY_SECONDS)
+        trade.retry_at = func.now() + timedelta(seconds=_RETRY_SECONDS)
     else:
         # By the next round: a refusal must not undo what was noted down here.
         session.flush()
@@ -118,7 +117,7 @@ def _try_step(session: Session, room: Room, trade: Trade, number: int, kind: str
         _begin_step(session, room, trade.trade_id, number, kind)
     except (Refused, NotReady) as error:
         _logger.warning("Trade %s: %s waits (%s).", trade.trade_id, kind, error)
-        trade.retry_at = datetime.now(UTC) + timedelta(seconds=_SOON_SECONDS)
+        trade.retry_at = func.now() + timedelta(seconds=_SOON_SECONDS)
 
 
 def _begin_step(session: Session, room: Room, trade_id: str, number: int, kind: str) -> None:

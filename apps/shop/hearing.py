@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -30,7 +30,7 @@ def hear(room: Room) -> None:
         wanted = select(Charge).where(Charge.key == key).with_for_update()
         charge = session.execute(wanted).scalar_one_or_none()
         if charge is not None:
-            charge.outcome, charge.ended_at = outcome, datetime.now(UTC)
+            charge.outcome, charge.ended_at = outcome, func.now()
             room.bells.ring(session, str(charge.id))
 
     @agent.on(EntriesAppended)

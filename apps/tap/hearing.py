@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from house.room import Room
@@ -79,6 +79,6 @@ def _end_tap(session: Session, key: str, outcome: str) -> None:
     if tap is None:
         return
     assert tap.state == "running", f"a tap that is {tap.state} has no transfer"
-    tap.outcome, tap.ended_at = outcome, datetime.now(UTC)
+    tap.outcome, tap.ended_at = outcome, func.now()
     tap.state = "done" if outcome == "OK" else "failed"
     tap.errors = [] if outcome == "OK" else [numbers.number_of(outcome)]

@@ -1,9 +1,7 @@
 """Clients: registered with one wallet each, in one transaction; closed when they leave."""
 
-from datetime import UTC, datetime
-
 import msgspec
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from house.desk import Desk, NotEmpty
@@ -52,7 +50,7 @@ def leave(session: Session, desk: Desk, client: Client) -> None:
         desk.close(session, client.creditor_id)
     except NotEmpty:
         raise Problem("NOT_EMPTY", "There is money in the wallet: pay it to somebody first.") from None
-    client.closed_at = datetime.now(UTC)
+    client.closed_at = func.now()
     for invoice in session.scalars(select(Invoice).where(Invoice.payee_id == client.id, ~Invoice.is_paid)):
         session.delete(invoice)
     end_visits_of(session, f"staff:{client.email}")

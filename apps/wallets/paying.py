@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from house.desk import Desk, NotReady, refusal_code
@@ -171,7 +171,7 @@ def hear(room: Room) -> None:
         if payment is None:
             return
         payment.outcome = news.transfer.outcome
-        payment.ended_at = datetime.now(UTC)
+        payment.ended_at = func.now()
         if payment.invoice_id is not None:
             settle(session, payment.invoice_id, payment)
         room.bells.ring(session, str(payment.id))

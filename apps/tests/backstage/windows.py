@@ -91,11 +91,11 @@ class Window:
     def leave(self) -> None:
         """Close it; raises AssertionError if the browser complained."""
         self.context.close()
-        assert self.complaints == []
+        assert not self.complaints, self.complaints
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.complaints.append(f"{message.type}: {message.text}")
+            self.complaints.append(f"{message.text} at {message.location.get('url', '')}")
 
 
 Open: TypeAlias = Callable[..., Window]
