@@ -44,6 +44,8 @@ def server_elsewhere(name: str) -> Iterator[dict[str, str]]:
 
     Database and virtual host are of this test alone.  Skips the test if there are no servers to share.
     """
+    if "none" in (POSTGRES_URL, BROKER_URL):
+        pytest.skip("it needs servers to share, and TEST_POSTGRES_URL or TEST_BROKER_URL is none")
     mark = f"swpt_test_{name}_{token_hex(4)}"
     if shutil.which("rabbitmqctl") is None or os.geteuid() != 0:
         pytest.skip("it needs RabbitMQ on this machine, and root for a virtual host of its own")
