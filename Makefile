@@ -26,8 +26,8 @@ $(INSTALLED): requirements-dev.lock pyproject.toml client/pyproject.toml hatch_b
 	@scripts/install
 
 .PHONY: demo
-demo: $(INSTALLED)  ## See it work, with nothing installed; KEEP=1 stays up with the web server
-	@$(BIN)/swpt-accounts demo $(if $(KEEP),--keep)
+demo: $(INSTALLED)  ## See it work, with nothing installed; KEEP=1 stays up with the web server; SHARDS=4
+	@$(BIN)/swpt-accounts demo $(if $(KEEP),--keep) $(if $(SHARDS),--shards '$(SHARDS)')
 
 .PHONY: test
 test: lint types  ## All that is checked, here and in CI: style, types, the whole suite

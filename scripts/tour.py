@@ -1,6 +1,7 @@
 """A small agent for the tour in README.md: it needs nothing of the server but the broker.
 
     python scripts/tour.py play     sends a few messages, and shows them with their answers
+    python scripts/tour.py across   the same between two shards of a node, `0.#` and `1.#`
     python scripts/tour.py watch    shows all that the server sends, until Ctrl-C
 
 PROTOCOL_BROKER_URL says where the broker is, as it does for the server.  The currency that it
@@ -27,6 +28,10 @@ DEBTOR: Final = 4711
 ROOT: Final = 0
 ALICE: Final = 4294967297
 BOB: Final = 4294967298
+CAROL: Final = 4294967299
+"""Her key begins with 0, those of all others and of the root account with 1."""
+NOBODY: Final = 4294967302
+"""An account that nobody has opened; its key begins with 0."""
 
 PATIENCE_SECONDS: Final = 15.0
 NO_DEADLINE: Final = "9999-12-31T23:59:59+00:00"
@@ -81,8 +86,8 @@ class Agent:
 
     def hear_own(self) -> None:
         """Take what is meant for the accounts of the tour."""
-        self._channel.queue_bind(self._queue, "to_creditors", agent_key(ALICE))
-        self._channel.queue_bind(self._queue, "to_creditors", agent_key(BOB))
+        for creditor_id in (ALICE, BOB, CAROL):
+            self._channel.queue_bind(self._queue, "to_creditors", agent_key(creditor_id))
         self._channel.queue_bind(self._queue, "to_debtors", agent_key(DEBTOR))
 
     def hear_everything(self) -> None:
@@ -145,8 +150,10 @@ def whole(message: Message) -> str:
     return json.dumps(message, ensure_ascii=False)
 
 
-def configure(agent: Agent, creditor_id: int, negligible_amount: float, config_data: str = "") -> None:
-    """Open an account, or configure it anew."""
+def configure(
+    agent: Agent, creditor_id: int, negligible_amount: float, config_data: str = "", **expected: Any
+) -> None:
+    """Open an account, or configure it anew, and wait for its announcement with what is expected of it."""
     sent = agent.send(
         "ConfigureAccount",
         creditor_id=creditor_id,
@@ -155,7 +162,7 @@ def configure(agent: Agent, creditor_id: int, negligible_amount: float, config_d
         config_data=config_data,
         seqnum=0,
     )
-    agent.expect("AccountUpdate", creditor_id=creditor_id, last_config_ts=sent["ts"])
+    agent.expect("AccountUpdate", creditor_id=creditor_id, last_config_ts=sent["ts"], **expected)
 
 
 def prepare(agent: Agent, coordinator_type: str, sender: int, recipient: int, amount: int) -> Message:
@@ -223,11 +230,42 @@ def play(agent: Agent) -> None:
     agent.expect("RejectedTransfer", **answer_to(request))
 
 
+def across(agent: Agent) -> None:
+    """Payments between two shards; on one server of all accounts the same comes, at once."""
+    agent.hear_own()
+    agent.say("1. An issuer makes a currency; the key of its root account begins with 1.")
+    configure(agent, ROOT, 1e6, '{"type":"RootConfigData","rate":5.0}')
+
+    agent.say(
+        "2. Bob's account is on the same shard. Carol's key begins with 0: her shard asks for the rate."
+    )
+    configure(agent, BOB, 0.0)
+    configure(agent, CAROL, 0.0, interest_rate=5.0)
+
+    agent.say("3. The issuer issues 300 to Carol. Her shard is asked first whether she can be paid.")
+    request = prepare(agent, "issuing", ROOT, CAROL, 300)
+    commit(agent, request, agent.expect("PreparedTransfer", **answer_to(request)), "Wage")
+    agent.expect("AccountTransfer", creditor_id=CAROL, transfer_note="Wage")
+
+    agent.say("4. Carol pays 120 to Bob: each hears of it from the shard of the own account.")
+    request = prepare(agent, "direct", CAROL, BOB, 120)
+    commit(agent, request, agent.expect("PreparedTransfer", **answer_to(request)), "Rent")
+    agent.expect("AccountTransfer", creditor_id=CAROL, transfer_note="Rent")
+    agent.expect("AccountTransfer", creditor_id=BOB, transfer_note="Rent")
+
+    agent.say("5. Bob tries to pay somebody on the other shard who does not exist.")
+    request = prepare(agent, "direct", BOB, NOBODY, 10)
+    agent.expect("RejectedTransfer", **answer_to(request))
+
+
 def watch(agent: Agent) -> None:
     """Show all that the server sends, for ever."""
     agent.hear_everything()
     while (arrived := agent.receive(None)) is not None:
         agent.say(f"{arrived[0]} {whole(arrived[1])}")
+
+
+ACTIONS: Final[dict[str, Callable[[Agent], None]]] = {"play": play, "across": across, "watch": watch}
 
 
 def say(line: str) -> None:
@@ -258,13 +296,13 @@ def run(action: Callable[[Agent], None], url: str, show: Callable[[Message], str
 def main() -> int:
     """Run the script."""
     parser = argparse.ArgumentParser(description="A small agent, for the tour in README.md.")
-    parser.add_argument("action", choices=("play", "watch"), help="send and show a story; or show all")
-    parser.add_argument("--json", action="store_true", help="play: show whole messages")
+    parser.add_argument("action", choices=tuple(ACTIONS), help="send and show a story; or show all")
+    parser.add_argument("--json", action="store_true", help="play, across: show whole messages")
     options = parser.parse_args()
     url = os.environ.get("PROTOCOL_BROKER_URL", "amqp://guest:guest@localhost:5672")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run(play if options.action == "play" else watch, url, whole if options.json else shown)
+        run(ACTIONS[options.action], url, whole if options.json else shown)
     except KeyboardInterrupt:
         return 0
     except TourError as error:

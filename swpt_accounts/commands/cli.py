@@ -179,16 +179,22 @@ def everything() -> int:
 @click.option("--transfers", default=1000, show_default=True, type=click.IntRange(1, 1_000_000))
 @click.option("--keep", is_flag=True, help="Stay up with the web server at the end, until Ctrl-C.")
 @click.option("--seed", type=int, help="Repeat the transfers of another run, which has shown its seed.")
-def demo(transfers: int, keep: bool, seed: int | None) -> int:
+@click.option(
+    "--shards", default="1", show_default=True, help="So many servers with a part each: 1, 2, 4, 8."
+)
+def demo(transfers: int, keep: bool, seed: int | None, shards: str) -> int:
     """See it work, with nothing installed.
 
     Brings a PostgreSQL of its own and carries the messages inside this process.  Makes a currency,
     opens accounts, issues money, moves it in two-phase transfers, and proves that no
     money was lost or made on the way.  Exit code 0 means that the proof holds.
+
+    With several shards the accounts are spread over as many servers, each with a database of its own, money
+    moves between them, and the proof adds their books up.
     """
     from swpt_accounts import demo
 
-    return demo.run(transfers=transfers, keep=keep, seed=seed)
+    return demo.run(transfers=transfers, keep=keep, seed=seed, shards=demo.number_of_shards(shards))
 
 
 @program.command()

@@ -2,22 +2,20 @@
 
 import random
 import sys
-from dataclasses import replace
 from time import monotonic
 from typing import Final
 
-from swpt_accounts.roles import web
 from swpt_accounts.runtime import settings
-from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
+from swpt_accounts.runtime.errors import WrongUsage
 
+from .books import read_all_books
 from .folder import private_folder
 from .interruption import Interruption, noticing_signals
-from .plan import CREDITORS, DEBTOR_ID
 from .proof import Finding, prove
-from .report import show_report
+from .report import show_crossings, show_report, show_shards
 from .screen import Screen
 from .server import Server
+from .staying import stay
 from .story import Stalled, Story
 
 _HONOURED: Final = ("LOG_LEVEL", "LOG_FORMAT")
@@ -29,11 +27,17 @@ _HONOURED_IF_KEPT: Final = (
     "ADMIN_PORT",
     "ADMIN_THREADS",
 )
-_PORTS_TO_TRY: Final = 100
-_LAST_PORT: Final = 65535
+_SHARDS: Final = ("1", "2", "4", "8")
 
 
-def run(transfers: int, keep: bool, seed: int | None = None) -> int:
+def number_of_shards(text: str) -> int:
+    """What was typed as the number of shards.  Raises WrongUsage."""
+    if text not in _SHARDS:
+        raise WrongUsage(f"{text!r} shards: there can be {', '.join(_SHARDS[:-1])} or {_SHARDS[-1]} of them.")
+    return int(text)
+
+
+def run(transfers: int, keep: bool, seed: int | None = None, shards: int = 1) -> int:
     """Run the demonstration; with `keep` stay up with the web server, until a signal comes.
 
     Returns 0 if the proof holds, 1 if not, and 128 plus its number if a signal came before.
@@ -44,7 +48,7 @@ def run(transfers: int, keep: bool, seed: int | None = None) -> int:
     screen = Screen()
     with noticing_signals() as interruption:
         try:
-            is_proved = _show(transfers, keep, seed, screen, interruption)
+            is_proved = _show(transfers, keep, seed, shards, screen, interruption)
         except Exception:
             # What goes wrong when somebody wants us to stop is not worth a word: Ctrl-C reaches the
             # programs that we have just started as well.
@@ -55,7 +59,9 @@ def run(transfers: int, keep: bool, seed: int | None = None) -> int:
     return 0 if is_proved else 1
 
 
-def _show(transfers: int, keep: bool, seed: int, screen: Screen, interruption: Interruption) -> bool:
+def _show(
+    transfers: int, keep: bool, seed: int, shards: int, screen: Screen, interruption: Interruption
+) -> bool:
     # libpq would look at PGPORT and its kin, which are about some other server.
     settings.forget("PG")
     honoured = {"WEBSERVER_BIND": "127.0.0.1"}
@@ -63,17 +69,18 @@ def _show(transfers: int, keep: bool, seed: int, screen: Screen, interruption: I
     # The port of the one must not be in the way of the other.
     honoured.setdefault("ADMIN_PORT", "8082" if honoured.get("WEBSERVER_PORT") == "8081" else "8081")
     with private_folder() as folder:
-        server = Server(folder, honoured)
+        server = Server(folder, honoured, shards)
         try:
             server.start_database()
-            screen.say(f"The accounting server in one process; seed {seed}.")
+            what = "The accounting server" if shards == 1 else f"A node of {shards} shards"
+            screen.say(f"{what} in one process; seed {seed}.")
             screen.say(f"PostgreSQL is here, for the time being: {folder}")
             screen.say("Messages travel in memory: in this mode those in flight are not durable.")
             interruption.check()
             server.start()
             is_proved = _play(server, screen, interruption, seed, transfers)
             if keep:
-                _stay(server, screen, interruption)
+                stay(server, screen, interruption)
         finally:
             server.stop()
     return is_proved
@@ -91,6 +98,11 @@ def _play(server: Server, screen: Screen, interruption: Interruption, seed: int,
     evidence = story.evidence()
     findings = [*([stalled] if stalled else []), *prove(evidence)]
     show_report(screen, story.client, evidence)
+    if len(server.shards) > 1:
+        show_crossings(screen, evidence, server.realm_of)
+        books = read_all_books(server)
+        show_shards(screen, books)
+        findings += books.findings()
     screen.findings(findings)
     noun = "transfer" if transfers == 1 else "transfers"
     failed = sum(not finding.is_proved for finding in findings)
@@ -100,37 +112,3 @@ def _play(server: Server, screen: Screen, interruption: Interruption, seed: int,
         else f"\nThe book is WRONG: {failed} of {len(findings)} claims failed (seed {seed})."
     )
     return not failed
-
-
-def _listen(wanted: Settings) -> tuple[Settings, web.Listeners]:
-    """The wanted ports, or the next ones that are free.  Raises OperatorError."""
-    chosen = wanted
-    while True:
-        try:
-            return chosen, web.listen(chosen)
-        except web.PortInUse as error:
-            port = getattr(chosen, error.setting)
-            if port >= min(getattr(wanted, error.setting) + _PORTS_TO_TRY, _LAST_PORT):
-                raise
-            chosen = replace(chosen, **{error.setting: port + 1})
-
-
-def _stay(server: Server, screen: Screen, interruption: Interruption) -> None:
-    wanted = server.settings.webserver_port
-    chosen, listeners = _listen(server.settings)
-    port = chosen.webserver_port
-    if port != wanted:
-        screen.say(f"Port {wanted} is in use by another program; taking {port} instead.")
-    base = f"http://{chosen.webserver_bind}:{port}/accounts"
-    screen.say("\nThe server stays up until Ctrl-C. Other services would ask it:")
-    screen.say(f"  {base}/healthz")
-    screen.say(f"  {base}/{DEBTOR_ID}/{CREDITORS[0]}/reachable    (204: can be paid)")
-    screen.say(f"  {base}/{DEBTOR_ID}/{CREDITORS[-1] + 1}/reachable    (404: does not exist)")
-    screen.say(f"  {base}/{DEBTOR_ID}/{ROOT_CREDITOR_ID}/config")
-    screen.say("Operators would log in, with this token:")
-    screen.say(f"  http://{chosen.admin_bind}:{chosen.admin_port}/admin/")
-    screen.say(f"  {server.make_token()}")
-    screen.say("Its database:")
-    screen.say(f"  psql '{server.settings.postgres_url}'")
-    web.serve(chosen, listeners, lambda: interruption.is_wanted, server.transport.count_messages)
-    screen.say("Stopped; everything is removed.")

@@ -214,6 +214,8 @@ def _interest(evidence: Evidence) -> Iterator[str]:
         for moment, amount in changes:
             balance = max(0.0, principal + interest)
             interest += balance * expm1(rate_constant * elapsed_seconds(since, moment))
+            # What was committed on another shard comes late, and brings what it has earned on its way.
+            interest += amount * expm1(rate_constant * elapsed_seconds(moment, since))
             principal += amount
             since = max(since, moment)
         announced = account.state["interest"]

@@ -1,11 +1,14 @@
 """Tables of what was seen: balances, messages, outcomes."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from swpt_accounts.runtime.clock import utcnow
 from swpt_accounts.wire.moments import elapsed_seconds, parse_timestamp
 from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID, SECONDS_PER_YEAR
+from swpt_accounts.wire.routing import Realm
 
+from .books import Books
 from .client import Client
 from .ledger import Message
 from .proof import Evidence
@@ -75,3 +78,34 @@ def _show_outcomes(screen: Screen, client: Client, evidence: Evidence) -> None:
         outcomes[transfer.wish.value, shown] += 1
     rows = [(wish, outcome, number) for (wish, outcome), number in sorted(outcomes.items())]
     screen.table("Transfers", ("wanted", "outcome", "number"), rows, text_columns=2)
+
+
+def show_crossings(screen: Screen, evidence: Evidence, realm_of: Callable[[int, int], Realm]) -> None:
+    """How many transfers have left their shard."""
+    committed = [one for one in evidence.transfers if one.outcome == COMMITTED]
+    crossing = sum(
+        realm_of(one.debtor_id, one.creditor_id) != realm_of(one.debtor_id, one.recipient_id)
+        for one in committed
+    )
+    screen.say(f"{crossing:,} of {len(committed):,} committed transfers went from one shard to another.\n")
+
+
+def show_shards(screen: Screen, books: Books) -> None:
+    """What each shard has, and what it has sent to the others and got from them."""
+    rows = [
+        (
+            one.binding_key,
+            one.accounts,
+            f"{one.sums.principals:,}",
+            f"{one.sums.emitted:,}",
+            f"{one.sums.applied:,}",
+        )
+        for one in books.shards
+    ]
+    principals, emitted, applied = (
+        f"{sum(getattr(one.sums, name) for one in books.shards):,}"
+        for name in ("principals", "emitted", "applied")
+    )
+    rows.append(("sum", sum(one.accounts for one in books.shards), principals, emitted, applied))
+    columns = ("shard", "accounts", "principals", "sent to others", "come from others")
+    screen.table("Shards", columns, rows)

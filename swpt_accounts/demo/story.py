@@ -1,5 +1,6 @@
 """What happens: a currency, accounts, money, transfers, and at last quiet."""
 
+from collections import Counter
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
@@ -92,6 +93,10 @@ class Story:
             f"Currency {DEBTOR_ID}: interest rate {INTEREST_RATE} %, issuing limit {ISSUING_LIMIT:,}; "
             f"{len(CREDITORS)} accounts are open."
         )
+        if len(self._server.shards) > 1:
+            places = Counter(self._server.realm_of(DEBTOR_ID, one) for one in client.accounts)
+            shown = ", ".join(f"{places[one]} on {one.binding_key}" for one in sorted(places))
+            self._screen.say(f"With the root account there are {shown}.")
 
     def _issue_money(self) -> None:
         for creditor_id in CREDITORS:
@@ -135,7 +140,7 @@ class Story:
         self._audits = audits
         # From here on it is for the proof to say what is missing.
         try:
-            self._until(lambda: self._is_announced() and not any(self._server.left().values()), "quiet", 10.0)
+            self._until(self._is_quiet, "quiet", 10.0)
         except Stalled:
             self._screen.say("It does not become quiet.")
 
@@ -173,6 +178,11 @@ class Story:
 
     def _is_nothing_running(self) -> bool:
         return not self.client.coordinator.records
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing is left; what a credit of another shard makes the server say is read after that."""
+        is_over = not any(self._server.left().values())
+        return is_over and self.client.is_idle and self._is_announced()
 
     def _is_announced(self) -> bool:
         """Whether the latest states include the latest transfers, which the root account does not number."""

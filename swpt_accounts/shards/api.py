@@ -120,7 +120,6 @@ def _accounts(settings: Settings) -> Blueprint:
 def _realms(settings: Settings) -> Blueprint:
     """What only our own shards ask each other: many questions in one call."""
     realm = settings.realm()
-    digits = realm.binding_key.replace(".", "").removesuffix("#")
     realms = Blueprint("realms", __name__, url_prefix="/realms")
 
     @realms.post("/<bits:asked>/reachable")
@@ -129,7 +128,7 @@ def _realms(settings: Settings) -> Blueprint:
             keys = _read_keys(request.get_data())
         except msgspec.MsgspecError:
             return Response("Pairs of ids are expected.\n", 400, _NO_STORE, content_type=_PLAIN)
-        if asked != digits or not all(map(realm.owns_key, keys)):
+        if asked != realm.digits or not all(map(realm.owns_key, keys)):
             return _say_wrong_shard()
         found = queries.reachable_together(db.session, keys)
         said = {"reachable": [key in found for key in keys], "max_age": settings.fetch_api_reachable_max_age}

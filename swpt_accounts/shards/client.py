@@ -119,8 +119,7 @@ class ShardClient:
     async def ask_together(self, realm: Realm, keys: Sequence[AccountKey]) -> SaidTogether:
         """The same about many accounts of one shard."""
         assert len(keys) <= MOST_ASKED_TOGETHER, "a shard takes no more"
-        digits = realm.binding_key.replace(".", "").removesuffix("#")
-        response = await self._call("POST", f"/realms/{digits}/reachable", "reachable", _encode(keys))
+        response = await self._call("POST", f"/realms/{realm.digits}/reachable", "reachable", _encode(keys))
         if response is None:
             return SaidTogether()
         if response.status in _UNKNOWN_QUESTION:

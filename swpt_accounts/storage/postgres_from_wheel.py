@@ -19,6 +19,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import psycopg2
+from psycopg2 import sql
 
 from swpt_accounts.runtime.errors import OperatorError
 
@@ -91,6 +92,19 @@ class EmbeddedPostgres:
                 **_as_user(self._user),
             )
         self._await_answer()
+
+    def make_database(self, name: str) -> str:
+        """Where another database of this server is found; it is made if it is not there."""
+        connection = psycopg2.connect(self.url())
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+                if cursor.fetchone() is None:
+                    cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        finally:
+            connection.close()
+        return self.url(name)
 
     def stop(self) -> None:
         """Stop the server, rolling back what is open.  Harmless if it does not run."""

@@ -60,10 +60,14 @@ class Realm(NamedTuple):
         return other.bits >= self.bits and other.prefix >> (other.bits - self.bits) == self.prefix
 
     @property
+    def digits(self) -> str:
+        """The binary digits that all keys of the realm begin with, such as `10`."""
+        return format(self.prefix, f"0{self.bits}b") if self.bits else ""
+
+    @property
     def binding_key(self) -> str:
         """The realm as the binding key of its queue, such as `1.0.#`."""
-        digits = format(self.prefix, f"0{self.bits}b") if self.bits else ""
-        return "".join(f"{digit}." for digit in digits) + "#"
+        return "".join(f"{digit}." for digit in self.digits) + "#"
 
     def parent(self) -> "Realm | None":
         """The realm that this one was split from; the whole realm has none (rules.md#realms)."""

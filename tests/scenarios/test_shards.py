@@ -1,6 +1,7 @@
 """A node of two shards, as agents see it: transfers between them, settings, faults (rules.md#shards)."""
 
 import json
+import re
 import secrets
 import urllib.error
 import urllib.request
@@ -15,7 +16,7 @@ import psycopg2
 import pytest
 
 from swpt_accounts.wire.routing import Realm
-from tests.backstage.commands import SERVER, answered, said
+from tests.backstage.commands import PYTHON, SERVER, TOP, answered, said
 from tests.backstage.router import Router, routing
 from tests.backstage.waiting import wait_until
 from tests.services.postgres import Postgres
@@ -317,6 +318,15 @@ def test_a_message_for_another_shard_is_a_dead_letter(parties: Parties, node: No
     message = json.dumps(currency.configuration(far)).encode()
     currency.agent.publish(message, routing_key=".".join(key[0] * 24), type="ConfigureAccount")
     wait_until(lambda: _letters(node, wrong)[before:] == ["wrong_shard"], "a dead letter", 30.0)
+
+
+def test_the_tour_between_shards_is_what_the_page_shows(node: Node):
+    """A reader of docs/shards.md who plays it sees what stands there."""
+    page = (TOP / "docs" / "shards.md").read_text()
+    [shown] = re.findall(r"tour\.py across\n```\n\n```text\n(.+?)\n```", page, re.S)
+    code, text = answered((*PYTHON, "scripts/tour.py", "across"), {"PROTOCOL_BROKER_URL": node.amqp_url})
+    assert code == 0, text
+    assert re.sub(r"transfer_id=\d+", "…", text).strip() == re.sub(r"transfer_id=\d+", "…", shown)
 
 
 def test_the_interface_of_a_shard_says_who_it_is(node: Node):

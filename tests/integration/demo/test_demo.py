@@ -1,5 +1,6 @@
 """The demonstration as people meet it: what it shows, how it ends, and that it leaves nothing behind."""
 
+import json
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +53,7 @@ def dishonest(self, number):
     honest(self, number)
 
 story.Story._run_transfers = dishonest
-sys.exit(run(transfers=100, keep=False, seed=4))
+sys.exit(run(transfers=100, keep=False, seed=4, shards=int(sys.argv[1])))
 """
 
 WITHOUT_WHEEL = """
@@ -159,13 +161,59 @@ def test_the_demonstration_proves_the_book():
     assert processes_in(folder) == []
 
 
-def test_the_demonstration_finds_a_dishonest_server_out():
+def test_a_node_of_shards_proves_its_books():
+    """Money goes from shard to shard, and the books of both add up; nothing is left on the way."""
+    done = subprocess.run(
+        (*DEMO, "--transfers", "60", "--shards", "2"),
+        cwd=TOP,
+        env=environ(**HOSTILE),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    claims = re.findall(r"^  (ok|FAILED)      ?(.+)$", done.stdout, re.MULTILINE)
+    assert [mark for mark, _ in claims] == ["ok"] * 13, done.stdout
+    crossing = re.search(r"^(\d+) of \d+ committed transfers went from one shard", done.stdout, re.MULTILINE)
+    assert crossing, done.stdout
+    assert int(crossing[1]) > 0
+    [sums] = re.findall(r"^ sum +25 +(\S+) +(\S+) +(\S+) *$", done.stdout, re.MULTILINE)
+    assert sums[0] == "0"
+    assert sums[1] == sums[2] != "0"
+    folder = folder_in(done.stdout)
+    assert not folder.exists()
+    assert processes_in(folder) == []
+
+
+@pytest.mark.parametrize("shards", ["0", "3", "1000", "two", ""])
+def test_a_wrong_number_of_shards_is_one_line(shards):
+    """Only a key's bits can be told apart, and one machine has only so much room."""
+    done = subprocess.run(
+        (*DEMO, "--shards", shards), cwd=TOP, env=environ(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{shards!r} shards: there can be 1, 2, 4 or 8 of them.\n"
+
+
+@pytest.mark.parametrize(
+    ("shards", "claims"),
+    [
+        (1, ("the principals of 25 accounts sum to zero", "every ledger chain", "the principals that")),
+        (2, ("every ledger chain", "`verify` finds nothing", "the books of all shards add up")),
+    ],
+)
+def test_the_demonstration_finds_a_dishonest_server_out(shards, claims):
     """With money out of nothing the proof fails, and says where; exit code 1."""
     done = subprocess.run(
-        (sys.executable, "-c", DISHONEST), cwd=TOP, env=environ(), capture_output=True, text=True, check=False
+        (sys.executable, "-c", DISHONEST, str(shards)),
+        cwd=TOP,
+        env=environ(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1, done.stderr
-    for claim in ("the principals of 25 accounts sum to zero", "every ledger chain", "the principals that"):
+    for claim in claims:
         assert re.search(rf"^  FAILED  {claim}", done.stdout, re.MULTILINE), done.stdout
     assert "The book is WRONG" in done.stdout
     assert not folder_in(done.stdout).exists()
@@ -193,6 +241,29 @@ def test_the_demonstration_stays_up_when_asked():
             psycopg2.connect(said.splitlines()[-1].split("'")[1]).close()
             process.send_signal(signal.SIGTERM)
             rest, errors = process.communicate(timeout=_PATIENCE_SECONDS)
+    assert (process.returncode, errors) == (0, "")
+    assert "Stopped; everything is removed." in rest
+    assert not folder_in(said).exists()
+    assert processes_in(folder_in(said)) == []
+
+
+def test_a_node_of_shards_stays_up_when_asked():
+    """Its router leads to the shard of an account, and each shard has a console and a token of its own."""
+    ports = {"WEBSERVER_PORT": str(free_port()), "ADMIN_PORT": str(free_port())}
+    with demonstration("--transfers", "5", "--keep", "--shards", "2", **ports) as process:
+        said = read_until(process, "^  psql .*shard_0") + read_until(process, "^  psql .*shard_1")
+        asked = re.findall(r"^  http://127.0.0.1:(\d+)(/accounts/\S+)", said, re.MULTILINE)
+        assert [get(int(port), path)[0] for port, path in asked[1:]] == [204, 404, 200]
+        consoles = re.findall(r"^  http://127.0.0.1:(\d+)/admin/ +\((\S+)\)\n  (\S+)$", said, re.MULTILINE)
+        for port, realm, token in consoles:
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/admin/api/v1/shard", headers={"Authorization": f"Bearer {token}"}
+            )
+            with urllib.request.urlopen(request) as answer:
+                assert json.load(answer)["realm"] == realm
+        assert [realm for _, realm, _ in consoles] == ["0.#", "1.#"]
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=_PATIENCE_SECONDS)
     assert (process.returncode, errors) == (0, "")
     assert "Stopped; everything is removed." in rest
     assert not folder_in(said).exists()

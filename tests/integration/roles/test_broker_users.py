@@ -30,8 +30,7 @@ def site(own_rabbitmq, tmp_path_factory):
     definitions = json.loads(DEFINITIONS.read_text())
     vhost = secrets.token_hex(4)
     for kind in ("permissions", "policies"):
-        for one in definitions[kind]:
-            one["vhost"] = vhost
+        definitions[kind] = [one | {"vhost": vhost} for one in definitions[kind] if one["vhost"] == "/"]
     definitions["vhosts"] = [{"name": vhost}]
     file: Path = tmp_path_factory.mktemp("broker") / "definitions.json"
     file.write_text(json.dumps(definitions))

@@ -16,8 +16,10 @@ import yaml
 
 from swpt_accounts.broker.topology import queues
 from swpt_accounts.commands.cli import program
+from swpt_accounts.operators.inspection.shards.router import MODULE, files_of, parts_of
 from swpt_accounts.roles import supervision
-from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.rules.node import wrong_realms
+from swpt_accounts.runtime.settings import Settings, load
 from swpt_accounts.runtime.variables import variables
 
 TOP = Path(__file__).parents[3]
@@ -26,6 +28,7 @@ SERVICES = COMPOSE["services"]
 ROLES = ("configure", "worker", "chores", "web")
 OURS = (*ROLES, "tour")
 APPS = ("exchange", "shop", "tap", "till", "wallets")
+SHARDS = ("shard-0", "shard-1")
 DEFINITIONS = json.loads((TOP / "deploy" / "rabbitmq-definitions.json").read_text())
 ENVIRONMENT = dict(
     line.split("=", 1)
@@ -95,6 +98,64 @@ def test_every_application_has_a_service():
         assert service["image"] == SERVICES["worker"]["image"]
         # The file system is for reading, but for this; sample keys are written there.
         assert service["environment"]["APP_FOLDER"].startswith(f"{service['tmpfs']}/")
+
+
+def shard_settings(name: str) -> Settings:
+    """The settings of a shard of docker-compose.yml, which must be possible ones."""
+    own = SERVICES[name]["environment"]
+    assert {one.lower() for one in own} <= set(variables(Settings))
+    return load({**ENVIRONMENT, **own})
+
+
+def test_the_shards_of_the_profile_are_a_node():
+    """Each key has one shard; each has a database and a queue of its own, and rights for it."""
+    settings = [shard_settings(name) for name in SHARDS]
+    assert list(wrong_realms([(one.realm(), one.protocol_broker_queue) for one in settings])) == []
+    for field in ("postgres_url", "protocol_broker_queue"):
+        assert len({getattr(one, field) for one in settings}) == len(SHARDS)
+    assert len({(one.protocol_broker_url, one.fetch_api_url, one.internal_user) for one in settings}) == 1
+    databases = re.search(r"for name in ([\w ]+);", SERVICES["shard-databases"]["command"][-1])
+    assert databases is not None
+    assert databases[1].split() == [urlsplit(one.postgres_url).path[1:] for one in settings]
+    [rights] = [
+        one
+        for one in DEFINITIONS["permissions"]
+        if (one["user"], one["vhost"]) == (settings[0].internal_user, "shards")
+    ]
+    for queue in (queue for one in settings for queue in queues(one.protocol_broker_queue)):
+        assert all(re.search(rights[right], queue.name) for right in ("configure", "write", "read"))
+    assert not re.search(rights["configure"], Settings.protocol_broker_queue)
+
+
+def test_nothing_of_the_node_of_shards_starts_unasked():
+    """It has a profile, and a virtual host that the server of all accounts does not know."""
+    names = [name for name in SERVICES if "shard" in name]
+    assert sorted(names) == sorted([*SHARDS, "shard-databases", "shard-router", "shard-tour"])
+    assert {tuple(SERVICES[name]["profiles"]) for name in names} == {("shards",)}
+    vhosts = {urlsplit(shard_settings(name).protocol_broker_url).path for name in SHARDS}
+    assert vhosts == {"/shards"}
+    assert urlsplit(ENVIRONMENT["PROTOCOL_BROKER_URL"]).path == ""
+    for name in SHARDS:
+        assert parsed_command(SERVICES[name]["command"])[""] == "all"
+        assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > supervision.STOP_TIMEOUT_SECONDS
+
+
+def test_the_router_of_the_profile_leads_to_its_shards():
+    """Its files are those that `router` writes for the two, at the place where they are mounted."""
+    service = SERVICES["shard-router"]
+    url = urlsplit(shard_settings(SHARDS[0]).fetch_api_url)
+    assert url.hostname == "shard-router"
+    parts = []
+    for name in SHARDS:
+        settings = shard_settings(name)
+        realm, port = settings.protocol_broker_queue_routing_key, settings.webserver_port
+        parts.append(f"{realm}={name}:{port}")
+    folder = service["command"][2].removesuffix("/nginx.conf")
+    made = files_of(parts_of(parts), folder=folder, listen=str(url.port), module=MODULE)
+    mounts = dict(mount.split(":")[:2] for mount in service["volumes"])
+    assert mounts == {f"./deploy/shards/{name}": f"{folder}/{name}" for name in made}
+    for name, text in made.items():
+        assert (TOP / "deploy" / "shards" / name).read_text() == text
 
 
 def test_a_copy_of_everything_is_taken_only_on_request():
@@ -171,9 +232,10 @@ def test_the_database_is_the_one_that_we_connect_to():
     "address",
     [
         ENVIRONMENT["PROTOCOL_BROKER_URL"],
-        *(SERVICES[name]["environment"]["PROTOCOL_BROKER_URL"] for name in ("tour", *APPS)),
+        *(SERVICES[name]["environment"]["PROTOCOL_BROKER_URL"] for name in ("tour", *APPS, *SHARDS)),
+        SERVICES["shard-tour"]["environment"]["PROTOCOL_BROKER_URL"],
     ],
-    ids=["server", "tour", *APPS],
+    ids=["server", "tour", *APPS, *SHARDS, "shard-tour"],
 )
 def test_the_broker_knows_its_users(address):
     """The definitions hold the users of both addresses, by a digest of the password, and no right for all."""
@@ -184,27 +246,31 @@ def test_the_broker_knows_its_users(address):
     assert stored[4:] == hashlib.sha256(stored[:4] + url.password.encode()).digest()
     # An administrator may do everything, and an impersonator may be the server.
     assert user["tags"] == []
-    [permission] = [one for one in DEFINITIONS["permissions"] if one["user"] == url.username]
+    vhost = url.path[1:] or "/"
+    assert {"name": vhost} in DEFINITIONS["vhosts"]
+    [permission] = [
+        one for one in DEFINITIONS["permissions"] if (one["user"], one["vhost"]) == (url.username, vhost)
+    ]
     for right in ("configure", "write", "read"):
         assert not re.search(permission[right], "queue_of_another_agent")
         assert permission[right].startswith("^") and permission[right].endswith("$")
-    assert DEFINITIONS["vhosts"] == [{"name": permission["vhost"]}]
 
 
 def test_the_broker_has_no_other_users():
     """Nobody has rights that no service of ours needs."""
     names = sorted(user["name"] for user in DEFINITIONS["users"])
-    assert names == sorted(one["user"] for one in DEFINITIONS["permissions"])
+    assert names == sorted({one["user"] for one in DEFINITIONS["permissions"]})
     assert names == ["apps", "swpt_accounts", "tour"]
 
 
 def test_the_broker_never_gives_up_a_message():
     """A policy lifts the delivery limit, 20 since RabbitMQ 4, of our queues and the applications'."""
-    of_server, of_apps = DEFINITIONS["policies"]
+    of_server, of_apps, of_shards = DEFINITIONS["policies"]
     for queue in queues(ENVIRONMENT["PROTOCOL_BROKER_QUEUE"]):
         assert re.search(of_server["pattern"], queue.name)
     for name in (f"swpt.app.{app}{end}" for app in APPS for end in ("", ".XQ")):
         assert re.search(of_apps["pattern"], name)
+    assert of_shards == of_server | {"vhost": "shards"}
     for policy in (of_server, of_apps):
         for foreign in ("creditors_in", "debtors_in", "to_trade", "ca.swpt_accounts"):
             assert not re.search(policy["pattern"], foreign)

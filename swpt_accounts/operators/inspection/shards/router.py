@@ -151,7 +151,7 @@ def files_of(
     parts: Mapping[Realm, Sequence[str]], *, folder: str, listen: str, module: str
 ) -> dict[str, str]:
     """The files of the router, by their names in the folder in which they will be."""
-    names = {realm: f"shard_{_digits(realm) or 'all'}" for realm in sorted(parts)}
+    names = {realm: f"shard_{realm.digits or 'all'}" for realm in sorted(parts)}
     upstreams = "".join(
         _UPSTREAM
         % {
@@ -167,9 +167,5 @@ def files_of(
         "script": SCRIPT,
         "upstreams": upstreams.rstrip("\n"),
     }
-    shards = json.dumps({_digits(realm): name for realm, name in names.items()}, indent=4)
+    shards = json.dumps({realm.digits: name for realm, name in names.items()}, indent=4)
     return {CONFIGURATION: _NGINX % values, SCRIPT: _JS % {"shards": shards}}
-
-
-def _digits(realm: Realm) -> str:
-    return realm.binding_key.replace(".", "").removesuffix("#")
