@@ -223,8 +223,14 @@ class Processor:
             except Exception as error:
                 why = _described(error)
                 metrics.RETRIES.labels("isolation").inc()
+                # The last one tells where: the mistake may be ours, however often it came before.
                 _logger.warning(
-                    "Attempt %d of %d fails: %s", attempt, self._max_attempts, why, extra=about_item(item)
+                    "Attempt %d of %d fails: %s",
+                    attempt,
+                    self._max_attempts,
+                    why,
+                    exc_info=error if attempt == self._max_attempts else None,
+                    extra=about_item(item),
                 )
                 self._is_stopping.wait(0.01)
             else:

@@ -3,6 +3,7 @@
 import logging
 import re
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -203,6 +204,17 @@ def test_a_message_that_came_often_is_processed_alone(stand, line):
     assert stand.account(ALICE).last_change_seqnum == 5
     assert dead_letters(stand) == []
     assert stand.count("delivery_attempt") == 0
+
+
+def test_the_log_has_the_trace_of_a_message_that_is_given_up(line, poison, caplog):
+    """Whoever keeps a dead letter `internal_error` until its fault is mended finds where it happened, once."""
+    poison("22012")
+    line.process(poisonous(), *harmless(1))
+    traced = [record for record in caplog.records if record.exc_info]
+    assert [record.message.partition(" fails")[0] for record in traced] == ["Attempt 5 of 5"]
+    [(kind, _, trace)] = [record.exc_info for record in traced]
+    assert kind.__name__ == "DivisionByZero"
+    assert "close_book" in [frame.name for frame in traceback.extract_tb(trace)]
 
 
 def test_too_many_culprits_are_our_own_fault(stand, line, poison, caplog):
