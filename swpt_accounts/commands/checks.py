@@ -198,7 +198,7 @@ def _verify_node(files: tuple[Path, ...], as_json: bool) -> int:
 
 @click.command()
 @click.option("--moment", type=timestamp, help="When the database was restored.  [default: now]")
-@click.option("--force", is_flag=True, help="Although workers or chores work on the database.")
+@click.option("--force", is_flag=True, help="Although the server works on the database.")
 @operator_option
 def restored(moment: Moment | None, force: bool, operator: str | None) -> int:
     """Make a database that was restored from a backup fit for work.

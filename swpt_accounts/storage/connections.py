@@ -28,6 +28,23 @@ _PROBES: Final = SILENCE_SECONDS // _PROBE_SECONDS - 1
 DRIVER: Final = "postgresql+psycopg2://"
 """The driver, as SQLAlchemy names it; its engines connect by `connect`, as all others do."""
 
+# Left out is what changes nothing by itself: the commands of operators, a healthcheck, and the second look
+# of a worker that waits.  Any other name is a role's, also one that somebody will think of later.
+_FIND_AT_WORK: Final = """
+SELECT DISTINCT application_name FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'swpt\\_accounts %'
+    AND application_name NOT IN (
+        'swpt_accounts operator', 'swpt_accounts split', 'swpt_accounts healthcheck', 'swpt_accounts watch'
+    )
+ORDER BY 1
+"""
+
+
+def sessions_at_work(cursor: Any) -> tuple[str, ...]:
+    """Whose sessions are on this database, as their roles call them: "worker", "waiting room", "web"."""
+    cursor.execute(_FIND_AT_WORK)
+    return tuple(name.removeprefix("swpt_accounts ") for (name,) in cursor.fetchall())
+
 
 def libpq_url(url: str) -> str:
     """The address as libpq knows it, without the driver that SQLAlchemy wants in it."""

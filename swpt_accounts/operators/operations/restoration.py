@@ -13,6 +13,7 @@ import msgspec
 from swpt_accounts.rules.facts import AccountKey
 from swpt_accounts.rules.interventions import restore
 from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.storage.connections import sessions_at_work
 from swpt_accounts.transactions.books import Outcome, close_book, log_outcome, open_book
 from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.wire.moments import Moment, render_timestamp
@@ -21,13 +22,6 @@ from .conflicts import transact
 from .orders import Order
 
 _STEP: Final = 500
-
-_FIND_BUSY: Final = """
-SELECT DISTINCT application_name FROM pg_stat_activity
-WHERE datname = current_database()
-  AND application_name IN ('swpt_accounts worker', 'swpt_accounts chores', 'swpt_accounts outbox')
-ORDER BY 1
-"""
 
 _FIND_UNFINISHED: Final = "SELECT restored_at FROM restoration WHERE finished_at IS NULL ORDER BY restored_at"
 
@@ -80,7 +74,7 @@ def raise_counters(
     `reach` is told how many accounts are done, those of earlier runs included.
     Raises OperatorError if another restoration is not finished, or while the server works.
     """
-    moment = transact(connection, lambda cursor: _begin(cursor, restored_at, order))
+    moment = transact(connection, lambda cursor: _begin(cursor, restored_at, is_forced, order))
     announced = 0
     while True:
         progress, outcome = transact(
@@ -94,7 +88,9 @@ def raise_counters(
             return msgspec.structs.replace(progress, announced=announced)
 
 
-def _begin(cursor: Any, restored_at: Moment | None, order: Order) -> Moment:
+def _begin(cursor: Any, restored_at: Moment | None, is_forced: bool, order: Order) -> Moment:
+    if not is_forced:
+        _refuse_while_busy(cursor)
     now = order.clock()
     moment = now // 1_000_000 * 1_000_000 if restored_at is None else restored_at
     cursor.execute(_FIND_UNFINISHED)
@@ -141,10 +137,8 @@ def _apply(
 
 def _refuse_while_busy(cursor: Any) -> None:
     """A process that works now could give numbers again that were announced before the restore."""
-    cursor.execute(_FIND_BUSY)
-    names = [name for (name,) in cursor.fetchall()]
-    if names:
+    if names := sessions_at_work(cursor):
         raise OperatorError(
-            f"the server works on this database ({', '.join(names)}): stop its workers and chores first,"
+            f"the server works on this database ({', '.join(names)}): stop workers, chores and web first,"
             " or use --force"
         )

@@ -207,7 +207,7 @@ def test_a_message_that_came_often_is_processed_alone(stand, line):
 
 
 def test_the_log_has_the_trace_of_a_message_that_is_given_up(line, poison, caplog):
-    """Whoever keeps a dead letter `internal_error` until its fault is mended finds where it happened, once."""
+    """Whoever keeps a dead letter `internal_error` until it is mended finds where it happened, once."""
     poison("22012")
     line.process(poisonous(), *harmless(1))
     traced = [record for record in caplog.records if record.exc_info]

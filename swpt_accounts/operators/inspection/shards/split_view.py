@@ -24,14 +24,6 @@ _IS_STANDBY: Final = "SELECT pg_is_in_recovery()"
 _WRITTEN: Final = "SELECT pg_current_wal_flush_lsn()"
 _HAS_ALL: Final = "SELECT coalesce(pg_last_wal_replay_lsn() >= %s, false)"
 
-# `operator` and `split` are we; what makes backups or looks at numbers changes nothing.
-_SESSIONS: Final = """
-SELECT DISTINCT application_name FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'swpt\\_accounts %'
-    AND application_name NOT IN ('swpt_accounts operator', 'swpt_accounts split', 'swpt_accounts watch')
-ORDER BY 1
-"""
-
 
 class Wanted:
     """What a split is to make: where the children's databases are, and how their queues are called."""
@@ -82,8 +74,7 @@ def _look_at_parent(connection: Any, realm: Realm) -> tuple[ShardRecord, tuple[s
                 f"PROTOCOL_BROKER_QUEUE_ROUTING_KEY={realm.binding_key}: this database has the accounts of"
                 f" {record.binding_key}; use the settings of the shard that is split"
             )
-        cursor.execute(_SESSIONS)
-        sessions = tuple(name.removeprefix("swpt_accounts ") for (name,) in cursor.fetchall())
+        sessions = connections.sessions_at_work(cursor)
         cursor.execute(_IS_STANDBY)
         if cursor.fetchone()[0]:
             raise OperatorError("POSTGRES_URL leads to a standby: name the database that it follows")

@@ -1,6 +1,7 @@
 """After a restore from a backup: counters raised once, accounts announced, in steps that survive a stop."""
 
 import re
+from contextlib import contextmanager
 
 import psycopg2
 import pytest
@@ -146,18 +147,47 @@ def test_deleted_accounts_are_raised_in_silence(stand, order):
     assert stand.account(BOB).last_transfer_id == RESTORED_TRANSFER_ID
 
 
-@pytest.mark.parametrize("name", ["swpt_accounts worker", "swpt_accounts chores", "swpt_accounts outbox"])
-def test_it_refuses_while_the_server_works(stand, order, name):
-    """A connection of a worker or of the chores keeps it from starting, unless it is forced."""
-    seed(stand)
-    connection = connections.connect(stand.postgres_url, name)
+ROLES = ["worker", "chores", "outbox", "waiting room", "gate", "web", "admin"]
+
+
+@contextmanager
+def at_work(stand, name):
+    """A session that is named like this."""
+    connection = connections.connect(stand.postgres_url, f"swpt_accounts {name}")
     try:
-        with pytest.raises(OperatorError, match=rf"the server works on this database \({name}\)"):
-            restore(stand, order)
-        assert stand.account(ALICE).last_transfer_id < RESTORED_TRANSFER_ID
-        assert restore(stand, order, is_forced=True).is_finished
+        yield
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_it_refuses_while_the_server_works(stand, order, audit, name):
+    """A session of any role keeps it from starting, and nothing is begun that another moment would meet."""
+    seed(stand)
+    with (
+        at_work(stand, name),
+        pytest.raises(OperatorError, match=rf"the server works on this database \({name}\)"),
+    ):
+        restore(stand, order)
+    assert stand.account(ALICE).last_transfer_id < RESTORED_TRANSFER_ID
+    assert stand.count("restoration") == 0
+    assert audit() == []
+    assert restore(stand, order, None).is_finished
+
+
+def test_whoever_forces_it_is_not_asked_who_works(stand, order):
+    """With `--force` the session of a worker is in nobody's way."""
+    seed(stand)
+    with at_work(stand, "worker"):
+        assert restore(stand, order, is_forced=True).is_finished
+
+
+@pytest.mark.parametrize("name", ["operator", "split", "healthcheck", "watch"])
+def test_who_only_looks_is_not_in_the_way(stand, order, name):
+    """Another operator at a terminal, or a healthcheck, changes nothing by itself."""
+    seed(stand)
+    with at_work(stand, name):
+        assert restore(stand, order).is_finished
 
 
 def test_counters_that_are_ahead_stay(stand, order):
