@@ -20,6 +20,9 @@ from swpt_client.records import (
     Transfer,
 )
 from swpt_client.step import Outgoing
+from swpt_client.store import packing
+
+from .server_codec import Malformed, decode_by_server
 
 SUBNET = 0x0000010000000000
 ALICE = SUBNET + 1
@@ -35,6 +38,52 @@ POLICY = Policy(
     other_types=frozenset({"test"}),
     timers=Timers(jitter=0.0),
 )
+
+
+ROWS = frozenset(
+    {
+        "AccountPurge, no record",
+        "AccountPurge, of a former account",
+        "AccountTransfer, known",
+        "AccountTransfer, no record",
+        "AccountTransfer, of a former account",
+        "AccountUpdate, expired",
+        "AccountUpdate, known",
+        "AccountUpdate, of a former account",
+        "FinalizedTransfer, late",
+        "FinalizedTransfer, no record",
+        "FinalizedTransfer, of a surplus",
+        "PreparedTransfer, the decision is on its way",
+        "RejectedConfig, does not fit",
+        "RejectedTransfer, late",
+        "RejectedTransfer, no record",
+    }
+)
+"""The names under which a message that changes nothing is counted: operators see them in metrics."""
+
+
+def _check_stored(records: Iterable[Any]) -> None:
+    """What is handed to a store comes back from it."""
+    readers: dict[type, Any] = {
+        Account: packing.read_account,
+        Transfer: packing.read_transfer,
+        Bundle: packing.read_bundle,
+        Entry: packing.read_entry,
+        StoredTransfer: packing.read_stored,
+    }
+    for record in records:
+        assert readers.get(type(record), packing.read_news)(packing.to_text(record)) == record
+
+
+def _check_sent(outgoing: Iterable[Outgoing], now: Moment) -> None:
+    """The server takes it; its moment is not ahead; its copy is known by the record's key."""
+    for leaving in outgoing:
+        message = leaving.message
+        name = type(message).__name__
+        assert not isinstance(decode_by_server(encode(message), "application/json", name), Malformed)
+        assert message.ts <= now or isinstance(message, ConfigureAccount)
+        if leaving.ref is not None:
+            assert leaving.ref.kind == ("account" if isinstance(message, ConfigureAccount) else "transfer")
 
 
 def _check_refusal(one: Any, refusal: Refusal, records: core.Records) -> None:
@@ -128,10 +177,12 @@ class Client:
         self.entries += result.entries
         self.outbox += result.outgoing
         self.sent += [one.message for one in result.outgoing]
-        for leaving in result.outgoing:
-            assert encode(leaving.message)
-            assert leaving.message.ts <= self.now or isinstance(leaving.message, ConfigureAccount)
+        _check_sent(result.outgoing, self.now)
+        for records in (result.accounts, result.transfers, result.bundles):
+            _check_stored(records.values())
+        _check_stored([*result.entries, *result.stored, *result.news])
         self.news += result.news
+        assert ROWS.issuperset(result.ignored)
         for row, count in result.ignored.items():
             self.ignored[row] = self.ignored.get(row, 0) + count
         requests: list[RequestKey] = [one.request_key for one in self.transfers.values()]

@@ -2,7 +2,7 @@
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # The usual run is the same every time.
 settings.register_profile(
@@ -20,8 +20,14 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-# Thousands of runs, each of which must find only one fault.
+# Thousands of runs, each of which must find only one fault, and need not find its smallest example.
 settings.register_profile(
-    "quick", derandomize=True, max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "quick",
+    derandomize=True,
+    max_examples=10,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
