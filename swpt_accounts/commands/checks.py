@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.wire.moments import MICROSECONDS, T0, Moment, render_timestamp
 
 from .common import (
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
 @click.command(name="check-shard")
 @json_option
 def check_shard(as_json: bool) -> int:
-    """Show whether every row belongs to this shard.
+    """Show whether every row belongs to this shard, and every key to one shard of the node.
 
-    Looks at accounts, prepared transfers and the outbox.  Exit code 0: all of them belong to the
-    realm PROTOCOL_BROKER_QUEUE_ROUTING_KEY.  1: some do not.
+    Looks at accounts, prepared transfers, requests that wait and the outbox, and asks the other shards
+    through FETCH_API_URL for their parts and queues.  Exit code 0: all rows belong to the realm
+    PROTOCOL_BROKER_QUEUE_ROUTING_KEY, and the parts that have answered fit together.  1: they do not.
     """
     from swpt_accounts.operators.inspection.shards import shard_check
 
@@ -57,7 +59,21 @@ def check_shard(as_json: bool) -> int:
         for check in checks
     ]
     show_rows(rows, as_json)
-    return int(any(check.foreign for check in checks))
+    return int(any(check.foreign for check in checks) | _tell_faults(context.settings))
+
+
+def _tell_faults(settings: Settings) -> bool:
+    """Tell what is wrong with the parts of the node; says whether anything is."""
+    if not settings.realm().bits:
+        return False
+    from swpt_accounts.shards.survey import look_around
+
+    seen = look_around(settings)
+    for fault in seen.faults:
+        click.echo(f"the parts of the node do not fit: {fault}", err=True)
+    for area in seen.unanswered:
+        click.echo(f"no answer from the shard of {area.binding_key}: its part was not checked", err=True)
+    return bool(seen.faults)
 
 
 @click.command(context_settings=NEGATIVE_IDS)

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import waitress
 from waitress import wasyncore
 
+from swpt_accounts.shards.terms import NO_SHARD
 from swpt_accounts.wire.numbers import i64
 from swpt_accounts.wire.routing import Realm
 
@@ -59,7 +60,7 @@ class Router:
         if realm is None:
             # Never 404, which would mean that an account does not accept transfers.
             start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
-            return [b"No shard has this account.\n"]
+            return [NO_SHARD.encode()]
         return self._applications[realm](environ, start_response)
 
 

@@ -5,6 +5,7 @@ Read-only, without authentication, for the internal network.
 
 import logging
 from typing import Annotated, Final, TypeAlias
+from urllib.parse import quote
 
 import msgspec
 from flask import Blueprint, Flask, Response, request
@@ -18,7 +19,7 @@ from swpt_accounts.storage.models import db
 from swpt_accounts.wire.numbers import MAX_INT64, MAX_UINT64, MIN_INT64, i64, u64
 
 from . import queries
-from .terms import MOST_ASKED_TOGETHER, REALM_HEADER
+from .terms import MOST_ASKED_TOGETHER, QUEUE_HEADER, REALM_HEADER
 
 MAX_BODY_BYTES: Final = 20480
 
@@ -95,6 +96,7 @@ def _accounts(settings: Settings) -> Blueprint:
     @accounts.after_request
     def sign(response: Response) -> Response:
         response.headers[REALM_HEADER] = realm.binding_key
+        response.headers[QUEUE_HEADER] = quote(settings.protocol_broker_queue)
         return response
 
     @accounts.get("/<id:debtor_id>/<id:creditor_id>/reachable")

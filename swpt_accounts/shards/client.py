@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from logging import getLogger
 from time import monotonic
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import unquote
 
 import aiohttp
 import msgspec
@@ -20,7 +21,7 @@ from swpt_accounts.runtime.errors import mask_secrets
 from swpt_accounts.wire.numbers import u64
 from swpt_accounts.wire.routing import Realm
 
-from .terms import MOST_ASKED_TOGETHER, REALM_HEADER
+from .terms import MOST_ASKED_TOGETHER, NO_SHARD, QUEUE_HEADER, REALM_HEADER
 
 _MOST_BYTES: Final = 65536
 _PIECE_BYTES: Final = 16384
@@ -53,6 +54,14 @@ class SaidTogether(msgspec.Struct, frozen=True):
     lasts_seconds: float = 0.0
     is_unknown: bool = False
     """Nobody there knows this kind of question."""
+
+
+class Whose(msgspec.Struct, frozen=True):
+    """Who has answered for an account; None as the realm: the router says that nobody has it."""
+
+    realm: Realm | None = None
+    queue: str = ""
+    """Empty if it does not say."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -115,6 +124,18 @@ class ShardClient:
             return Said(False, realm)
         self._note("reachable", _unexpected(response))
         return Said()
+
+    async def ask_whose(self, key: AccountKey) -> Whose | None:
+        """Which shard answers for an account, owned by it or not; None is no answer."""
+        response = await self._call("GET", _path(key, "reachable"), "reachable")
+        if response is None:
+            return None
+        if response.status == 503 and response.body == NO_SHARD.encode():
+            return Whose()
+        said = response.headers.get(REALM_HEADER, "")
+        if said != "#" and not _REALM.fullmatch(said):
+            return None
+        return Whose(Realm.parse(said), unquote(response.headers.get(QUEUE_HEADER, "")))
 
     async def ask_together(self, realm: Realm, keys: Sequence[AccountKey]) -> SaidTogether:
         """The same about many accounts of one shard."""

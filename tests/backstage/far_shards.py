@@ -33,6 +33,8 @@ class FarShards:
     manner: Manner = lambda shards, handler: False
     max_age: int = 10
     says_realm: bool = True
+    queues: dict[str, str] = field(default_factory=dict)
+    """What each shard says that its queue is, by binding key."""
     knows_many: bool = True
     asked: Counter[AccountKey] = field(default_factory=Counter)
     calls: list[str] = field(default_factory=list)
@@ -85,6 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if realm is not None and self.shards.says_realm:
             self.send_header("Shard-Realm", realm.binding_key)
+            if queue := self.shards.queues.get(realm.binding_key):
+                self.send_header("Shard-Queue", queue)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         if status != 204:

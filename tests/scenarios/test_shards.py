@@ -320,6 +320,25 @@ def test_a_message_for_another_shard_is_a_dead_letter(parties: Parties, node: No
     wait_until(lambda: _letters(node, wrong)[before:] == ["wrong_shard"], "a dead letter", 30.0)
 
 
+def test_a_router_that_leads_astray_is_told(node: Node):
+    """`check-shard` looks at the parts of the node, too; a shard that is away is no fault."""
+    near, far = REALMS
+    check = (*SERVER, "check-shard")
+    ports = dict(node.router.ports)
+    try:
+        node.router.away.add(far)
+        code, lines = said(check, node.environ_of(near))
+        assert (code, lines[-1]) == (0, "no answer from the shard of 1.#: its part was not checked")
+        node.router.away.clear()
+        node.router.ports[far] = ports[near]
+        code, lines = said(check, node.environ_of(near))
+        wrong = "the parts of the node do not fit: the router leads to 0.# where somebody asks for an account"
+        assert (code, lines[-1]) == (1, f"{wrong} in 1.#")
+    finally:
+        node.router.away.clear()
+        node.router.ports.update(ports)
+
+
 def test_the_tour_between_shards_is_what_the_page_shows(node: Node):
     """A reader of docs/shards.md who plays it sees what stands there."""
     page = (TOP / "docs" / "shards.md").read_text()

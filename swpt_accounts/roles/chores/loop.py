@@ -31,6 +31,7 @@ from .diary import enroll, find_requested, note_errand, take_step
 from .foreign_rows import add_up_credits, foreign_rows_period, tend_foreign_rows
 from .foreign_settings import find_foreign_currencies, read_foreign_settings
 from .held_rows import HeldRows
+from .node import look_at_node
 from .pace import Pace
 from .propagation import oldest_job_seconds, propagate_settings
 from .relay import relay_outbox
@@ -78,6 +79,7 @@ CHORES: Final[tuple[Chore, ...]] = (
     Errand("read foreign settings", _every(1.0), read_foreign_settings),
     Errand("find foreign currencies", _every(60.0), find_foreign_currencies),
     Errand("add up credits", _every(60.0), add_up_credits),
+    Errand("look at the node", _every(300.0), look_at_node),
     Errand("make partitions", _every(3600.0), make_journal_partitions),
     Errand("seal journal", _every(sealing.PERIOD_SECONDS), sealing.seal_journal),
     Errand("remove dead letters", _every(3600.0), remove_dead_letters),

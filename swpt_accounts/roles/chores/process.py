@@ -43,7 +43,7 @@ ASIDE: Final = frozenset(
 )
 """Chores that publish nothing, and that nobody waits for."""
 
-ASKING: Final = frozenset({"read foreign settings"})
+ASKING: Final = frozenset({"read foreign settings", "look at the node"})
 """Chores that ask other shards, which may be slow."""
 
 

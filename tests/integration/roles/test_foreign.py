@@ -277,3 +277,24 @@ def test_money_that_does_not_leave_is_an_alarm_after_an_hour(here, make_keeper, 
         keeper.now = NOW + HOUR + 60_000_000
         keeper.do("add up credits")
     assert "money for other shards stays in the outbox: 1 rows" in caplog.text
+
+
+# -- the parts of the node -------------------------------------------------------------------------
+
+
+def test_a_shard_raises_an_alarm_when_the_parts_of_its_node_do_not_fit(here, shards, make_keeper, caplog):
+    """A shared queue, and what nobody has; for accounts of its own it asks nobody."""
+    with make_keeper(PROTOCOL_BROKER_QUEUE="half") as keeper:
+        shards.queues["1.#"] = "other_half"
+        keeper.do("look at the node")
+        assert caplog.messages == []
+        shards.queues["1.#"] = "half"
+        keeper.do("look at the node")
+        shards.realms = [Realm.parse("1.0.#")]
+        keeper.do("look at the node")
+    told = [message.removeprefix("ALARM: the parts of the node do not fit: ") for message in caplog.messages]
+    assert told == [
+        "0.# and 1.# have the same queue half, and take each other's messages",
+        "the router knows no shard for an account in 1.#",
+    ]
+    assert all(THERE.owns(*key) for key in shards.asked)

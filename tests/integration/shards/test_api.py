@@ -276,7 +276,8 @@ def test_what_is_no_question_for_this_shard_is_refused(make_client, account, pat
 
 
 def test_answers_say_the_realm_of_who_has_answered(make_client):
-    """So other shards learn whom to ask together."""
-    client = make_client(**SHARD)
+    """So other shards learn whom to ask together, and notice that somebody has their queue."""
+    client = make_client(**SHARD | {"PROTOCOL_BROKER_QUEUE": "half ½"})
     for path in ("healthz", "123/456/reachable", "123/456/config", f"{UD}/0/reachable"):
-        assert client.get(f"/accounts/{path}").headers["Shard-Realm"] == "0.#"
+        headers = client.get(f"/accounts/{path}").headers
+        assert (headers["Shard-Realm"], headers["Shard-Queue"]) == ("0.#", "half%20%C2%BD")

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from swpt_accounts.runtime import metrics
-from swpt_accounts.shards.client import Config, Said, SaidTogether, ShardClient
-from swpt_accounts.shards.terms import MOST_ASKED_TOGETHER
+from swpt_accounts.shards.client import Config, Said, SaidTogether, ShardClient, Whose
+from swpt_accounts.shards.terms import MOST_ASKED_TOGETHER, NO_SHARD
 from swpt_accounts.wire.routing import Realm
 from tests.backstage import far_shards as far
 from tests.backstage.far_shards import far_shards
@@ -225,3 +225,23 @@ def test_a_text_that_is_no_configuration_is_no_answer(shards, manner):
     before = failures("config")
     assert ask(shards, "ask_config", D) is None
     assert failures("config") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("manner", "whose"),
+    [
+        (lambda shards, handler: False, Whose(Realm.parse("0.#"), "a queue")),
+        (far.answers(503, NO_SHARD.encode()), Whose()),
+        (far.answers(503, b"away"), None),
+        (far.answers(204, Shard_Realm="#"), Whose(Realm(0, 0))),
+        (far.answers(500, Shard_Realm="1.#"), Whose(Realm.parse("1.#"))),
+        (far.answers(204, Shard_Realm="2.#"), None),
+        (far.answers(204), None),
+        (far.resets, None),
+    ],
+)
+def test_whoever_answers_says_who_he_is(shards, manner, whose):
+    """Also who does not own the account; a router without a shard for it is known by its words."""
+    shards.queues["0.#"] = "a%20queue"
+    shards.manner = manner
+    assert ask(shards, "ask_whose", YES) == whose
