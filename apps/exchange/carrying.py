@@ -144,11 +144,11 @@ def _leg(session: Session, room: Room, leg: Leg, kind: str) -> BundleLeg:
     }[kind]
     one = desk(room, leg.currency)
     if session.get(Trader, ESCROW) is None:
-        raise NotReady(ESCROW)
+        raise NotReady("the accounts of the exchange are not open yet")
     sender, recipient = (creditor_of(session, name) for name in (giver, receiver))
     account, other = one.account(session, sender), one.account(session, recipient)
     if account is None or account.record.data is None or other is None or not other.account_id:
-        raise NotReady(sender)
+        raise NotReady(f"an account of {giver} or {receiver} is not open yet")
     margin = room.agent.policy.timers.commit_margin // SECOND
     return make_leg(
         debtor_id=one.debtor_id,

@@ -1,5 +1,6 @@
 """HTTP: offers."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -8,9 +9,11 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy.orm import Session
 
 from house.api import KEY_PARAMETER, HouseBlueprint, idempotency_key
+from house.database import InDoubt
 from house.fields import Money
 from house.problems import Problem
 from house.room import room
+from swpt_client.errors import StoreAway
 
 from . import access, booking, views
 from .fields import Rate
@@ -77,8 +80,9 @@ def make(args: dict[str, Any]) -> Any:
         give=args["give"], want=args["want"], cents=args["amount"], rate=args["rate"], mode=args["mode"]
     )
     offer_id = one.database.transact(lambda session: booking.place(session, one, trader_id, key, terms))
-    # It is stored: what could go wrong from here on is done again by the chore.
-    one.database.transact(lambda session: booking.work(session, one))
+    # It is stored, and nobody may be told that it is not: what goes wrong from here on, the chore does again.
+    with suppress(StoreAway, InDoubt):
+        one.database.transact(lambda session: booking.work(session, one))
     seen = one.waiting.until(
         f"offer {offer_id}", lambda session: _view(session, offer_id), lambda found: found.is_resting
     )

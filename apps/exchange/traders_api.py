@@ -1,7 +1,6 @@
 """HTTP: traders, their balances, deposits, keys, and the currencies."""
 
 import hashlib
-import math
 from http import HTTPStatus
 from typing import Any
 
@@ -69,7 +68,7 @@ class Percent(fields.Field[float]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or not -50 <= value <= 100:
+        if not is_number or not -50 <= value <= 100:
             raise ValidationError("Must be a number from -50 to 100.")
         return float(value)
 

@@ -1,5 +1,6 @@
 """HTTP APIs of applications: flask-smorest with strict arguments, exact money, and our form of errors."""
 
+import json
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import Any, Final
 from flask import Flask, Request, Response, request
 from flask_smorest import Api, Blueprint
 from flask_smorest.spec import prepare_response
-from marshmallow import RAISE, Schema, fields
+from marshmallow import RAISE, Schema, fields, missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnprocessableEntity, UnsupportedMediaType
 
@@ -48,11 +49,18 @@ class StrictParser(FlaskParser):
         return super().load_querystring(req, schema)
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        """The body, if it can be read at all."""
+        """The body, if it can be read at all, and written down again."""
         try:
-            return super().load_json(req, schema)
+            body = super().load_json(req, schema)
+            if body is not missing:
+                json.dumps(body, ensure_ascii=False).encode()
         except RecursionError:
             raise BadRequest("The body is nested too deep.") from None
+        except UnicodeEncodeError:
+            raise BadRequest("The body has half a character, which is no text.") from None
+        except ValueError:
+            raise BadRequest("The body has a number of too many digits.") from None
+        return body
 
 
 class HouseBlueprint(Blueprint):

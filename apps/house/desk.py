@@ -130,7 +130,7 @@ class Desk:
     def _address(self, session: Session, creditor_id: int) -> str:
         account = self.account(session, creditor_id)
         if account is None or not account.account_id:
-            raise NotReady(creditor_id)
+            raise NotReady(f"the account {creditor_id} is not open yet")
         return account.account_id
 
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Request, Response, render_template, request, url_for
+from flask import Flask, Request, Response, g, render_template, request, url_for
 from flask.sessions import NullSession, SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
@@ -108,6 +108,8 @@ def _problem_page(status: int, code: str, detail: str) -> str | None:
     """An error as a page; it must do without the database."""
     if not is_page():
         return None
+    # The frame asks who visits, and that may be what cannot be asked.
+    g.house_visitor = None
     title = HTTPStatus(status).phrase
     return render_template(
         "house/problem.html", status=status, title=title, code=code, detail=detail, sections=(), visitor=None

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 import psycopg2
-from flask import Flask
+from flask import Flask, request
 from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
@@ -158,6 +158,12 @@ def make_app(application: Application, room: Room) -> Flask:
     headers.set_up(app, is_https=room.settings.is_https)
     problems.set_up(app, codes=application.codes)
     health.set_up(app, room)
+
+    @app.before_request
+    def refuse_nul() -> None:
+        """It is in no text that a database keeps; in bodies of an API the fields refuse it."""
+        if any("\0" in text for text in (request.path, *request.args.values(), *request.form.values())):
+            raise Problem("INVALID_FIELDS", "There is a character that no text has.")
 
     @app.before_request
     def wait_for_tables() -> None:

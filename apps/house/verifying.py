@@ -9,14 +9,20 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from swpt_client.moments import SECOND, Moment
 from swpt_client.records import Account, AccountKey, Entry
 from swpt_client.store.packing import read_account, read_entry
 from swpt_client.store.sql import schema
 
+from .desk import ROOT
+
 _AT_ONCE: Final = 500
+_SUM: Final = "the root, against the sum of all others"
+_ROOT_LAG: Final = 5 * SECOND
+_LONGEST_ROOT_LAG: Final = 3600 * SECOND
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -58,15 +64,39 @@ def compare(about: str, *, expected: int, found: int) -> Report:
 
 def verify_ledgers(session: Session, debtor_id: int) -> Report:
     """All accounts of a currency that are ours: ledger against server, and the root against the others."""
-    total, report, is_quiet = 0, Report(), True
+    report, total, newest, root = Report(), 0, 0, None
     for account in _accounts(session, debtor_id):
-        one = _verify_account(session, account)
-        is_quiet = is_quiet and not one.not_yet
+        if account.key.creditor_id == ROOT:
+            root = account.data
+            continue
+        report += _verify_account(session, account)
         total += 0 if account.ledger is None else account.ledger.principal
-        report += one
-    if not is_quiet:
-        return report + Report(not_yet=("the sum of all accounts: some are under way",))
-    return report + compare("the sum of all accounts, the root's among them", expected=0, found=total)
+        newest = max(newest, 0 if account.data is None else account.data.last_change_ts)
+    if report.not_yet:
+        return report + Report(not_yet=(f"{_SUM}: some are under way",))
+    if root is None:
+        return report + Report(not_yet=(f"{_SUM}: the server has not told of the root",))
+    now = int(session.execute(select(func.extract("epoch", func.now()))).scalar_one() * SECOND)
+    told = Told(principal=root.principal, at=root.last_heartbeat_ts)
+    return report + compare_root(told, others=total, newest=newest, now=now)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What the server has told of the root, and when."""
+
+    principal: int
+    at: Moment
+
+
+def compare_root(root: Told, *, others: int, newest: Moment, now: Moment) -> Report:
+    """The root against the sum of all others, of which the newest change was at a moment.
+
+    What moves to or from the root is too little for entries of its own: its balance is what was told of it.
+    That may be some seconds, or with a slow network longer, older than what is known of the others.
+    """
+    if root.principal != -others and root.at <= newest + _ROOT_LAG and now <= newest + _LONGEST_ROOT_LAG:
+        return Report(not_yet=(f"{_SUM}: the root was told of before the others changed",))
+    return compare(_SUM, expected=-others, found=root.principal)
 
 
 def _accounts(session: Session, debtor_id: int) -> Iterator[Account]:

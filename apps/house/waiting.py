@@ -71,29 +71,30 @@ class Bells:
 class Waiting:
     """Lets requests wait, at most `places` at once: the other threads go on serving."""
 
-    def __init__(self, database: Database, bells: Bells, places: int) -> None:
+    def __init__(self, database: Database, bells: Bells, places: int, seconds: float = WAIT_SECONDS) -> None:
         self._database = database
         self._bells = bells
         self._places = BoundedSemaphore(places)
+        self._seconds = seconds
 
     def until(self, name: str, look: Callable[[Session], T], is_over: Callable[[T], bool]) -> T:
-        """What `look` sees when `is_over` says so, or after WAIT_SECONDS; at once if all places are taken.
+        """What `look` sees when `is_over` says so, or after two seconds; at once if all places are taken.
 
         `name` is the bell that rings when there is something new to see.  While the database is away,
         what was seen before is as good as it gets; if nothing was, raises Problem STILL_RUNNING: what is
         waited for has been stored, and nobody may be told that it has not.
         """
+        now = monotonic()
         with self._bells.hear(name) as bell:
-            seen = self._first(look, name)
-            if is_over(seen) or not self._places.acquire(blocking=False):
-                return seen
+            if not self._places.acquire(blocking=False):
+                return self._first(look, name, now)
             try:
-                return self._wait(bell, seen, look, is_over)
+                seen = self._first(look, name, now + self._seconds)
+                return self._wait(bell, seen, look, is_over, now + self._seconds)
             finally:
                 self._places.release()
 
-    def _first(self, look: Callable[[Session], T], name: str) -> T:
-        deadline = monotonic() + WAIT_SECONDS
+    def _first(self, look: Callable[[Session], T], name: str, deadline: float) -> T:
         while True:
             try:
                 return self._database.transact(look)
@@ -102,8 +103,14 @@ class Waiting:
                     raise Problem("STILL_RUNNING", id=name) from None
             sleep(_LOOK_SECONDS)
 
-    def _wait(self, bell: Event, seen: T, look: Callable[[Session], T], is_over: Callable[[T], bool]) -> T:
-        deadline = monotonic() + WAIT_SECONDS
+    def _wait(
+        self,
+        bell: Event,
+        seen: T,
+        look: Callable[[Session], T],
+        is_over: Callable[[T], bool],
+        deadline: float,
+    ) -> T:
         while not is_over(seen) and (left := deadline - monotonic()) > 0:
             bell.wait(min(left, _LOOK_SECONDS))
             bell.clear()

@@ -53,12 +53,12 @@ def ask(args: dict[str, Any]) -> dict[str, Any]:
     """Ask for credit; an administrator will decide."""
     one, me, key = room(), caller_id(), idempotency_key()
 
-    def work(session: Session) -> int:
+    def work(session: Session) -> crediting.View:
         caller(session)
-        return crediting.ask(session, f"ask:{me}:{key}", me, args["amount"])
+        # In one transaction: what is stored is answered, or else was not stored.
+        return deciding.found(session, crediting.ask(session, f"ask:{me}:{key}", me, args["amount"]))
 
-    made = one.database.transact(work)
-    return shown(one.database.transact(lambda session: deciding.found(session, made)))
+    return shown(one.database.transact(work))
 
 
 @credits_.get("/credit-requests/")

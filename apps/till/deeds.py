@@ -35,10 +35,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     cents: int
 
 
-def replay(session: Session, key: str, terms: Terms) -> UUID | None:
+def replay(session: Session, key: str, terms: Terms, what: str | None = None) -> UUID | None:
     """The deed for which the token was used already; None if it is new.
 
-    Raises Problem NOT_YOURS, KEY_CONFLICT.
+    `what` is the deed's own, if that belongs to the terms.  Raises Problem NOT_YOURS, KEY_CONFLICT.
     """
     known = session.get(Request, key)
     if known is None:
@@ -53,7 +53,7 @@ def replay(session: Session, key: str, terms: Terms) -> UUID | None:
         product_id=deed.product_id,
         cents=deed.cents,
     )
-    if known.attempt or was != terms:
+    if known.attempt or was != terms or what not in (None, deed.what):
         raise Problem("KEY_CONFLICT")
     return deed.id
 
@@ -136,7 +136,7 @@ def recharged_on(session: Session, settings: TillSettings, who: int, now: dateti
 def give(session: Session, desk: Desk, key: str, who: int, other_id: int, cents: int, what: str) -> UUID:
     """Money for somebody else.  Raises Problem SAME_ACCOUNT, UNKNOWN_RECIPIENT, SERVER_AWAY."""
     terms = Terms(kind=Kind.TRANSFER, holder_id=who, other_id=other_id, cents=cents)
-    if (known := replay(session, key, terms)) is not None:
+    if (known := replay(session, key, terms, what)) is not None:
         return known
     if who == other_id:
         raise Problem("SAME_ACCOUNT")

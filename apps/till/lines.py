@@ -27,7 +27,7 @@ def set_line(session: Session, desk: Desk, key: str, holder_id: int, cents: int)
     Raises Problem NOT_YET while another change is under way, SERVER_AWAY, KEY_CONFLICT.
     """
     holder = present(session, holder_id, is_locked=True, code="NOT_FOUND")
-    if (known := _known(session, key, holder_id)) is not None:
+    if (known := _known(session, key, holder_id, cents)) is not None:
         return known
     if _is_changing(session, holder_id):
         raise Problem("NOT_YET", "It did not happen: the line is being changed already; wait a moment.")
@@ -35,7 +35,7 @@ def set_line(session: Session, desk: Desk, key: str, holder_id: int, cents: int)
     if cents == line:
         return None
     terms = Terms(kind=Kind.LINE, holder_id=holder_id, cents=cents - line)
-    deed = add(session, key, terms, f"line {money.show(line)} > {money.show(cents)}")
+    deed = add(session, key, terms, f"line {money.show(line)}{_to(cents)}")
     if cents > line:
         issue(session, desk, deed, holder)
     else:
@@ -43,11 +43,18 @@ def set_line(session: Session, desk: Desk, key: str, holder_id: int, cents: int)
     return deed.id
 
 
-def _known(session: Session, key: str, holder_id: int) -> UUID | None:
-    """What the token was used for; the amount that was wanted is in its words, and need not be compared."""
-    wanted = select(Deed.cents).where(Deed.key == key)
-    cents = session.execute(wanted).scalar_one_or_none() or 0
-    return replay(session, key, Terms(kind=Kind.LINE, holder_id=holder_id, cents=cents))
+def _to(cents: int) -> str:
+    return f" > {money.show(cents)}"
+
+
+def _known(session: Session, key: str, holder_id: int, cents: int) -> UUID | None:
+    """What the token was used for.  How far the line moved depends on where it was: its end is compared."""
+    found = session.execute(select(Deed.cents, Deed.what).where(Deed.key == key)).one_or_none()
+    moved = 0 if found is None else found.cents
+    known = replay(session, key, Terms(kind=Kind.LINE, holder_id=holder_id, cents=moved))
+    if found is not None and not found.what.endswith(_to(cents)):
+        raise Problem("KEY_CONFLICT")
+    return known
 
 
 def pay_out(session: Session, desk: Desk, key: str, holder_id: int, cents: int) -> UUID:

@@ -4,6 +4,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from flask import url_for
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from house.api import KEY_PARAMETER, HouseBlueprint, idempotency_key
@@ -13,7 +14,6 @@ from house.room import room
 
 from . import invoices
 from .access import caller, caller_id
-from .clients import client_by_email
 from .history import read_page
 from .invoices import InvoiceView
 from .paying import Terms, View, begin, outcome, view
@@ -99,7 +99,8 @@ def make_transfer(args: dict[str, Any]) -> Any:
 
 
 def _recipient(session: Session, email: str) -> Client:
-    found = client_by_email(session, email)
+    """Whose address it is; also of one who has left, to whom something may have been paid under this key."""
+    found = session.execute(select(Client).where(Client.email == email)).scalar_one_or_none()
     if found is None:
         raise Problem("UNKNOWN_RECIPIENT", fields={"user_email": "Nobody has a wallet with this address."})
     return found

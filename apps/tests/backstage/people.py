@@ -3,6 +3,7 @@
 import time
 from typing import Final
 
+from .deaths import insist
 from .running import Caller, Program
 
 PREFIX: Final = "/api/v1"
@@ -33,10 +34,10 @@ class Person(Caller):
 
 
 def register(program: Program, email: str) -> Person:
-    """Somebody new, logged in, whose wallet is there."""
+    """Somebody new, logged in, as soon as the program takes anything."""
     person = Person(program, email)
     body = {"email": email, "password": PASSWORD, "first_name": "Some", "last_name": "Body"}
-    answer = person.post("/accounts/registration/", body)
+    answer = insist(lambda: person.post("/accounts/registration/", body))
     assert answer.status_code == 201, answer.text
     person.log_in()
     return person

@@ -18,6 +18,8 @@ import requests
 
 from swpt_client.embedded import EmbeddedServer
 
+from .waiting import wait_until
+
 APPS: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 90.0
 _ADDRESS: Final = re.compile(r": (http://\S+)$")
@@ -85,6 +87,17 @@ class Program:
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A command beside the running program."""
         return run_command(self.name, arguments, self._environ)
+
+    def verify(self) -> str:
+        """What `verify` says, which must find no difference."""
+        done = self.command("verify")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert " 0 differ" in done.stdout
+        return done.stdout
+
+    def verify_all(self) -> None:
+        """Everything is compared, the root as well: up to a minute after the last change."""
+        wait_until(lambda: ", 0 not yet." in self.verify(), "a quiet moment", 2 * START_SECONDS)
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Something said to the application's own database; what comes back."""

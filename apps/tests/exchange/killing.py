@@ -100,8 +100,7 @@ class Story:
                 balances[leg["giver"], leg["currency"]] -= cents
                 balances[leg["receiver"], leg["currency"]] += cents
         wait_until(partial(self._have, balances), f"{balances}")
-        done = self._program.command("verify")
-        assert done.returncode == 0, done.stdout + done.stderr
+        self._program.verify_all()
         print(f"{len(self.asked)} offers, {Counter(trade['status'] for trade in trades.values())}")
 
     def _all_trades(self) -> dict[str, dict[str, Any]]:

@@ -29,12 +29,6 @@ def alone() -> Iterator[tuple[Program, Path]]:
             yield program, folder
 
 
-def verified(program: Program) -> None:
-    """Nothing differs."""
-    done = program.command("verify")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mode", MODES)
@@ -67,7 +61,7 @@ def test_killed_at_every_step(alone: tuple[Program, Path], mode: str) -> None:
             assert number > 5, "a trade has more steps"
             print(f"{mode}: {number - 1} steps")
             break
-    verified(program)
+    program.verify()
 
 
 def dies_or_ends(program: Program, trader: Trader) -> bool:
@@ -127,4 +121,4 @@ def test_a_leg_that_fails_after_the_decision_and_cannot_be_repaired(
         wait_until(lambda: (one.balance("ELM"), two.balance("OAK")) == ("7.00", "7.00"), "both balances")
     else:
         wait_until(lambda: (one.balance("OAK"), two.balance("OAK")) == ("0.00", "7.00"), "what has moved")
-    verified(program)
+    program.verify()

@@ -105,8 +105,7 @@ class Story:
         assert min(balances) >= 0
         for number, cents in enumerate(balances):
             wait_until(partial(self._has, number, cents), f"{cents} on the account of {number}")
-        done = self._program.command("verify")
-        assert done.returncode == 0, done.stdout + done.stderr
+        self._program.verify_all()
 
 
 def tell(program: Program, bank: Holder, *, kills: int, seed: int) -> None:

@@ -227,6 +227,4 @@ def test_who_guesses_keys_has_to_wait(tap: Program, new_holder: NewHolder) -> No
 
 def test_verify_finds_everything_in_order(tap: Program) -> None:
     """Entries, ledgers and taps agree after all that."""
-    done = tap.command("verify")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " 0 differ" in done.stdout
+    tap.verify()

@@ -101,13 +101,17 @@ def test_who_guesses_has_to_wait(app: Flask) -> None:
 
 
 def test_who_leaves_must_have_an_empty_wallet(new_person: NewPerson) -> None:
-    """Then the wallet is closed: nobody can pay it, and its token is worth nothing."""
-    ada, bob = new_person("3.00"), new_person()
+    """Then it is closed: nobody can pay it, its token is worth nothing, and what was paid stays paid."""
+    ada, bob = new_person("3.00"), new_person("5.00")
+    body = {"user_email": ada.email, "sum": "1.00"}
+    paid = bob.post("/payments/make-transfer/", body, key="before")
     refused = ada.post("/accounts/close/", {"password": PASSWORD})
     assert (refused.status_code, refused.json()["code"]) == (400, "NOT_EMPTY")
-    ada.post("/payments/make-transfer/", {"user_email": bob.email, "sum": "3.00"})
+    ada.post("/payments/make-transfer/", {"user_email": bob.email, "sum": "4.00"})
     assert ada.post("/accounts/close/", {"password": "wrong password"}).status_code == 401
     assert ada.post("/accounts/close/", {"password": PASSWORD}).status_code == 204
     assert ada.get("/payments/balance/").status_code == 401
-    answer = bob.post("/payments/make-transfer/", {"user_email": ada.email, "sum": "1.00"})
+    answer = bob.post("/payments/make-transfer/", body, key="after")
     assert (answer.status_code, answer.json()["code"]) == (400, "UNKNOWN_RECIPIENT")
+    again = bob.post("/payments/make-transfer/", body, key="before")
+    assert (again.status_code, again.json()) == (201, paid.json())
