@@ -87,11 +87,13 @@ class Needs(msgspec.Struct, frozen=True):
     transfers: set[str]
     requests: set[RequestKey]
     bundles: set[str]
+    glimpses: set[AccountKey]
+    """Accounts that are only looked at: nobody has to wait for what others do with them."""
 
 
 def needs(inputs: Iterable[Input]) -> Needs:
     """The keys of the records that the inputs touch.  Takes no records and no clock."""
-    wanted = Needs(set(), set(), set(), set())
+    wanted = Needs(set(), set(), set(), set(), set())
     for one in inputs:
         if isinstance(one, _ANSWERS):
             wanted.requests.add(
@@ -101,10 +103,10 @@ def needs(inputs: Iterable[Input]) -> Needs:
             wanted.accounts.add(AccountKey(one.debtor_id, one.creditor_id))
         elif isinstance(one, Begin):
             wanted.transfers.add(one.key)
-            wanted.accounts.add(AccountKey(one.request.debtor_id, one.request.creditor_id))
+            wanted.glimpses.add(AccountKey(one.request.debtor_id, one.request.creditor_id))
         elif isinstance(one, BeginBundle):
             wanted.bundles.add(one.key)
-            wanted.accounts.update(bundle.accounts_of_legs(one.legs))
+            wanted.glimpses.update(bundle.accounts_of_legs(one.legs))
         elif isinstance(one, Commit | Dismiss):
             wanted.transfers.add(one.key)
         elif isinstance(one, DismissBundle):

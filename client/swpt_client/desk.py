@@ -1,6 +1,7 @@
 """The records of one fold while it runs, and what has been decided so far."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
 import msgspec
@@ -43,6 +44,8 @@ class Records(msgspec.Struct, frozen=True):
     bundles: Mapping[str, Bundle] = {}
     stored: Mapping[AccountKey, Sequence[StoredTransfer]] = {}
     """Only for the accounts of `needs_stored`."""
+    glimpsed: AbstractSet[AccountKey] = frozenset()
+    """The accounts that are not locked; a fold does not change them."""
 
 
 class Result(msgspec.Struct):

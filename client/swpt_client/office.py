@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from logging import getLogger
 from time import monotonic, sleep
@@ -32,6 +33,8 @@ _PATIENCE_SECONDS: Final = 10.0
 """So long a call is tried again after conflicts with other transactions."""
 _LONGEST_PAUSE_SECONDS: Final = 0.2
 _TRIES_WITHIN: Final = 10
+_OF_ONE_ROW: Final = (Begin, Commit, Configure)
+"""These insert one record at most, and that first: who finds the key taken has written nothing."""
 
 
 class Office:
@@ -87,11 +90,12 @@ class Office:
         return result
 
     def _call_within(self, one: Call | PersonCall, session: Any) -> Result:
-        """In a savepoint of the caller's transaction: nothing of it is undone if a key is taken meanwhile."""
+        """In the caller's transaction, of which nothing is undone if a key is taken meanwhile."""
         transaction = self.store.join(session)
+        is_whole = isinstance(one, _OF_ONE_ROW)
         for attempt in range(_TRIES_WITHIN):
             try:
-                with transaction.savepoint():
+                with nullcontext() if is_whole else transaction.savepoint():
                     result = self.fold(transaction, one)
             except Overtaken:
                 if attempt == _TRIES_WITHIN - 1:

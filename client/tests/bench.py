@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from swpt_client import core
 from swpt_client.inputs import BeginBundle, DismissBundle, Due, Input, Refusal, Sent
 from swpt_client.messages import ConfigureAccount, encode
@@ -21,6 +23,7 @@ from swpt_client.records import (
 )
 from swpt_client.step import Outgoing
 from swpt_client.store import packing
+from swpt_client.store.reading import records_of
 
 from .server_codec import Malformed, decode_by_server
 
@@ -120,12 +123,13 @@ class Client:
         records = self._read(core.needs(inputs))
         wanted = core.needs_stored(inputs, records, self.now)
         stored = {key: self._stored_of(key) for key in wanted}
-        records = core.Records(records.accounts, records.transfers, records.bundles, stored)
+        records = msgspec.structs.replace(records, stored=stored)
         self.chance += 1
         result = core.fold(inputs, records, self.now, self.chance, self.policy)
         for one, answer in zip(inputs, result.answers, strict=True):
             if isinstance(answer, Refusal):
                 _check_refusal(one, answer, records)
+        assert records.glimpsed.isdisjoint(result.accounts), "only what is locked is changed"
         self._write(result)
         return result
 
@@ -134,23 +138,8 @@ class Client:
         return self.feed(one).answers[0]
 
     def _read(self, needs: core.Needs) -> core.Records:
-        names = {one.request_key: one.key for one in self.transfers.values()}
-        transfers = needs.transfers | {names[key] for key in needs.requests if key in names}
-        accounts = set(needs.accounts)
-        bundles = set(needs.bundles)
-        bundles |= {
-            bundle
-            for name in transfers
-            if name in self.transfers and (bundle := self.transfers[name].bundle_key) is not None
-        }
-        for name in bundles & self.bundles.keys():
-            transfers |= core.transfers_of(self.bundles[name])
-            accounts |= core.accounts_of(self.bundles[name])
-        return core.Records(
-            {key: self.accounts[key] for key in accounts if key in self.accounts},
-            {key: self.transfers[key] for key in transfers if key in self.transfers},
-            {key: self.bundles[key] for key in bundles if key in self.bundles},
-        )
+        requests = {one.request_key: one.key for one in self.transfers.values()}
+        return records_of(needs, requests, self.accounts, self.transfers, self.bundles)
 
     def _stored_of(self, key: AccountKey) -> list[StoredTransfer]:
         ledger = self.accounts[key].ledger

@@ -37,10 +37,10 @@ LEG = Leg(request=replace(REQUEST, max_locked_amount=5), committed_amount=5, pay
         (account_purge(), {KEY}, set(), set()),
         (Configure(key=KEY), {KEY}, set(), set()),
         (CloseTail(key=KEY), {KEY}, set(), set()),
-        (Begin(key="t", request=REQUEST), {KEY}, {"t"}, set()),
+        (Begin(key="t", request=REQUEST), set(), {"t"}, set()),
         (Commit(key="t", decision=Decision(committed_amount=1)), set(), {"t"}, set()),
         (Dismiss(key="t"), set(), {"t"}, set()),
-        (BeginBundle(key="b", legs=(LEG,), decide_within=1), {KEY, (DEBTOR, BOB)}, set(), {"b"}),
+        (BeginBundle(key="b", legs=(LEG,), decide_within=1), set(), set(), {"b"}),
         (DismissBundle(key="b"), set(), set(), {"b"}),
         (Resume(kind="transfer", key="t"), set(), {"t"}, set()),
         (Resume(kind="bundle", key="b"), set(), set(), {"b"}),
@@ -56,6 +56,20 @@ def test_what_an_input_needs(one, accounts, transfers, bundles):
     needs = core.needs([one])
     assert (needs.accounts, needs.transfers, needs.bundles) == (accounts, transfers, bundles)
     assert needs.requests == set()
+
+
+@pytest.mark.parametrize(
+    ("one", "glimpses"),
+    [
+        (Begin(key="t", request=REQUEST), {KEY}),
+        (BeginBundle(key="b", legs=(LEG,), decide_within=1), {KEY, (DEBTOR, BOB)}),
+        (Commit(key="t", decision=Decision(committed_amount=1)), set()),
+        (Configure(key=KEY), set()),
+    ],
+)
+def test_what_begins_looks_at_its_accounts_only(one, glimpses):
+    """It changes none of them, so that it waits for nobody who does."""
+    assert core.needs([one]).glimpses == glimpses
 
 
 def test_an_answer_needs_its_request():

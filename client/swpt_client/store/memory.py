@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from swpt_client.core import Needs, Records, Result, accounts_of, transfers_of
+from swpt_client.core import Needs, Records, Result
 from swpt_client.moments import Moment
 from swpt_client.records import (
     Account,
@@ -28,6 +28,7 @@ from swpt_client.records import (
 from .base import Claim, DeadLetter, Due, LeftRow, LetterState, OutboxRow, Overtaken, Retention, StoreAway
 from .journal import Journal
 from .packing import is_of_transfer, parcels_of
+from .reading import records_of
 
 _ENDED: Final = (TransferState.FINISHED, TransferState.CANCELLED, TransferState.PARKED)
 
@@ -67,19 +68,7 @@ class MemoryTransaction:
     def read(self, needs: Needs) -> Records:
         """Complete the keys, and read."""
         store = self._store
-        keys = needs.transfers | {store.requests[one] for one in needs.requests if one in store.requests}
-        found = [store.transfers[key] for key in keys if key in store.transfers]
-        names = needs.bundles | {one.bundle_key for one in found if one.bundle_key is not None}
-        bundles = {name: store.bundles[name] for name in names if name in store.bundles}
-        accounts = set(needs.accounts)
-        for bundle in bundles.values():
-            keys |= transfers_of(bundle)
-            accounts |= accounts_of(bundle)
-        return Records(
-            {key: store.account_records[key] for key in accounts if key in store.account_records},
-            {key: store.transfers[key] for key in keys if key in store.transfers},
-            bundles,
-        )
+        return records_of(needs, store.requests, store.account_records, store.transfers, store.bundles)
 
     def read_stored(self, ledgers: Sequence[LedgerKey]) -> Mapping[AccountKey, Sequence[StoredTransfer]]:
         """All that is stored for these ledgers."""
@@ -92,6 +81,7 @@ class MemoryTransaction:
         self, records: Records, result: Result, now: Moment, claim: Claim | None = None
     ) -> OutboxRow | None:
         """Store what a fold has decided."""
+        assert records.glimpsed.isdisjoint(result.accounts), "what is changed is locked"
         store, put = self._store, self._journal.put
         for bundle in result.bundles.values():
             put(store.bundles, bundle.key, bundle)

@@ -27,6 +27,7 @@ from swpt_client.records import (
     Transfer,
 )
 from swpt_client.step import Outgoing
+from swpt_client.store.reading import records_of
 
 from .clock import Clock
 from .network import Way
@@ -172,19 +173,7 @@ class MemoryClient:
     def _read(self, inputs: Sequence[Input]) -> core.Records:
         memory = self.memory
         needs = core.needs(inputs)
-        keys = needs.transfers | {memory.requests[one] for one in needs.requests if one in memory.requests}
-        found = [memory.transfers[key] for key in keys if key in memory.transfers]
-        names = needs.bundles | {one.bundle_key for one in found if one.bundle_key is not None}
-        bundles = {name: memory.bundles[name] for name in names if name in memory.bundles}
-        accounts = set(needs.accounts)
-        for bundle in bundles.values():
-            keys |= core.transfers_of(bundle)
-            accounts |= core.accounts_of(bundle)
-        records = core.Records(
-            {key: memory.accounts[key] for key in accounts if key in memory.accounts},
-            {key: memory.transfers[key] for key in keys if key in memory.transfers},
-            bundles,
-        )
+        records = records_of(needs, memory.requests, memory.accounts, memory.transfers, memory.bundles)
         wanted = core.needs_stored(inputs, records, self.clock.now)
         if not wanted:
             return records

@@ -89,6 +89,17 @@ def test_a_key_that_is_taken_meanwhile_undoes_nothing_of_the_caller(sql_store):
         connection.execute(text("DROP TABLE mine"))
 
 
+@ON_POSTGRESQL
+def test_a_payment_does_not_wait_for_who_has_its_account(sql_store):
+    """What begins only looks at its sender: it is stored while somebody else changes the account."""
+    office = office_on(sql_store)
+    office.call(Configure(key=ACCOUNT))
+    with ThreadPoolExecutor(1) as pool, sql_store.begin() as transaction:
+        step(transaction, [Configure(key=ACCOUNT, negligible_amount=1.0)], POLICY, lambda: START)
+        paid = pool.submit(office.call, begin("k")).result(20)
+    assert sql_store.transfer("k") == paid
+
+
 def test_a_session_of_the_application_tells_of_its_commit(sql_store):
     """After the commit, not before; not for what was rolled back."""
     committed: list[Result] = []

@@ -5,7 +5,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, delete, event, func, or_, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    event,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -35,6 +48,16 @@ _OPEN: Final = {
     "bundle": ("preparing", "dismissing", "committing", "repairing", "reversing"),
 }
 _ROWS_CLAIMED_AT_ONCE: Final = 500
+
+
+def _record(table: Table, *names: str) -> Select[Any]:
+    """The statement is made once: what is asked with each call costs more to build than to execute."""
+    return select(table.c.record).where(*(table.c[name] == bindparam(name) for name in names))
+
+
+_ACCOUNT: Final = _record(schema.account, "debtor_id", "creditor_id")
+_TRANSFER: Final = _record(schema.transfer, "key")
+_BUNDLE: Final = _record(schema.bundle, "key")
 
 
 class SqlStore:
@@ -198,11 +221,7 @@ class SqlStore:
 
     def account(self, key: AccountKey, session: Session | None = None) -> Account | None:
         """The record of an account."""
-        table = schema.account
-        wanted = select(table.c.record).where(
-            table.c.debtor_id == key.debtor_id, table.c.creditor_id == key.creditor_id
-        )
-        found = self._texts(wanted, session)
+        found = self._texts(_ACCOUNT, session, debtor_id=key.debtor_id, creditor_id=key.creditor_id)
         return packing.read_account(found[0]) if found else None
 
     def accounts(self, after: AccountKey | None, most: int) -> list[Account]:
@@ -216,14 +235,12 @@ class SqlStore:
 
     def transfer(self, key: str, session: Session | None = None) -> Transfer | None:
         """The record of a transfer."""
-        table = schema.transfer
-        found = self._texts(select(table.c.record).where(table.c.key == key), session)
+        found = self._texts(_TRANSFER, session, key=key)
         return packing.read_transfer(found[0]) if found else None
 
     def bundle(self, key: str, session: Session | None = None) -> Bundle | None:
         """The record of a bundle."""
-        table = schema.bundle
-        found = self._texts(select(table.c.record).where(table.c.key == key), session)
+        found = self._texts(_BUNDLE, session, key=key)
         return packing.read_bundle(found[0]) if found else None
 
     def entries(self, key: AccountKey, before: Entry | None, most: int) -> list[Entry]:
@@ -291,9 +308,9 @@ class SqlStore:
             for row in rows
         ]
 
-    def _texts(self, wanted: Any, session: Session | None = None) -> list[str]:
+    def _texts(self, wanted: Any, session: Session | None = None, **values: Any) -> list[str]:
         with self._connection(session) as connection:
-            return list(connection.execute(wanted).scalars())
+            return list(connection.execute(wanted, values).scalars())
 
     # --- upkeep ---------------------------------------------------------------------------------
 

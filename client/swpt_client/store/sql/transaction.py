@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.orm import Session
@@ -16,7 +16,6 @@ from swpt_client.records import (
     Bundle,
     Entry,
     LedgerKey,
-    RequestKey,
     StoredTransfer,
     Transfer,
 )
@@ -33,6 +32,8 @@ from swpt_client.store.base import (
 
 from . import schema
 from .statements import Row, Statements
+
+_SEND: Final = schema.outbox.insert()
 
 
 class SqlTransaction:
@@ -59,37 +60,41 @@ class SqlTransaction:
 
     def read(self, needs: Needs) -> Records:
         """Complete the keys, lock bundles, then transfers, then accounts, each by key."""
-        transfer_keys = set(needs.transfers)
-        bundle_keys = set(needs.bundles)
-        self._complete(needs.requests, transfer_keys, bundle_keys)
+        transfer_keys, bundle_keys = self._known(needs)
         bundles = self._bundles(bundle_keys)
         account_keys = set(needs.accounts)
         for bundle in bundles.values():
             transfer_keys |= transfers_of(bundle)
             account_keys |= accounts_of(bundle)
         transfers = self._transfers(transfer_keys)
-        return Records(self._accounts(account_keys), transfers, bundles, {})
+        accounts = self._accounts(account_keys)
+        glimpsed = needs.glimpses - account_keys
+        accounts |= self._accounts(glimpsed, lock=False)
+        return Records(accounts, transfers, bundles, glimpsed=glimpsed)
 
-    def _complete(self, requests: set[RequestKey], transfer_keys: set[str], bundle_keys: set[str]) -> None:
-        """Which transfers and bundles are meant; these names of a transfer never change."""
+    def _known(self, needs: Needs) -> tuple[set[str], set[str]]:
+        """Which transfers and bundles are meant; these names of a transfer never change.
+
+        A transfer that is added after this is as if it came later: who adds another one is Overtaken.
+        """
         table, names = schema.transfer, "t.key, t.bundle_key"
         found: list[Any] = []
-        if requests:
+        if needs.requests:
             wanted = "coordinator_id, coordinator_request_id, coordinator_type"
-            keys = [(one[1], one[2], one[0]) for one in requests]
+            keys = [(one[1], one[2], one[0]) for one in needs.requests]
             found += self._statements.select(self._connection, table, names, wanted, keys, lock=False)
-        if transfer_keys:
-            keys_of = [(key,) for key in transfer_keys]
+        if needs.transfers:
+            keys_of = [(key,) for key in needs.transfers]
             found += self._statements.select(self._connection, table, names, "key", keys_of, lock=False)
-        for key, bundle_key in found:
-            transfer_keys.add(key)
-            if bundle_key is not None:
-                bundle_keys.add(bundle_key)
+        return (
+            {key for key, _ in found},
+            needs.bundles | {bundle_key for _, bundle_key in found if bundle_key is not None},
+        )
 
-    def _texts(self, table: Any, columns: str, keys: Sequence[Row]) -> Iterable[str]:
+    def _texts(self, table: Any, columns: str, keys: Sequence[Row], *, lock: bool = True) -> Iterable[str]:
         if not keys:
             return
-        rows = self._statements.select(self._connection, table, "t.record", columns, keys, lock=True)
+        rows = self._statements.select(self._connection, table, "t.record", columns, keys, lock=lock)
         for (record,) in rows:
             yield record
 
@@ -101,8 +106,8 @@ class SqlTransaction:
         texts = self._texts(schema.transfer, "key", [(key,) for key in keys])
         return {one.key: one for one in map(packing.read_transfer, texts)}
 
-    def _accounts(self, keys: set[AccountKey]) -> dict[AccountKey, Account]:
-        texts = self._texts(schema.account, "debtor_id, creditor_id", list(keys))
+    def _accounts(self, keys: set[AccountKey], *, lock: bool = True) -> dict[AccountKey, Account]:
+        texts = self._texts(schema.account, "debtor_id, creditor_id", list(keys), lock=lock)
         return {one.key: one for one in map(packing.read_account, texts)}
 
     def read_stored(self, ledgers: Sequence[LedgerKey]) -> Mapping[AccountKey, Sequence[StoredTransfer]]:
@@ -126,6 +131,7 @@ class SqlTransaction:
         self, records: Records, result: Result, now: Moment, claim: Claim | None = None
     ) -> OutboxRow | None:
         """Store what a fold has decided."""
+        assert records.glimpsed.isdisjoint(result.accounts), "what is changed is locked"
         connection, statements = self._connection, self._statements
         for table, known, changed, row_of in (
             (schema.bundle, records.bundles, result.bundles, _bundle_row),
@@ -178,7 +184,7 @@ class SqlTransaction:
         values = {"message_count": len(parcels), "messages": packing.pack(parcels)}
         if claim is not None:
             values |= {"owner": claim.owner, "claimed_until": claim.until}
-        done = self._connection.execute(schema.outbox.insert().values(values))
+        done = self._connection.execute(_SEND, values)
         if claim is None:
             return None
         key = done.inserted_primary_key
@@ -189,7 +195,7 @@ class SqlTransaction:
         """Delete what is confirmed, and keep what is left for another try."""
         table = schema.outbox
         if done:
-            self._connection.execute(delete(table).where(table.c.id.in_(list(done))))
+            self._statements.delete(self._connection, table, [(one,) for one in done])
         for row in left:
             values = {
                 "owner": "",
