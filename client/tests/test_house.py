@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 CLIENT = Path(__file__).parents[1]
-LONGEST_FUNCTION_LINES = 60
+LONGEST_FUNCTION_LINES = 45
+LONG = {"swpt_client/agent/agent.py __init__"}
+"""Parameters with what they mean, and where each goes."""
 LONGEST_MODULE_LINES = 400
 MODULES = sorted((CLIENT / "swpt_client").rglob("*.py"))
 TESTS = sorted((CLIENT / "tests").rglob("test_*.py"))
@@ -34,7 +36,8 @@ def test_a_module_says_its_job_and_can_be_surveyed(path):
     assert len(path.read_text().splitlines()) <= LONGEST_MODULE_LINES
     for function in functions(path):
         assert function.end_lineno is not None
-        assert function.end_lineno - function.lineno < LONGEST_FUNCTION_LINES, function.name
+        length = function.end_lineno - function.lineno + 1
+        assert length <= LONGEST_FUNCTION_LINES or f"{name_of(path)} {function.name}" in LONG, function.name
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

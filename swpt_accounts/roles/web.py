@@ -101,31 +101,9 @@ def serve(
     # A limit counts the sockets of its map: with one map for both, a flood at one port would lock the other.
     shard_sockets: dict[int, Any] = {}
     admin_sockets: dict[int, Any] = {}
-    shards = waitress.create_server(
-        create_app(settings),
-        sockets=listeners.shards,
-        threads=settings.webserver_threads,
-        # It refuses bodies of just this size; the application does it to the byte.
-        max_request_body_size=MAX_BODY_BYTES + 1,
-        ident="swpt_accounts",
-        map=shard_sockets,
-        connection_limit=_MOST_SHARD_CONNECTIONS + _MORE_CONNECTIONS,
-        asyncore_use_poll=True,
-    )
-    admin = waitress.create_server(
-        create_admin_app(settings, count_messages=count_messages),
-        sockets=listeners.admin,
-        threads=settings.admin_threads,
-        # The application itself refuses smaller ones already, in its own words.
-        max_request_body_size=_MOST_ADMIN_BYTES,
-        ident=None,
-        map=admin_sockets,
-        connection_limit=_MOST_ADMIN_CONNECTIONS + _MORE_CONNECTIONS,
-        asyncore_use_poll=True,
-        # An export waits for who takes it; nothing is written to the disk for that, which may be read-only.
-        outbuf_high_watermark=_MOST_AHEAD_BYTES,
-        outbuf_overflow=2 * _MOST_AHEAD_BYTES,
-        **_proxy(settings),
+    servers = (
+        _shards_server(settings, listeners.shards, shard_sockets),
+        _admin_server(settings, listeners.admin, admin_sockets, count_messages),
     )
     doors = (
         Door("web", shard_sockets, _MOST_SHARD_CONNECTIONS, patience),
@@ -142,10 +120,47 @@ def serve(
             door.look()
     _logger.info("Stopping: finishing the requests that run, taking no more.")
     _drain(shard_sockets, admin_sockets)
-    for server in (shards, admin):
+    for server in servers:
         server.task_dispatcher.shutdown(timeout=1)
     for sockets in (shard_sockets, admin_sockets):
         wasyncore.close_all(sockets)
+
+
+def _shards_server(settings: Settings, sockets: list[socket.socket], socket_map: dict[int, Any]) -> Any:
+    return waitress.create_server(
+        create_app(settings),
+        sockets=sockets,
+        threads=settings.webserver_threads,
+        # It refuses bodies of just this size; the application does it to the byte.
+        max_request_body_size=MAX_BODY_BYTES + 1,
+        ident="swpt_accounts",
+        map=socket_map,
+        connection_limit=_MOST_SHARD_CONNECTIONS + _MORE_CONNECTIONS,
+        asyncore_use_poll=True,
+    )
+
+
+def _admin_server(
+    settings: Settings,
+    sockets: list[socket.socket],
+    socket_map: dict[int, Any],
+    count_messages: Callable[[str], int] | None,
+) -> Any:
+    return waitress.create_server(
+        create_admin_app(settings, count_messages=count_messages),
+        sockets=sockets,
+        threads=settings.admin_threads,
+        # The application itself refuses smaller ones already, in its own words.
+        max_request_body_size=_MOST_ADMIN_BYTES,
+        ident=None,
+        map=socket_map,
+        connection_limit=_MOST_ADMIN_CONNECTIONS + _MORE_CONNECTIONS,
+        asyncore_use_poll=True,
+        # An export waits for who takes it; nothing is written to the disk for that, which may be read-only.
+        outbuf_high_watermark=_MOST_AHEAD_BYTES,
+        outbuf_overflow=2 * _MOST_AHEAD_BYTES,
+        **_proxy(settings),
+    )
 
 
 def _addresses(listeners: list[socket.socket], path: str = "/") -> str:

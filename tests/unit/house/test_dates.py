@@ -4,25 +4,32 @@ import re
 from pathlib import Path
 
 TOP = Path(__file__).parents[3]
-FOLDERS = ("integration", "scenarios", "chaos", "browser", "web", "backstage", "services")
+FOLDERS = (
+    *(f"tests/{one}" for one in ("integration", "scenarios", "chaos", "browser", "web", "simulation")),
+    *("tests/backstage", "tests/services", "client/tests", "apps/tests"),
+)
 # Years around 1970 are those of T0, "never".
 DATE = re.compile(r"\b20\d\d-[01]\d-[0-3]\d|\bdate(?:time)?\(\s*20\d\d")
 
 # Files with dates that are the same whatever the day is, and why.
 TIMELESS = {
-    "backstage/message_bodies.py": "bodies that are only decoded",
-    "browser/test_console.py": "the end of a range, before everything",
-    "integration/broker/test_publishing.py": "values that only travel",
-    "integration/commands/test_commands.py": "the example in the complaint about a wrong moment",
-    "integration/commands/test_questions.py": "moments that are wrong, or have nothing",
-    "integration/operators/admin/test_access.py": "a moment at which nothing was refused",
-    "integration/operators/admin/test_console_pages.py": "ranges that are refused, or hold nothing",
-    "integration/operators/admin/test_exports.py": "ranges that are refused, or lie before everything",
-    "integration/operators/admin/test_problems.py": "ranges that are refused, or hold nothing",
-    "integration/operators/admin/test_refusals.py": "moments that are wrong, or have nothing",
-    "scenarios/test_configuring.py": "a configuration from the far future",
-    "scenarios/test_poison.py": "moments whose form is refused",
-    "scenarios/test_preparing.py": "bounds in the far future",
+    "tests/backstage/message_bodies.py": "bodies that are only decoded",
+    "tests/browser/test_console.py": "the end of a range, before everything",
+    "tests/integration/broker/test_publishing.py": "values that only travel",
+    "tests/integration/commands/test_commands.py": "the example in the complaint about a wrong moment",
+    "tests/integration/commands/test_questions.py": "moments that are wrong, or have nothing",
+    "tests/integration/operators/admin/test_access.py": "a moment at which nothing was refused",
+    "tests/integration/operators/admin/test_console_pages.py": "ranges that are refused, or hold nothing",
+    "tests/integration/operators/admin/test_exports.py": "ranges that are refused, or lie before everything",
+    "tests/integration/operators/admin/test_problems.py": "ranges that are refused, or hold nothing",
+    "tests/integration/operators/admin/test_refusals.py": "moments that are wrong, or have nothing",
+    "apps/tests/shop/test_pages.py": "a day before every other one, in a log that is never sent",
+    "apps/tests/till/test_rules.py": "pure rules, which are given their moment",
+    "client/tests/test_messages.py": "moments whose form is refused",
+    "client/tests/test_moments.py": "moments that are only read, or refused",
+    "tests/scenarios/test_configuring.py": "a configuration from the far future",
+    "tests/scenarios/test_poison.py": "moments whose form is refused",
+    "tests/scenarios/test_preparing.py": "bounds in the far future",
 }
 
 
@@ -30,9 +37,9 @@ def with_dates() -> dict[str, list[str]]:
     """The dates that stand in the tests with servers, by file."""
     found = {}
     for folder in FOLDERS:
-        for path in sorted((TOP / "tests" / folder).rglob("*.py")):
+        for path in sorted((TOP / folder).rglob("*.py")):
             if dates := DATE.findall(path.read_text()):
-                found[str(path.relative_to(TOP / "tests"))] = dates
+                found[str(path.relative_to(TOP))] = dates
     return found
 
 
@@ -45,5 +52,5 @@ def test_no_fixed_date_goes_to_a_server():
 
 def test_far_ones_are_far():
     """What is called the far future lies decades ahead."""
-    for name in ("scenarios/test_configuring.py", "scenarios/test_preparing.py"):
+    for name in ("tests/scenarios/test_configuring.py", "tests/scenarios/test_preparing.py"):
         assert all(date[:4] >= "2090" for date in with_dates()[name])

@@ -9,14 +9,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-LONGEST_FUNCTION_LINES = 60
+LONGEST_FUNCTION_LINES = 45
 LONGEST_MODULE_LINES = 400
 
+# What is longer, and why it would be harder to read in parts.
+LONG = {
+    "swpt_accounts/rules/transfers.py prepare": "a ladder, in the order of the protocol",
+    "swpt_accounts/transactions/gathering.py gather": "statements in the order in which they leave",
+    "apps/house/pages.py set_up": "the handlers of an application, each a few lines",
+    "apps/tap/hearing.py hear": "the handlers of an application, each a few lines",
+}
+
 # Modules that may read the environment: the settings, and who hands it on to processes or a library.
-READS_THE_ENVIRONMENT = {"settings.py", "cli.py", "supervision.py", "metering.py", "demo"}
+READS_THE_ENVIRONMENT = {"runtime/settings.py", "roles/supervision.py", "runtime/metering.py"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.putenv"}
 
-READS_THE_CLOCK = {"clock.py"}
+READS_THE_CLOCK = {"runtime/clock.py"}
 CLOCKS = {
     "time.time",
     "time.time_ns",
@@ -42,9 +50,16 @@ def modules() -> list[Path]:
     return sorted((ROOT / "swpt_accounts").rglob("*.py"))
 
 
+def modules_of_applications() -> list[Path]:
+    """All modules of the applications, which keep the same style."""
+    return sorted(
+        path for path in (ROOT / "apps").glob("*/**/*.py") if path.parts[len(ROOT.parts) + 1] not in {"tests"}
+    )
+
+
 def modules_of_tests() -> list[Path]:
-    """All modules with tests."""
-    return sorted((ROOT / "tests").rglob("test_*.py"))
+    """All modules with tests; the client keeps the style of its own ones."""
+    return [path for tests in ("tests", "apps/tests") for path in sorted((ROOT / tests).rglob("test_*.py"))]
 
 
 def texts() -> Iterator[tuple[Path, str]]:
@@ -89,14 +104,14 @@ def dotted_uses(path: Path) -> set[str]:
     return used
 
 
-@pytest.mark.parametrize("path", modules(), ids=short_name)
+@pytest.mark.parametrize("path", [*modules(), *modules_of_applications()], ids=short_name)
 def test_a_module_says_its_job_in_its_first_line(path):
     """Someone new can guess from the first lines of the modules where a thing is."""
     first_line = (ast.get_docstring(parsed(path)) or "").partition("\n")[0]
     assert len(first_line) >= 10
 
 
-@pytest.mark.parametrize("path", modules(), ids=short_name)
+@pytest.mark.parametrize("path", [*modules(), *modules_of_applications()], ids=short_name)
 def test_a_module_and_its_functions_can_be_surveyed(path):
     """A module that outgrows its limit hides a second noun; a function fits on a screen."""
     lines = len(path.read_text().splitlines())
@@ -104,20 +119,22 @@ def test_a_module_and_its_functions_can_be_surveyed(path):
     for function in functions(path):
         assert function.end_lineno is not None
         length = function.end_lineno - function.lineno + 1
-        assert length <= LONGEST_FUNCTION_LINES, f"{function.name} has {length} lines"
+        is_long = f"{short_name(path)} {function.name}" in LONG
+        assert length <= LONGEST_FUNCTION_LINES or is_long, f"{function.name} has {length} lines"
 
 
 def test_the_environment_is_read_in_one_place():
     """What is not a setting can not change what the program does."""
     for path in modules():
-        if not READS_THE_ENVIRONMENT & {path.name, path.relative_to(ROOT / "swpt_accounts").parts[0]}:
-            assert not dotted_uses(path) & ENVIRONMENT, f"{short_name(path)} reads the environment"
+        reads = bool(dotted_uses(path) & ENVIRONMENT)
+        is_free = str(path.relative_to(ROOT / "swpt_accounts")) in READS_THE_ENVIRONMENT
+        assert reads is is_free, f"{short_name(path)} reads the environment, or need not be allowed to"
 
 
 def test_the_clock_is_read_in_one_place():
     """Every moment comes from `clock.utcnow`; only durations are measured elsewhere."""
     for path in modules():
-        if path.name not in READS_THE_CLOCK:
+        if str(path.relative_to(ROOT / "swpt_accounts")) not in READS_THE_CLOCK:
             assert not dotted_uses(path) & CLOCKS, f"{short_name(path)} reads the clock"
 
 

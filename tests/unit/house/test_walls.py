@@ -138,7 +138,7 @@ def test_the_order_within_a_folder_is_a_contract(folder):
 
 
 @pytest.mark.parametrize(
-    "path", sorted(PACKAGE.joinpath("operators/inspection").glob("*.py")), ids=short_name
+    "path", sorted(PACKAGE.joinpath("operators/inspection").rglob("*.py")), ids=short_name
 )
 def test_inspection_holds_no_statement_that_writes(path):
     """Who only asks changes nothing, and locks nothing."""

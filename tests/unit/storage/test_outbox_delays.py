@@ -24,6 +24,6 @@ from swpt_accounts.storage.outbox.publishing import RetryDelays
 def test_the_pause_doubles_between_its_limits(
     least: float, most: float, attempts: int, reason: Reason, pause: float
 ):
-    """Somewhere between a half of it and the whole; an outage does not make it long."""
+    """Somewhere between a half of it and the whole; an outage does not make it long (rule O4)."""
     drawn = [RetryDelays(least, most).draw(attempts, reason) for _ in range(100)]
     assert 0.5 * pause <= min(drawn) < max(drawn) <= pause
