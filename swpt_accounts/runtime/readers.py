@@ -68,9 +68,10 @@ _OWN_PARAMETERS: Final = frozenset(
         "keepalives_idle",
         "keepalives_interval",
         "replication",
-        "tcp_user_timeout",
     }
 )
+_SHORTEST_SILENCE: Final = 3_000
+_LONGEST_SILENCE: Final = 120_000
 
 
 def read_postgres_url(text: str) -> str:
@@ -95,6 +96,10 @@ def read_postgres_url(text: str) -> str:
         raise ValueError(f"must be an address like {example}")
     if own := sorted(_OWN_PARAMETERS & parts.keys()):
         raise ValueError(f"must not set what the server sets by itself: {', '.join(own)}")
+    if not _is_silence(parts.get("tcp_user_timeout", f"{_SHORTEST_SILENCE}")):
+        raise ValueError(
+            f"must have a tcp_user_timeout of {_SHORTEST_SILENCE} to {_LONGEST_SILENCE} milliseconds, or none"
+        )
     hosts, addresses = (parts.get(name, "").split(",") for name in ("host", "hostaddr"))
     places = addresses if addresses != [""] else hosts
     if hosts != [""] and len(hosts) != len(places):
@@ -129,6 +134,13 @@ def _refused_by_libpq(parts: Mapping[str, str]) -> str | None:
     return None
 
 
+def _is_silence(text: str) -> bool:
+    """Whether it is a time after which a silent side may be given up."""
+    return re.fullmatch(r"[0-9]{1,6}", text) is not None and (
+        _SHORTEST_SILENCE <= int(text) <= _LONGEST_SILENCE
+    )
+
+
 def _is_port(text: str) -> bool:
     """Whether it is a port, or nothing, which means the usual one."""
     return not text or (re.fullmatch(r"[0-9]{1,5}", text) is not None and 0 < int(text) < 65536)
@@ -138,11 +150,29 @@ _AMQP_PARAMETERS: Final = frozenset({"heartbeat", "ssl_options"})
 
 
 def read_amqp_url(text: str) -> str:
-    """An `amqp://` or `amqps://` address, as given; raises ValueError with what is allowed.
+    """An `amqp://` or `amqps://` address, as given, of one node or several of a cluster.
 
     Its parameters are those of pika that have an effect, and are checked as pika reads them.
+    Raises ValueError with what is allowed.
     """
     example = "amqp://user:password@host:5672"
+    for node in amqp_nodes(text):
+        _check_amqp_node(node, example)
+    return text
+
+
+def amqp_nodes(text: str) -> list[str]:
+    """An address for each of the nodes of an address with several, like `amqp://u:p@a:5672,b:5672/v`."""
+    scheme, separator, rest = text.partition("://")
+    authority, slash, path = rest.partition("/")
+    authority, question, query = authority.partition("?") if not slash else (authority, "", "")
+    user, at, hosts = authority.rpartition("@")
+    return [
+        f"{scheme}{separator}{user}{at}{host}{slash or question}{path or query}" for host in hosts.split(",")
+    ]
+
+
+def _check_amqp_node(text: str, example: str) -> None:
     parts = _split(text, ("amqp", "amqps"), example)
     if not parts.hostname:
         raise ValueError(f"must name a host, like {example}")
@@ -158,12 +188,11 @@ def read_amqp_url(text: str) -> str:
         except (ArithmeticError, AttributeError, LookupError, OSError, SyntaxError, TypeError, ValueError):
             # What is said of them may quote the password of a key.
             raise ValueError(f"must have values for {' and '.join(sorted(given))} that can be used") from None
-    return text
 
 
 def user_of(amqp_url: str) -> str:
     """The broker user of an address that `read_amqp_url` has taken."""
-    return unquote(urlsplit(amqp_url).username or "guest")
+    return unquote(urlsplit(amqp_nodes(amqp_url)[0]).username or "guest")
 
 
 def read_base_url(text: str) -> str | None:

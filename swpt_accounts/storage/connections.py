@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import psycopg2
+from psycopg2.extensions import parse_dsn
 
 from . import session_settings
 
@@ -13,8 +14,11 @@ Connection: TypeAlias = Any
 
 CONNECT_TIMEOUT_SECONDS: Final = 5
 
-SILENCE_SECONDS: Final = 15
-"""A side that hears nothing from the other for so long, not even its kernel, gives the connection up."""
+SILENCE_SECONDS: Final = 10
+"""A side that hears nothing from the other for so long, not even its kernel, gives the connection up.
+
+`tcp_user_timeout` in the address says another time, in milliseconds.
+"""
 
 IDLE_IN_TRANSACTION_SECONDS: Final = 15
 """A session that holds locks and does nothing for so long is ended, and all that it did is undone."""
@@ -22,8 +26,10 @@ IDLE_IN_TRANSACTION_SECONDS: Final = 15
 LOCK_SECONDS: Final = 5
 """Who waits for a lock for so long lets go of its own locks, says so, and tries again."""
 
-_PROBE_SECONDS: Final = 5
-_PROBES: Final = SILENCE_SECONDS // _PROBE_SECONDS - 1
+_PROBES: Final = 2
+"""Questions to a side that has been silent for as long as lies between two of them."""
+
+_LIVENESS_CHECK_SECONDS: Final = 5
 
 DRIVER: Final = "postgresql+psycopg2://"
 """The driver, as SQLAlchemy names it; its engines connect by `connect`, as all others do."""
@@ -64,51 +70,67 @@ def connect(
     What the driver needs to know besides is passed on to it.  An asynchronous one has to be settled by
     whoever makes it.  Raises psycopg2.OperationalError, or OperatorError if the database is of no use.
     """
-    connection = psycopg2.connect(libpq_url(url), **(_liveliness(name) | driver))
+    silence = silence_seconds(url)
+    connection = psycopg2.connect(libpq_url(url), **(_liveliness(name, silence) | driver))
     if not driver.get("async_"):
         try:
-            settle(connection, key_lookups_only=key_lookups_only, settings=settings)
+            settle(connection, silence, key_lookups_only=key_lookups_only, settings=settings)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
+def silence_seconds(url: str) -> int:
+    """After how many seconds a silent side of a session at this address is given up."""
+    said = parse_dsn(libpq_url(url)).get("tcp_user_timeout")
+    return SILENCE_SECONDS if said is None else int(said) // 1000
+
+
 def settle(
-    connection: Connection, *, key_lookups_only: bool = False, settings: Mapping[str, str] | None = None
+    connection: Connection,
+    silence: int,
+    *,
+    key_lookups_only: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> None:
     """Make the settings of a new session; raises like `connect`."""
     plans = session_settings.KEY_LOOKUPS_ONLY if key_lookups_only else {}
-    session_settings.settle(connection, {**_patience_of_server(), **plans, **(settings or {})})
+    session_settings.settle(connection, {**_patience_of_server(silence), **plans, **(settings or {})})
 
 
-def _liveliness(name: str) -> dict[str, Any]:
+def _probe_seconds(silence: int) -> int:
+    """Between two questions to a silent side, the last of which is answered or not when the time is over."""
+    return max(1, silence // (_PROBES + 1))
+
+
+def _liveliness(name: str, silence: int) -> dict[str, Any]:
     """What the driver is told for every session: who we are, and when we give the other side up."""
     return {
         "application_name": name,
         # Before the first byte is exchanged, because the driver reads it only then.
         "client_encoding": session_settings.ENCODING,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "keepalives_idle": _PROBE_SECONDS,
-        "keepalives_interval": _PROBE_SECONDS,
+        "keepalives_idle": _probe_seconds(silence),
+        "keepalives_interval": _probe_seconds(silence),
         "keepalives_count": _PROBES,
-        "tcp_user_timeout": 1000 * SILENCE_SECONDS,
+        "tcp_user_timeout": 1000 * silence,
     }
 
 
-def _patience_of_server() -> dict[str, str]:
+def _patience_of_server(silence: int) -> dict[str, str]:
     """When the server gives us up; what concerns TCP it ignores on a Unix socket.
 
     Without it the server would wait for a dead client for two hours, with all its locks, and for one
     that hangs for ever.
     """
     return {
-        "tcp_keepalives_idle": f"{_PROBE_SECONDS}s",
-        "tcp_keepalives_interval": f"{_PROBE_SECONDS}s",
+        "tcp_keepalives_idle": f"{_probe_seconds(silence)}s",
+        "tcp_keepalives_interval": f"{_probe_seconds(silence)}s",
         "tcp_keepalives_count": f"{_PROBES}",
-        "tcp_user_timeout": f"{SILENCE_SECONDS}s",
+        "tcp_user_timeout": f"{silence}s",
         # A session that waits for a lock does not look whether its client lives, unless it is told to.
-        "client_connection_check_interval": f"{_PROBE_SECONDS}s",
+        "client_connection_check_interval": f"{min(_LIVENESS_CHECK_SECONDS, silence)}s",
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
         "lock_timeout": f"{LOCK_SECONDS}s",
     }

@@ -49,7 +49,7 @@ def connect(url: str, name: str) -> "EagerConnection":
     )
     try:
         link.establish(connections.CONNECT_TIMEOUT_SECONDS)
-        connections.settle(link, key_lookups_only=True)
+        connections.settle(link, connections.silence_seconds(url), key_lookups_only=True)
     except BaseException:
         link.close()
         raise

@@ -14,7 +14,8 @@ from swpt_accounts.broker.errors import BrokerProblem, QueueMissing, explained
 from swpt_accounts.broker.topology import EXCHANGE_BINDINGS, EXCHANGES, Queue, queues
 from swpt_accounts.events import ACCOUNTS_IN
 
-from .connection import CONNECT_TIMEOUT_SECONDS, address_of, parameters_of
+from .addresses import address_of, pika_parameters
+from .connection import CONNECT_TIMEOUT_SECONDS
 
 _PRECONDITION_FAILED = 406
 _NOT_FOUND = 404
@@ -24,13 +25,10 @@ _logger = getLogger(__name__)
 @contextmanager
 def connected(amqp_url: str) -> Iterator[pika.BlockingConnection]:
     """A connection of pika for a few rare commands; its errors come out as BrokerProblems."""
-    parameters = parameters_of(amqp_url)
-    parameters.socket_timeout = CONNECT_TIMEOUT_SECONDS
-    parameters.stack_timeout = 2 * CONNECT_TIMEOUT_SECONDS
-    parameters.connection_attempts = 1
-    where = address_of(parameters)
+    nodes = pika_parameters(amqp_url, CONNECT_TIMEOUT_SECONDS)
+    where = address_of(nodes)
     try:
-        with pika.BlockingConnection(parameters) as connection:
+        with pika.BlockingConnection(nodes) as connection:
             yield connection
     except (pika.exceptions.AMQPError, OSError) as error:
         raise explained(error, where) from None

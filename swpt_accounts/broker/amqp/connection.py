@@ -30,12 +30,13 @@ from swpt_accounts.broker.errors import (
 )
 from swpt_accounts.broker.waker import Waker
 
+from .addresses import address_of, parameters_of
 from .frames import CHANNEL, HEARTBEAT, Confirm, Frame, FrameReader, Method, Returned
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 REPLY_TIMEOUT_SECONDS: Final = 5.0
 CLOSE_TIMEOUT_SECONDS: Final = 2.0
-HEARTBEAT_SECONDS: Final = 10
+HEARTBEAT_SECONDS: Final = 5
 # There is one room for all reads: a block of this size for each of them, cut down to what has come, leaves
 # a hole in the heap, and a worker grew by 5 MB in ten minutes of load.
 _READ_BYTES: Final = 1 << 16
@@ -46,21 +47,6 @@ _logger = getLogger(__name__)
 _Content: TypeAlias = Delivery | Returned | Confirm
 
 
-def parameters_of(amqp_url: str) -> pika.URLParameters:
-    """Read the broker's URL.  Raises BrokerProblem if it is none."""
-    try:
-        if not amqp_url.startswith(("amqp://", "amqps://")):
-            raise ValueError("it must begin with amqp:// or amqps://")
-        return pika.URLParameters(amqp_url)
-    except (ValueError, TypeError, KeyError) as error:
-        raise BrokerProblem(f"not a URL of an AMQP broker: {error}") from None
-
-
-def address_of(parameters: pika.URLParameters) -> str:
-    """Where the broker is, for people; without the password."""
-    return f"{parameters.host}:{parameters.port}, virtual host {parameters.virtual_host}"
-
-
 class Connection:
     """An open connection with channel 1 open on it; `name` is shown by the broker's tools.
 
@@ -69,8 +55,8 @@ class Connection:
     """
 
     def __init__(self, amqp_url: str, name: str, waker: Waker) -> None:
-        self._parameters = parameters_of(amqp_url)
-        self._where = address_of(self._parameters)
+        nodes = parameters_of(amqp_url)
+        self._where = address_of(nodes)
         self._lock = RLock()
         self._unsent = bytearray()
         self._problem: BrokerProblem | None = None
@@ -83,7 +69,7 @@ class Connection:
         self.frame_max = _FRAME_MAX
         self.blocked_reason: str | None = None
         self._waker = waker
-        self._socket = self._connect()
+        self._parameters, self._socket = self._reach(nodes)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self._poll.register(waker.fileno(), select.POLLIN)
@@ -165,21 +151,19 @@ class Connection:
 
     # -- the socket ---------------------------------------------------------------
 
-    def _connect(self) -> socket.socket | ssl.SSLSocket:
-        """Reach the broker's port, and put TLS on it if the URL says so."""
-        address = (self._parameters.host, self._parameters.port)
-        try:
-            plain = socket.create_connection(address, CONNECT_TIMEOUT_SECONDS)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            options = self._parameters.ssl_options
-            secure = plain
-            if options is not None:
-                host = options.server_hostname or self._parameters.host
-                secure = options.context.wrap_socket(plain, server_hostname=host)
-            secure.setblocking(False)
-        except OSError as error:
-            raise unreachable(error, self._where) from None
-        return secure
+    def _reach(
+        self, nodes: Sequence[pika.URLParameters]
+    ) -> tuple[pika.URLParameters, socket.socket | ssl.SSLSocket]:
+        """The first node that can be reached."""
+        for node in nodes:
+            try:
+                reached = _connect(node)
+            except OSError as error:
+                problem = error
+            else:
+                self._where = address_of([node])
+                return node, reached
+        raise unreachable(problem, self._where) from None
 
     def _pump(self, timeout: float) -> None:
         self._wait(timeout)
@@ -344,3 +328,16 @@ class Connection:
         if wanted is None:
             wanted = HEARTBEAT_SECONDS
         return float(min(wanted, offered) if offered and wanted else wanted)
+
+
+def _connect(node: pika.URLParameters) -> socket.socket | ssl.SSLSocket:
+    """Reach the port of a node, and put TLS on it if the URL says so."""
+    plain = socket.create_connection((node.host, node.port), CONNECT_TIMEOUT_SECONDS)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    options = node.ssl_options
+    secure = plain
+    if options is not None:
+        host = options.server_hostname or node.host
+        secure = options.context.wrap_socket(plain, server_hostname=host)
+    secure.setblocking(False)
+    return secure

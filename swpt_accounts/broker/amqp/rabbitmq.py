@@ -14,7 +14,8 @@ from swpt_accounts.broker.waker import Waker
 from swpt_accounts.events import Envelope
 
 from . import administration
-from .connection import CONNECT_TIMEOUT_SECONDS, address_of, parameters_of
+from .addresses import address_of, parameters_of, pika_parameters
+from .connection import CONNECT_TIMEOUT_SECONDS
 from .publisher import RabbitmqPublisher
 from .subscription import Subscription
 
@@ -69,10 +70,8 @@ class RabbitmqSmpBroker(SmpBroker):
 
     def _publish(self, envelope: Envelope) -> None:
         if self._channel is None:
-            parameters = parameters_of(self._amqp_url)
-            parameters.socket_timeout = CONNECT_TIMEOUT_SECONDS
-            parameters.connection_attempts = 1
-            self._connection = pika.BlockingConnection(parameters)
+            nodes = pika_parameters(self._amqp_url, CONNECT_TIMEOUT_SECONDS)
+            self._connection = pika.BlockingConnection(nodes)
             self._channel = self._connection.channel()
             self._channel.confirm_delivery()
         self._channel.basic_publish(

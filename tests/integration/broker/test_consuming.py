@@ -15,9 +15,10 @@ import pytest
 from swpt_accounts.broker import BatchLimits, RabbitmqPublisher
 from swpt_accounts.broker.amqp import administration
 from swpt_accounts.broker.amqp.connection import Connection
-from swpt_accounts.broker.errors import NoSuchVirtualHost, WrongPassword
+from swpt_accounts.broker.errors import CannotReach, NoSuchVirtualHost, WrongPassword
 from swpt_accounts.broker.waker import Waker
 from tests.services.errors import ServiceMissing, give_up
+from tests.services.ports import free_port
 
 from .conftest import QUEUE, Server, Wire, envelope, publish_all, send_bodies, wait_until
 
@@ -47,6 +48,20 @@ def test_thousands_of_messages_arrive_once_in_order(url):
     assert server.bodies() == numbered(5000)
     assert max(len(batch) for batch in server.batches) <= 700
     assert is_drained(url)
+
+
+def test_any_node_of_several_will_do(url):
+    """Some of the nodes in the address are away: commands, publishers and consumers find another."""
+    head, _, rest = url.partition("@")
+    several = f"{head}@127.0.0.1:{free_port()},{rest.partition('/')[0]},127.0.0.2:1/{rest.partition('/')[2]}"
+    administration.declare(several, QUEUE, "#")
+    send_bodies(several, numbered(100))
+    server = Server(several)
+    with server.running():
+        wait_until(lambda: len(server.bodies()) >= 100)
+    assert server.bodies() == numbered(100)
+    with pytest.raises(CannotReach, match=r"127\.0\.0\.2:1, 127\.0\.0\.3:1"):
+        administration.declare("amqp://127.0.0.2:1,127.0.0.3:1", QUEUE, "#")
 
 
 def test_cut_connections_lose_nothing(url, cut):

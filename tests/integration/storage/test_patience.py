@@ -19,8 +19,8 @@ from swpt_accounts.storage.models import db
 PROMISED = {
     "idle_in_transaction_session_timeout": 1000 * connections.IDLE_IN_TRANSACTION_SECONDS,
     "client_connection_check_interval": 5000,
-    "tcp_keepalives_idle": 5,
-    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_idle": connections.SILENCE_SECONDS // 3,
+    "tcp_keepalives_interval": connections.SILENCE_SECONDS // 3,
     "tcp_keepalives_count": 2,
     "tcp_user_timeout": 1000 * connections.SILENCE_SECONDS,
 }
@@ -91,6 +91,25 @@ def test_every_session_tells_the_server_when_to_give_it_up(postgres_url, session
     )
     assert patience <= connections.SILENCE_SECONDS
     assert int(parameters["connect_timeout"]) <= connections.CONNECT_TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize("session", [plain, late, admin, web, migration])
+def test_an_operator_says_after_which_silence_the_other_side_is_given_up(postgres_url, session):
+    """`tcp_user_timeout` in the address is for both ends, and the probes of an idle session follow it."""
+    url = f"{postgres_url}{'&' if '?' in postgres_url else '?'}tcp_user_timeout=6500"
+    with session(url) as connection, connection.cursor() as cursor:
+        cursor.execute(ASKED, [list(PROMISED)])
+        found = dict(cursor.fetchall())
+        cursor.execute("SELECT inet_client_addr() IS NOT NULL")
+        [(is_tcp,)] = cursor.fetchall()
+        parameters = connection.info.dsn_parameters
+        connection.rollback()
+    if is_tcp:
+        assert found["tcp_user_timeout"] == 6000
+        assert found["tcp_keepalives_idle"] * (1 + found["tcp_keepalives_count"]) == 6
+    assert int(parameters["tcp_user_timeout"]) <= 6000
+    if session not in (admin, web):  # who waits for those waits less long anyway
+        assert int(parameters["keepalives_idle"]) * (1 + int(parameters["keepalives_count"])) == 6
 
 
 def test_a_session_that_hangs_with_locks_is_ended(stand, monkeypatch):

@@ -8,7 +8,8 @@ import threading
 import pika.exceptions
 import pytest
 
-from swpt_accounts.broker.amqp.connection import Connection, parameters_of
+from swpt_accounts.broker.amqp.addresses import parameters_of
+from swpt_accounts.broker.amqp.connection import Connection
 from swpt_accounts.broker.errors import (
     BrokerProblem,
     CannotReach,

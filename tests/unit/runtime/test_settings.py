@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from swpt_accounts.runtime.readers import amqp_nodes, user_of
 from swpt_accounts.runtime.settings import Settings, SettingsError, load
 from swpt_accounts.runtime.variables import REQUIRED, render, variables
 
@@ -125,6 +126,9 @@ FORMS = [
     ("PROTOCOL_BROKER_URL", "amqp://", "must name a host"),
     ("PROTOCOL_BROKER_URL", "amqp://h:port", "must be an address like amqp://"),
     ("PROTOCOL_BROKER_URL", "amqp:h", "must be an address like amqp://"),
+    ("PROTOCOL_BROKER_URL", "amqp://h:5672,/", "must name a host"),
+    ("PROTOCOL_BROKER_URL", "amqp://h:5672,i:port", "must be an address like amqp://"),
+    ("PROTOCOL_BROKER_URL", "amqp://h,i?heartbeat=5&retry_delay=1", "must have no parameters but"),
     ("FETCH_API_URL", "router:8080", "must be an address like https://"),
     ("FETCH_API_URL", "https://h/?a=b", "must be a base URL"),
     ("INTERNAL_USER", "a\nb", "must be the name of a broker user"),
@@ -137,6 +141,9 @@ FORMS = [
     ("POSTGRES_URL", "postgresql://h:5432,i:0/d", "must be an address like postgresql://"),
     ("POSTGRES_URL", "postgresql://h/d?hosts=i", "must be an address like postgresql://"),
     ("POSTGRES_URL", "postgresql://h/d?connect_timeout=1", "by itself: connect_timeout"),
+    ("POSTGRES_URL", "postgresql://h/d?tcp_user_timeout=0", "a tcp_user_timeout of 3000 to 120000"),
+    ("POSTGRES_URL", "postgresql://h/d?tcp_user_timeout=10s", "a tcp_user_timeout of 3000 to 120000"),
+    ("POSTGRES_URL", "postgresql://h/d?tcp_user_timeout=120001", "a tcp_user_timeout of 3000 to 120000"),
     (
         "POSTGRES_URL",
         "postgresql://h/d?keepalives_idle=1&application_name=a",
@@ -154,6 +161,31 @@ def test_a_malformed_value_is_always_refused(name, text, reason, unsafe):
     assert reason in line
     assert "\n" not in line
     assert len(line) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes"),
+    [
+        ("amqp://h", ["amqp://h"]),
+        (
+            "amqp://u:p@a:1,b:2/v?heartbeat=5",
+            ["amqp://u:p@a:1/v?heartbeat=5", "amqp://u:p@b:2/v?heartbeat=5"],
+        ),
+        ("amqps://a,b?heartbeat=5", ["amqps://a?heartbeat=5", "amqps://b?heartbeat=5"]),
+        ("amqp://u,v:p,q@[::1]:1,[::2]:1", ["amqp://u,v:p,q@[::1]:1", "amqp://u,v:p,q@[::2]:1"]),
+    ],
+)
+def test_the_broker_may_have_several_nodes(text, nodes):
+    """All with the same user, virtual host and parameters; credits are taken from the user of all of them."""
+    assert amqp_nodes(text) == nodes
+    assert load({"POSTGRES_URL": "postgresql://h/d", "PROTOCOL_BROKER_URL": text}).protocol_broker_url == text
+    user = user_of(text)
+    assert (
+        load(
+            {"POSTGRES_URL": "postgresql://h/d", "PROTOCOL_BROKER_URL": text, "INTERNAL_USER": user}
+        ).internal_user
+        == user
+    )
 
 
 # Just outside the range of the rules: refused, unless it is a test bench.
