@@ -63,9 +63,9 @@ class Command:
         with self._news:
             self._news.notify_all()
 
-    def wait_for(self, pattern: str, *, times: int = 1) -> str:
-        """The line of standard error that matches for the `times`-th time."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+    def wait_for(self, pattern: str, *, times: int = 1, timeout: float = _PATIENCE_SECONDS) -> str:
+        """The line of standard error that matches for the `times`-th time, within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
         with self._news:
             while len(found := [line for line in self.lines if re.search(pattern, line)]) < times:
                 left = deadline - time.monotonic()

@@ -258,9 +258,8 @@ def test_packets_to_the_database_are_lost_for_long(scene):
             scene.server.wait_until_blocked()
             scene.host.lose(scene.port)
         lost_at = monotonic()
-        worker.wait_for("The worker has waited .* the database does not answer")
+        worker.wait_for("The worker has waited .* the database does not answer", timeout=ROOM_SECONDS)
         print(f"said after {monotonic() - lost_at:.1f} s")
-        assert monotonic() - lost_at < ROOM_SECONDS
         scene.ask(BOB)
         sleep(max(0.0, lost_at + LOSS_SECONDS - monotonic()))
         worker.wait_for("ALARM: the batch stands still")

