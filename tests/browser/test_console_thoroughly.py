@@ -8,12 +8,37 @@ import pytest
 from tests.backstage.commands import SERVER, running
 from tests.services.ports import free_port
 
+from .pictures import PICTURED_DEBTOR, BusyHours
 from .scenery import set_scene
 from .visitor import Visitor
 
 pytestmark = pytest.mark.web
 
 WIDTHS = (320, 390, 600, 899, 900, 1280, 1920)
+
+
+@pytest.mark.parametrize("width", [320, 390, 899, 900, 1280])
+def test_a_long_note_is_read_without_moving_sideways(desk, visit, width):
+    """However wide the amounts make its table: in both ledgers, and on the page of its transfer."""
+    BusyHours(desk).tell()
+    note = "for apples and pears, " * 15 + "wide" * 40
+    desk.stand.execute(
+        "UPDATE journal SET transfer_note = %s, amount = %s, sender_principal = %s, recipient_principal = %s",
+        *(note, 2**63 - 2, -(2**63) + 1, 2**63 - 1),
+    )
+    query = "SELECT sender_creditor_id, transfer_id FROM journal WHERE sender_creditor_id <> 0 LIMIT 1"
+    [(sender, transfer_id)] = desk.stand.rows(query)
+    account = f"debtors/{PICTURED_DEBTOR}/accounts/{sender}"
+    window = visit(viewport={"width": width, "height": 900})
+    window.log_in(desk.tokens["viewer"])
+    for path in (account, f"{account}/transfers/{transfer_id}"):
+        window.go(path)
+        shown = window.page.get_by_text(note).all()
+        assert shown, path
+        for one in shown:
+            place = one.bounding_box()
+            assert place is not None
+            assert 0 <= place["x"] <= place["x"] + place["width"] <= width, (path, place)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
