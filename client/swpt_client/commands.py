@@ -60,7 +60,9 @@ def _with_driver(text: str) -> URL:
     url = make_url(text)
     if url.drivername not in ("postgresql", "postgres"):
         return url
-    driver = "psycopg2" if find_spec("psycopg") is None else "psycopg"
+    driver = next((one for one in ("psycopg", "psycopg2") if find_spec(one) is not None), None)
+    if driver is None:
+        raise ValueError("no driver of PostgreSQL is installed: pip install 'swpt-client[psycopg2]'")
     return url.set(drivername=f"postgresql+{driver}")
 
 

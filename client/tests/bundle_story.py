@@ -109,4 +109,5 @@ class Story:
         """The outcome, told once; other news are not expected."""
         [news] = [one for one in self.client.hear() if isinstance(one, BundleFinished)]
         assert news.bundle.state == self.bundle.state
+        assert news.bundle.finished_at == self.client.now
         return news.bundle.state.value

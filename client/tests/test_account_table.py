@@ -233,6 +233,8 @@ def test_an_unknown_account_is_adopted_if_that_was_chosen(flags, state):
     wanted = account.configuration
     assert (wanted.state, wanted.last_ts, wanted.last_seqnum) == (state, START - DAY, 4)
     assert (wanted.config_flags, wanted.negligible_amount) == (flags, 2.0)
+    assert not wanted.pace.is_waiting, "nothing was ever sent"
+    assert wanted.pace.began_at == START
     assert account.ledger is not None
     assert account.ledger.behind_since == START
     assert [type(one) for one in client.hear()] == [ConfigEffectual]

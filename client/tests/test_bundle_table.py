@@ -24,7 +24,7 @@ from swpt_client.records import AccountKey, Terms
 
 from .bench import ALICE, BOB, DEBTOR, START, Client
 from .bundle_story import CAROL, ESCROW, EXCHANGE, FATAL, INTO_ESCROW, PINNED, REPAIRABLE, Story, leg
-from .server_messages import account_update, finalized_transfer, prepared_transfer
+from .server_messages import account_update, finalized_transfer, prepared_transfer, rejected_transfer
 
 # --- preparing ----------------------------------------------------------------------------------
 
@@ -34,6 +34,7 @@ def test_all_legs_ask_for_their_locks():
     story = Story()
     assert [type(one) for one in story.client.flush()] == [PrepareTransfer, PrepareTransfer]
     assert story.bundle.state == "preparing"
+    assert [story.leg(number).key for number in (0, 1)] == ["bundle:0.1:b", "bundle:1.1:b"]
     story.prepare(0)
     assert story.states() == ["prepared", "initiated"]
     assert story.client.flush() == story.client.hear() == []
@@ -159,6 +160,15 @@ def test_a_whole_balance_can_be_offered(rate, changed_at, terms, reason):
     assert story.bundle.reason == reason
 
 
+def test_a_lock_of_exactly_the_amount_is_enough_where_nothing_shrinks():
+    """The server promises it."""
+    exact = leg(ALICE, BOB)
+    request = replace(exact.request, min_locked_amount=9900, max_locked_amount=9900)
+    story = Story((replace(exact, request=request),))
+    story.prepare(0, demurrage_rate=0.0)
+    assert story.bundle.state == "committing"
+
+
 def test_of_an_unknown_account_nothing_is_certain():
     """Nobody has told its rate."""
     exact = leg(ALICE, BOB)
@@ -170,7 +180,14 @@ def test_of_an_unknown_account_nothing_is_certain():
 
 @pytest.mark.parametrize(
     ("note", "limit", "reason"),
-    [("", None, ""), ("é", None, "NOTE"), ("é", 1, "NOTE"), ("é", 2, ""), ("x" * 500, 500, "")],
+    [
+        ("", None, ""),
+        ("x", None, "NOTE"),
+        ("é", None, "NOTE"),
+        ("é", 1, "NOTE"),
+        ("é", 2, ""),
+        ("x" * 500, 500, ""),
+    ],
 )
 @pytest.mark.parametrize("whose", [ALICE, ESCROW])
 def test_the_note_must_fit(note, limit, reason, whose):
@@ -225,6 +242,7 @@ def test_an_unclear_leg_is_an_alarm(outcome):
     assert story.bundle.due_at is None
     answer = story.client.call(Abandon(kind="bundle", key="b"))
     assert (answer.state, answer.reason) == ("torn", "ABANDONED")
+    assert answer.finished_at == story.client.now
 
 
 # --- calls --------------------------------------------------------------------------------------
@@ -312,6 +330,18 @@ def test_a_bundle_is_kept_with_its_legs():
     assert story.client.transfers == {}
 
 
+def test_what_is_deleted_with_a_bundle_takes_nothing_else_with_it():
+    """A transfer of its own ends its time at the same moment."""
+    story = Story().committed()
+    story.client.feed(Begin(key="t", request=EXCHANGE[0].request))
+    story.finalize(0)
+    story.client.feed(rejected_transfer(story.client.transfers["t"]))
+    story.finalize(1)
+    story.wait(400 * DAY)
+    assert story.client.transfers == {}
+    assert story.client.bundles == {}
+
+
 def parked() -> Story:
     """One leg is prepared, and then the client is restored from a backup."""
     story = Story()
@@ -344,7 +374,9 @@ def test_a_parked_bundle_goes_on():
     """From where it was."""
     story = parked()
     resume_legs(story)
-    assert story.client.call(Resume(kind="bundle", key="b")).state == "preparing"
+    resumed = story.client.call(Resume(kind="bundle", key="b"))
+    assert (resumed.state, resumed.parked_state) == ("preparing", None)
+    assert story.client.call(Resume(kind="bundle", key="b")).code == "NOT_PARKED"
     story.prepare(1)
     assert story.bundle.state == "committing"
 
@@ -370,7 +402,7 @@ def test_a_parked_bundle_is_abandoned():
     resume_legs(story)
     story.client.flush()
     answer = story.client.call(Abandon(kind="bundle", key="b"))
-    assert answer.state == "dismissing"
+    assert (answer.state, answer.reason, answer.parked_state) == ("dismissing", "ABANDONED", None)
     assert story.amounts() == [0]
     story.finalize(0)
     assert story.finished() == "dismissed"

@@ -4,11 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from swpt_client.moments import DAY, HOUR, MINUTE
-from swpt_client.news import Silent
+from swpt_client.news import ConfigEffectual, EntriesAppended, Silent
 from swpt_client.records import AccountKey
 
 from .bench import ALICE, DEBTOR, START, Client
-from .configuration_states import CLOSE, KEY, OPEN, make, record
+from .configuration_states import CLOSE, KEY, OPEN, later, make, record
+from .server_messages import account_transfer, account_update
 
 # --- due ----------------------------------------------------------------------------------------
 
@@ -46,6 +47,18 @@ def test_a_configuration_that_is_a_day_old_gets_a_new_order_key(age, seqnum):
     assert (again.ts, again.seqnum) == (client.now if seqnum else START, seqnum)
 
 
+@pytest.mark.parametrize(("age", "seqnum"), [(5 * MINUTE - 1, 0), (5 * MINUTE, 1)])
+def test_a_configuration_is_identical_for_five_minutes(age, seqnum):
+    """Not a microsecond longer, whenever the client comes to it."""
+    client = Client()
+    client.feed(OPEN)
+    client.confirm()
+    client.flush()
+    client.now += age
+    client.tick()
+    assert [one.seqnum for one in client.flush()] == [seqnum]
+
+
 def test_a_configuration_without_effect_is_news_after_a_day_once():
     """The server may be away, or the queue may not be bound."""
     client, _ = make("sent")
@@ -63,6 +76,34 @@ def test_an_account_that_is_silent_is_news_and_asked_anew():
     [again] = client.flush()
     assert again == replace(sent, ts=client.now, seqnum=sent.seqnum + 1)
     assert record(client).configuration.state == "sent"
+
+
+def test_an_account_that_stays_silent_is_news_again():
+    """Its configuration is shown late; thirty days after the last news, nothing newer was heard."""
+    client, _ = make("effectual")
+    client.wait(30 * DAY)
+    [again] = client.flush()
+    client.hear()
+    client.feed(later(again, ts=START + HOUR, ttl=40 * 86400))
+    assert [type(one) for one in client.hear()] == [ConfigEffectual]
+    client.wait(30 * DAY - 1)
+    assert client.flush() == client.hear() == []
+    client.wait(1)
+    assert client.hear() == [Silent(subject="account", key=KEY, since=START + HOUR)]
+    assert len(client.flush()) == 1
+
+
+@pytest.mark.parametrize("state", ["rejected", "closing"])
+def test_of_what_is_not_in_effect_no_heartbeat_is_expected(state):
+    """Also when something else is due: here a gap of its ledger."""
+    client, _ = make(state)
+    if state == "rejected":
+        client.feed(account_update(last_config_ts=START - 1))
+    client.wait(20 * DAY)
+    client.feed(account_transfer(5, 1, 20))
+    client.wait(20 * DAY)
+    assert [type(one) for one in client.hear()] == [EntriesAppended]
+    assert client.flush() == []
 
 
 @pytest.mark.parametrize("state", ["rejected", "closing"])

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from swpt_client.inputs import Configure
 from swpt_client.messages import ConfigureAccount
 from swpt_client.moments import DAY, HOUR, MINUTE
-from swpt_client.news import AccountClosed, ConfigEffectual, ConfigRejected, Surprise
+from swpt_client.news import AccountClosed, ConfigEffectual, ConfigRejected, Silent, Surprise
 
 from .bench import ALICE, DEBTOR, START, TODAY, Client
 from .configuration_states import CLOSE, KEY, OPEN, STATES, later, make, record
@@ -169,6 +169,77 @@ def test_nobody_is_fought_more_than_once_an_hour():
     assert client.flush() == []
     client.wait(1)
     assert [one.seqnum for one in client.flush()] == [10]
+
+
+def test_a_pause_is_over_at_its_end_and_not_before():
+    """Within the same moment it is not; and a configuration of ours does not begin it anew."""
+    client, sent = make("effectual")
+    older = {"last_config_ts": START - 1}
+    client.feed(later(sent, 2, **older), later(sent, 3, **older))
+    assert len(client.flush()) == 1
+    client.feed(OPEN)
+    [wanted] = client.flush()
+    client.feed(later(wanted, 4))
+    client.feed(later(sent, 5, **older))
+    assert client.flush() == []
+    client.now += MINUTE
+    client.feed(later(wanted, 6))
+    client.feed(later(sent, 7, **older))
+    assert len(client.flush()) == 1
+
+
+def test_what_waits_for_its_pause_is_not_sent_because_something_else_is_due():
+    """Here the ledger is behind, which is news after a minute."""
+    client, sent = make("effectual")
+    client.feed(later(sent, 2, last_config_seqnum=5))
+    [again] = client.flush()
+    client.feed(later(sent, 3, last_config_seqnum=again.seqnum + 3, last_transfer_number=3))
+    assert record(client).configuration.pace.is_waiting, "the copy that was sent first is still on its way"
+    client.hear()
+    client.wait(HOUR - 1)
+    assert [type(one) for one in client.hear()] == [Silent]
+    assert client.flush() == []
+    client.wait(1)
+    assert [one.seqnum for one in client.flush()] == [again.seqnum + 4]
+
+
+@pytest.mark.parametrize("state", ["rejected", "closed"])
+@pytest.mark.parametrize("is_early", [True, False])
+def test_what_is_fought_over_is_neither_rejected_nor_closed(state, is_early):
+    """From the newer configuration on, also while ours waits for its pause."""
+    client, sent = make("closing" if state == "closed" else "effectual")
+    client.feed(later(sent, 2, last_config_seqnum=5))
+    [again] = client.flush()
+    if state == "closed":
+        client.feed(later(again, 3), account_purge())
+    else:
+        client.feed(rejected_config(again, rejection_code="NO"))
+    assert record(client).configuration.state == state
+    assert not record(client).configuration.pace.is_waiting
+    client.now += 0 if is_early else HOUR
+    client.feed(later(again, 4, last_config_seqnum=99, creation_date=TOMORROW))
+    fought = record(client).configuration
+    assert (fought.state, fought.rejection_code, fought.closed_at) == ("sent", "", None)
+    assert len(client.flush()) == (0 if is_early else 1)
+
+
+def test_what_is_shown_waits_for_nothing():
+    """Neither for the broker, nor for a pause; and why it was refused before is forgotten."""
+    client = Client()
+    client.feed(OPEN)
+    [first] = client.flush()
+    client.feed(rejected_config(first, rejection_code="NO"))
+    assert not record(client).configuration.pace.is_waiting
+    client.feed(account_update(first))
+    shown = record(client).configuration
+    assert (shown.state, shown.rejection_code, shown.pace.is_waiting) == ("effectual", "", False)
+    client.feed(later(first, 2, last_config_seqnum=5))
+    client.feed(later(first, 3, last_config_seqnum=9))
+    assert record(client).configuration.renew_at == START + HOUR
+    [again] = client.flush()
+    client.feed(later(again, 4, last_config_seqnum=9))
+    shown = record(client).configuration
+    assert (shown.state, shown.renew_at, shown.pace.is_waiting) == ("effectual", None, False)
 
 
 def test_a_known_state_says_nothing_about_the_configuration():

@@ -22,7 +22,14 @@ from swpt_client.policy import Timers
 from swpt_client.records import AccountKey, Decision, Leg, RequestKey
 
 from .bench import ALICE, BOB, DEBTOR, POLICY, START, Client
-from .server_messages import account_purge, account_transfer, account_update, prepared_transfer
+from .server_messages import (
+    TOMORROW,
+    YESTERDAY,
+    account_purge,
+    account_transfer,
+    account_update,
+    prepared_transfer,
+)
 from .test_begin import REQUEST
 
 KEY = AccountKey(DEBTOR, ALICE)
@@ -88,6 +95,7 @@ def test_keys_may_come_back_as_lists():
     ref = Ref("account", [DEBTOR, ALICE], 1)  # type: ignore[arg-type]
     client.feed(Sent(ref=ref, at=START))
     assert not client.accounts[KEY].configuration.pace.is_waiting
+    assert client.feed(Sent(ref=ref, at=START)).accounts == {}, "it is known"
 
 
 def test_only_the_latest_copy_ends_the_waiting():
@@ -169,7 +177,13 @@ def test_pauses_are_stretched_at_random():
         assert due_at is not None
         assert START + 10 * SECOND <= due_at <= START + 12.5 * SECOND
         dues.add(due_at)
-    assert len(dues) > 40
+        client.feed(Configure(key=KEY))
+        client.confirm()
+        due_at = client.accounts[KEY].due_at
+        assert due_at is not None
+        assert START + 60 * SECOND <= due_at <= START + 75 * SECOND
+        dues.add(due_at)
+    assert len(dues) > 80
 
 
 def test_what_does_not_change_is_not_written():
@@ -180,18 +194,23 @@ def test_what_does_not_change_is_not_written():
     again = client.feed(account_update(), account_transfer(1, 5, 5))
     assert not (again.accounts or again.entries or again.stored or again.unstored or again.news)
     assert again.ignored == {"AccountUpdate, known": 1, "AccountTransfer, known": 1}
+    twice = client.feed(account_transfer(1, 5, 5), account_transfer(1, 5, 5))
+    assert twice.ignored == {"AccountTransfer, known": 2}
 
 
 def test_stored_transfers_are_asked_for_only_if_they_may_follow():
     """A long gap does not make every batch read all that is stored."""
     client = Client()
     client.feed(Configure(key=KEY))
-    client.feed(account_transfer(1, 5, 5), account_transfer(5, 5, 25))
-    records = core.Records(accounts=client.accounts)
+    client.feed(account_transfer(1, 5, 5))
 
     def asked(*inputs):
-        return core.needs_stored(inputs, records, client.now)
+        return core.needs_stored(inputs, core.Records(accounts=client.accounts), client.now)
 
+    assert asked(account_transfer(2, 5, 10)) == set(), "nothing is stored"
+    client.feed(account_transfer(5, 5, 25))
+    assert asked(account_transfer(2, 5, 10, creation_date=YESTERDAY)) == set()
+    assert asked(account_transfer(1, 5, 10, creation_date=TOMORROW)) == {KEY}
     assert asked(account_transfer(6, 5, 30)) == set()
     assert asked(account_transfer(1, 5, 5)) == set()
     assert asked(account_update(), Due(kind="account", key=KEY)) == set()

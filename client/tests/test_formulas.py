@@ -31,6 +31,9 @@ DAYS = 86400.0
         (1000, 0.0, -100.0, YEAR, False, 0.0),
         # what no binary64 number holds
         (1000, 0.0, 1e6, 1000 * YEAR, False, 2.0**63),
+        # nothing stays nothing, at whatever rate, and half a unit grows
+        (0, 0.0, 1e6, 10**6 * YEAR, False, 0.0),
+        (0, 0.5, 10.0, YEAR, False, 0.55),
     ],
 )
 def test_the_balance_at_a_moment(principal, interest, rate, age, is_root, balance):
@@ -67,6 +70,11 @@ def test_what_is_certain_of_a_lock(locked, rate, days, certain):
         (9900, -50.0, 0.0, 9900),
         (9900, -100.0, 1.0, None),
         (MAX_INT64, -50.0, 3600.0, None),
+        # exactly the amount is left
+        (174, -99.0, 1e7, 750),
+        # where binary64 counts in hundreds, some more
+        (2062993101586307672, -1e-9, 1.0, 2062993101586308044),
+        (4360456939469838016, -10.0, 1.0, 4360456954027979722),
     ],
 )
 def test_how_much_to_lock(amount, rate, seconds, lock):
@@ -90,9 +98,15 @@ def test_a_lock_only_shrinks(locked, rate, a, b):
 def test_amounts_that_other_servers_round():
     """Equal up to the hundred thousandth part."""
     assert is_about(0.0, 0.0, AMOUNT_TOLERANCE)
+    assert is_about(4.0, 3.0, 0.25)
     assert is_about(1e30, 1.000009e30, AMOUNT_TOLERANCE)
     assert not is_about(1e30, 1.00002e30, AMOUNT_TOLERANCE)
     assert not is_about(0.0, 1e-9, AMOUNT_TOLERANCE)
+
+
+def test_an_account_is_no_root_account_unless_it_is_said():
+    """It bears interest."""
+    assert balance_at(1000, 0.0, 5.0, 0, YEAR) == pytest.approx(1050.0)
 
 
 def test_growth_has_an_end():

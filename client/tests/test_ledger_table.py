@@ -8,7 +8,7 @@ from swpt_client.moments import DAY, HOUR, MINUTE
 from swpt_client.news import EntriesAppended, Silent
 from swpt_client.records import AccountKey, Ledger, LedgerKey, Request
 
-from .bench import ALICE, DEBTOR, START, TODAY, Client
+from .bench import ALICE, BOB, DEBTOR, START, TODAY, Client
 from .server_messages import TOMORROW, YESTERDAY, account_purge, account_transfer, account_update
 
 KEY = AccountKey(DEBTOR, ALICE)
@@ -106,11 +106,28 @@ def test_what_misses_its_predecessor_is_stored(together):
     assert ledger_of(client).gap_since is None
 
 
+def test_ledgers_of_several_accounts_are_behind_a_gap_at_once():
+    """All that is stored is kept, of each of them."""
+    client, _ = make()
+    other = AccountKey(DEBTOR, BOB)
+    client.feed(Configure(key=other))
+    client.feed(account_transfer(5, 1, 10), account_transfer(7, 1, 1, creditor_id=BOB))
+    assert sorted((key.account.creditor_id, number) for key, number in client.stored) == [
+        (ALICE, 5),
+        (BOB, 7),
+    ]
+
+
 def test_a_stored_number_is_ignored():
     """Twice is once."""
     client, _ = make()
     client.feed(account_transfer(5, 1, 10))
+    assert client.ignored == {}
     client.feed(account_transfer(5, 2, 11), account_transfer(5, 3, 12))
+    assert [one.transfer.acquired_amount for one in client.stored.values()] == [1]
+    assert client.ignored == {"AccountTransfer, known": 1}, "the first one is ignored by the store"
+    client.feed(account_transfer(5, 4, 13), account_transfer(3, 1, 8))
+    assert client.ignored == {"AccountTransfer, known": 2}
     assert [one.transfer.acquired_amount for one in client.stored.values()] == [1]
 
 
@@ -373,11 +390,31 @@ def test_closing_the_tail_by_hand(stored):
     assert client.stored == {}
 
 
+@pytest.mark.parametrize(("principal", "dummies"), [(7, []), (8, [("missing", 1, 8)])])
+def test_a_tail_that_moves_nothing_needs_no_dummy(principal, dummies):
+    """Only the number follows; one unit is something."""
+    client, sent = make()
+    client.feed(behind(sent, principal=principal))
+    client.feed(CloseTail(key=KEY))
+    assert lines(client)[2:] == dummies
+    assert (ledger_of(client).last_transfer_number, ledger_of(client).behind_since) == (3, None)
+
+
 def test_closing_a_tail_that_is_not_there():
-    """Nothing happens."""
-    client, _ = make()
+    """Nothing happens: not for a state without a new number, and not for that of another account."""
+    client, sent = make()
     client.feed(CloseTail(key=KEY))
     assert lines(client) == FIRST_TWO
+    client.feed(behind(sent, last_transfer_number=2, principal=9))
+    client.feed(CloseTail(key=KEY))
+    assert lines(client) == FIRST_TWO
+    client.feed(account_transfer(1, 5, 5, creation_date=TOMORROW), behind(sent, last_change_seqnum=3))
+    client.feed(CloseTail(key=KEY))
+    assert (lines(client), lines(client, TOMORROW)) == (FIRST_TWO, [("transfer", 5, 5)])
+    client.feed(account_purge(TOMORROW))
+    assert client.accounts[KEY].data is None
+    client.feed(CloseTail(key=KEY))
+    assert lines(client, TOMORROW) == [("transfer", 5, 5)]
     assert client.call(CloseTail(key=AccountKey(DEBTOR, ALICE + 5))).code == "NOT_FOUND"
 
 

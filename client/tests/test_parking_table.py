@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
-from swpt_client.inputs import Abandon, Park, Refusal, Resume
-from swpt_client.messages import FinalizeTransfer
+from swpt_client.inputs import Abandon, Park, Ref, Refusal, Resume, Sent
+from swpt_client.messages import FinalizeTransfer, PrepareTransfer
+from swpt_client.moments import SECOND
+from swpt_client.records import DISMISSAL, Decision
 
-from .bench import START, Client
+from .bench import BOB, START, Client
 from .server_messages import finalized_transfer, prepared_transfer, rejected_transfer
-from .transfer_states import LIVE, make
+from .transfer_states import LIVE, PAY, begin, make
 
 # --- parked -------------------------------------------------------------------------------------
 
@@ -36,6 +38,16 @@ def test_what_is_parked_gathers_all_that_is_prepared(members):
     assert client.flush() == client.hear() == []
 
 
+def test_what_is_parked_gathers_the_end_of_a_surplus():
+    """Whose decision it was is a person's question."""
+    client = make("parked")
+    message = finalized_transfer(client.transfers["t"], transfer_id=78, committed_amount=150)
+    client.feed(message)
+    [evidence] = client.transfers["t"].evidence
+    assert (evidence.message, evidence.arrived_at) == (message, client.now)
+    assert client.flush() == client.hear() == []
+
+
 def test_evidence_has_a_limit():
     """Reminders of years do not fill the memory; the latest ones are kept."""
     client = make("parked")
@@ -57,6 +69,30 @@ def test_parking(state):
     else:
         assert (answer.state, answer.parked_state) == ("parked", before.state)
     assert client.flush() == []
+    assert client.call(Park(kind="transfer", key="unknown")) is None
+
+
+def test_what_is_parked_does_not_wait_for_its_copy():
+    """Whoever restores a backup drops what is in the outbox: no confirmation comes."""
+    client = Client()
+    client.feed(begin())
+    assert client.call(Park(kind="transfer", key="t")).pace.is_waiting is False
+    resumed = client.call(Resume(kind="transfer", key="t"))
+    assert (resumed.pace.is_waiting, resumed.parked_state) == (True, None)
+    assert [one.ref for one in client.outbox] == [Ref("transfer", "t", 1), Ref("transfer", "t", 2)]
+    client.feed(Sent(ref=Ref("transfer", "t", 1), at=START))
+    assert client.transfers["t"].pace.is_waiting, "only the new copy counts"
+    client.feed(Sent(ref=Ref("transfer", "t", 2), at=START))
+    client.flush()
+    client.wait(10 * SECOND)
+    assert [type(one) for one in client.flush()] == [PrepareTransfer], "and time goes on from it"
+
+
+def test_what_is_prepared_and_resumed_waits_for_nobody_but_its_caller():
+    """Nothing is in the outbox."""
+    client = parked_from("prepared")
+    resumed = client.call(Resume(kind="transfer", key="t"))
+    assert (resumed.state, resumed.pace.is_waiting) == ("prepared", False)
 
 
 def parked_from(state: str, *messages: str) -> Client:
@@ -137,7 +173,50 @@ def test_abandoning(state, evidence, then, outcome, sent):
         assert (answer.code, client.transfers["t"].state) == (then, "parked")
     else:
         assert (answer.state, answer.outcome) == (then, outcome)
+        is_new = not outcome or outcome == "CANCELLED"
+        assert answer.reason == ("ABANDONED" if is_new and state != "settled, dismissed" else "")
     assert [one.committed_amount for one in client.flush()] == sent
+
+
+@pytest.mark.parametrize(
+    ("state", "amount", "code", "decision"),
+    [
+        ("initiated", 150, "OK", Decision(committed_amount=150)),
+        ("initiated", 1, "OK", Decision(committed_amount=1)),
+        ("initiated, to commit", 150, "OK", PAY),
+        ("initiated, to commit", 7, "OK", Decision(committed_amount=7)),
+        ("settled, committed", 150, "OK", PAY),
+        ("initiated, to commit", 0, "OK", DISMISSAL),
+        ("prepared", 0, "OK", DISMISSAL),
+        ("settled, committed", 0, "TIMEOUT", PAY),
+    ],
+)
+@pytest.mark.parametrize("call", [Resume, Abandon])
+def test_what_a_former_life_has_decided_is_what_was_decided(call, state, amount, code, decision):
+    """The amount that has moved; the note only if it is still known."""
+    client = parked_from(state)
+    message = finalized_transfer(
+        client.transfers["t"], committed_amount=amount, status_code=code, total_locked_amount=9
+    )
+    client.feed(message)
+    ended = client.call(call(kind="transfer", key="t"))
+    assert (ended.state, ended.decision, ended.total_locked_amount) == ("finished", decision, 9)
+    assert ended.finished_at == client.now
+
+
+@pytest.mark.parametrize("members", [{"debtor_id": -2}, {"creditor_id": BOB}])
+def test_the_end_of_somebody_elses_transfer_is_no_evidence(members):
+    """Only that of the account that was to pay."""
+    client = parked_from("initiated")
+    client.feed(finalized_transfer(client.transfers["t"], committed_amount=150, **members))
+    assert client.call(Resume(kind="transfer", key="t")).state == "initiated"
+
+
+def test_what_has_moved_money_goes_first():
+    """Of two ends, whichever came first; and of the prepared ones the known one alone."""
+    client = parked_from("prepared", "committed")
+    client.feed(finalized_transfer(client.transfers["t"], transfer_id=78, committed_amount=160))
+    assert client.call(Resume(kind="transfer", key="t")).decision == Decision(committed_amount=150)
 
 
 @pytest.mark.parametrize("call", [Resume, Abandon])

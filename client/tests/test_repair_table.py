@@ -8,9 +8,9 @@ from swpt_client.moments import DAY, HOUR, MINUTE
 from swpt_client.news import BundleFinished, Surprise
 from swpt_client.records import Terms
 
-from .bench import ALICE, START
+from .bench import ALICE, DEBTOR, START
 from .bundle_story import CAROL, ESCROW, EXCHANGE, FATAL, INTO_ESCROW, PAUSES, PINNED, REPAIRABLE, Story, leg
-from .server_messages import finalized_transfer
+from .server_messages import finalized_transfer, prepared_transfer
 
 # --- repairing ----------------------------------------------------------------------------------
 
@@ -29,11 +29,30 @@ def test_a_failed_leg_is_tried_anew(code):
     [request] = story.client.flush()
     assert isinstance(request, PrepareTransfer)
     assert request.coordinator_request_id != first.coordinator_request_id
-    assert story.leg(1).key != first.key
+    assert (first.key, story.leg(1).key) == ("bundle:1.1:b", "bundle:1.2:b")
     story.prepare(1)
     assert story.amounts() == [500]
     story.finalize(1)
     assert story.finished() == "done"
+
+
+def test_an_attempt_that_was_followed_by_another_is_remembered():
+    """As long as any transfer: a reminder gets the same decision, for ever."""
+    story = Story().committed()
+    first = story.leg(1)
+    assert first.prepared is not None
+    story.finalize(0)
+    story.finalize(1, "TIMEOUT")
+    story.wait(MINUTE)
+    story.client.flush()
+    story.client.feed(prepared_transfer(first, transfer_id=first.prepared.transfer_id))
+    assert story.amounts() == [500]
+    story.prepare(1)
+    story.finalize(1)
+    story.client.wait(400 * DAY - 2 * MINUTE)
+    assert first.key in story.client.transfers
+    story.client.wait(MINUTE)
+    assert sorted(story.client.transfers) == ["bundle:0.1:b", "bundle:1.2:b"]
 
 
 @pytest.mark.parametrize("by", ["rejection", "finalization"])
@@ -84,6 +103,7 @@ def test_a_fatal_code_ends_the_repair(code, when):
         story.reject(1, code)
     assert (story.bundle.state, story.bundle.reason) == ("torn", "NO_PAYBACK")
     assert story.bundle.is_alarming
+    assert story.bundle.finished_at == story.client.now
     assert story.client.hear() == [
         Surprise(kind="TORN", key="b"),
         BundleFinished(bundle=story.bundle),
@@ -164,6 +184,7 @@ def test_what_is_in_escrow_is_paid_back():
     assert (request.creditor_id, request.recipient) == (ESCROW, str(ALICE))
     assert (request.coordinator_type, request.coordinator_id) == ("direct", ESCROW)
     assert (request.min_locked_amount, request.max_locked_amount) == (0, 0)
+    assert (request.debtor_id, story.leg(0).key) == (DEBTOR, "bundle:0.back1:b")
     story.prepare(0)
     assert story.amounts() == [9900]
     assert story.client.hear() == []
@@ -184,6 +205,23 @@ def test_paying_back_is_tried_again():
         assert story.client.flush() == []
         story.wait(1)
         assert len(story.client.flush()) == 1
+    assert story.leg(0).key == "bundle:0.back4:b"
+    story.prepare(0)
+    story.finalize(0)
+    assert story.finished() == "reversed"
+
+
+def test_paying_back_has_a_time_of_its_own():
+    """The repair has taken six days; paying back has seven from then on."""
+    story = Story(INTO_ESCROW).committed(INTO_ESCROW)
+    story.finalize(0)
+    story.finalize(1, "TIMEOUT")
+    story.wait(6 * DAY)
+    story.reject(1, "SENDER_IS_UNREACHABLE")
+    assert story.bundle.state == "reversing"
+    story.reject(0, "INSUFFICIENT_AVAILABLE_AMOUNT")
+    story.wait(2 * DAY)
+    assert story.bundle.state == "reversing"
     story.prepare(0)
     story.finalize(0)
     assert story.finished() == "reversed"

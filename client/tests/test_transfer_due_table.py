@@ -54,6 +54,16 @@ def test_a_request_without_answer_is_news_after_a_day_once():
     assert client.transfers["t"].state == "initiated"
 
 
+@pytest.mark.parametrize("state", ["initiated", "settled, committed"])
+def test_a_client_that_was_away_asks_again_and_worries_at_once(state):
+    """Both are due."""
+    client = make(state)
+    client.now += 2 * DAY
+    client.tick()
+    assert client.hear() == [Silent(subject="transfer", key="t", since=START)]
+    assert len(client.flush()) == 1
+
+
 @pytest.mark.parametrize("wanted", [None, PAY])
 def test_a_request_is_given_up_when_its_caller_said_so(wanted):
     """What comes yet is dismissed, also what was to be committed."""
@@ -65,6 +75,7 @@ def test_a_request_is_given_up_when_its_caller_said_so(wanted):
     client.wait(1)
     given_up = client.transfers["t"]
     assert (given_up.state, given_up.outcome, given_up.reason) == ("cancelled", "CANCELLED", "GIVE_UP")
+    assert given_up.decision is None
     assert [type(one) for one in client.hear()] == [TransferFinished]
     client.flush()
     client.feed(prepared_transfer(given_up))

@@ -11,7 +11,7 @@ from swpt_client.errors import (
     NotFound,
     Refused,
 )
-from swpt_client.moments import MINUTE, to_datetime
+from swpt_client.moments import DAY, MINUTE, to_datetime
 from swpt_client.records import Leg, Request, TransferState
 from swpt_client.store.base import LetterState
 from tests.bench import ALICE, BOB, DEBTOR, START
@@ -221,6 +221,37 @@ def test_what_does_not_decode_is_a_dead_letter_and_holds_up_nobody(office):
         assert agent.persons.put_back(letters[2].id)
         office.wire.wait_until(lambda: len(office.store.letters(LetterState.RETURNED, 0, 9)) == 1)
         assert [one.reason for one in agent.persons.letters()] == ["unknown_type", "foreign"]
+
+
+def test_a_long_queue_is_taken_five_hundred_at_a_time(office):
+    """Each batch is one transaction, and acknowledged when it is stored."""
+    with office.agent as agent:
+        agent.open_account(DEBTOR, ALICE)
+        office.wire.wait_for("ConfigureAccount")
+        tag = office.wire.deliver(*(account_transfer(number, 1, number) for number in range(1, 1201)))
+        office.wire.wait_for_ack(tag)
+        assert [one for _, one in office.wire.acked] == [500, 1000, 1200]
+        assert agent.account(DEBTOR, ALICE).principal == 1200
+
+
+def test_a_clock_that_steps_back_loses_nothing(office):
+    """What was begun before goes on, nothing is sent twice, and time repeats as soon as it is there again."""
+    with office.agent as agent:
+        before = office.pay("before")
+        office.wire.wait_for("PrepareTransfer")
+        office.now -= DAY
+        after = office.pay("after")
+        office.wire.wait_for("PrepareTransfer", 2)
+        office.wire.deliver(prepared_transfer(before))
+        office.wire.wait_for("FinalizeTransfer")
+        office.wire.deliver(finalized_transfer(before, committed_amount=100))
+        assert agent.wait("before", 10).outcome == "OK"
+        office.wire.wait_until(lambda: office.store.count_outbox() == 0)
+        assert len(office.wire.published) == 3
+        office.now += MINUTE
+        office.wire.wait_for("PrepareTransfer", 3)
+        office.wire.deliver(rejected_transfer(after))
+        assert agent.wait("after", 10).outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
 
 
 def test_what_is_not_confirmed_is_sent_again(office):

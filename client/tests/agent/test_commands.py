@@ -105,3 +105,10 @@ def test_a_url_of_postgresql_needs_no_driver(scheme, capsys):
     said = capsys.readouterr().err
     assert "OperationalError" in said
     assert "refused" in said
+
+
+def test_without_a_driver_it_is_said_how_to_get_one(capsys, monkeypatch):
+    """A new environment has none."""
+    monkeypatch.setattr("swpt_client.commands.find_spec", lambda _name: None)
+    assert main(["--database", "postgresql://somebody@127.0.0.1:1/nothing", "parked"]) == 1
+    assert "pip install 'swpt-client[psycopg2]'" in capsys.readouterr().err
