@@ -59,12 +59,17 @@ def principal(agent: Agent, creditor_id: int) -> int:
 
 
 @pytest.fixture
-def bank(postgres_url: str, amqp_url: str, postgres: Any) -> Iterator[Bank]:
-    """A worker and chores as threads, and a database for the clients."""
+def closed_bank(postgres_url: str, amqp_url: str, postgres: Any) -> Iterator[Bank]:
+    """A configured server of which nothing runs, and a database for the clients."""
     name = postgres.create_empty_database()
     engine = engine_of(postgres.database_url(name))
-    server = Server(postgres_url, amqp_url)
-    with server.serving_here():
-        yield Bank(server, engine)
+    yield Bank(Server(postgres_url, amqp_url), engine)
     engine.dispose()
     postgres.drop_database(name)
+
+
+@pytest.fixture
+def bank(closed_bank: Bank) -> Iterator[Bank]:
+    """A worker and chores as threads, and a database for the clients."""
+    with closed_bank.server.serving_here():
+        yield closed_bank
