@@ -7,14 +7,26 @@ import click
 
 from swpt_accounts.runtime.errors import OperatorError
 
-from .common import CommandContext, command_context, json_option, note_option, operator_option, order_of
-from .display import moment, show_fields, show_rows
+from .common import (
+    CommandContext,
+    command_context,
+    form_options,
+    json_option,
+    note_option,
+    operator_option,
+    order_of,
+)
+from .display import moment, show_fields, show_list
 
 if TYPE_CHECKING:
     from swpt_accounts.operators.inspection.dead_letters import DeadLetter
 
 _STATES = ("open", "returned", "discarded", "all")
 _AT_ONCE: Final = 1000
+_COLUMNS: Final = (
+    "id", "received_at", "state", "reason", "detail", "type", "exchange", "routing_key", "body_size",
+    "is_complete",
+)  # fmt: skip
 _ids = click.argument("ids", metavar="[ID...]", nargs=-1, type=click.IntRange(min=1))
 _reason = click.option("--reason", help=f"All open ones with this reason, the oldest {_AT_ONCE}.")
 
@@ -34,15 +46,15 @@ def dead_letters() -> None:
 @click.option("--state", type=click.Choice(_STATES), default="open", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @click.option("--after", type=int, default=0, help="Go on behind this id.")
-@json_option
-def list_(reason: str | None, state: str, limit: int, after: int, as_json: bool) -> None:
+@form_options
+def list_(reason: str | None, state: str, limit: int, after: int, form: str) -> None:
     """List dead letters, oldest first."""
     from swpt_accounts.operators.inspection.dead_letters import list_dead_letters
 
     with command_context() as context:
         wanted = None if state == "all" else state
         found = list_dead_letters(context.connection, state=wanted, reason=reason, after=after, limit=limit)
-    show_rows([_row(letter) for letter in found], as_json)
+    show_list(_COLUMNS, [[_row(letter) for letter in found]], form)
 
 
 @dead_letters.command()
@@ -152,18 +164,8 @@ def _listed(ids: tuple[int, ...]) -> str:
 
 
 def _row(letter: "DeadLetter") -> dict[str, Any]:
-    return {
-        "id": letter.dead_letter_id,
-        "received_at": moment(letter.received_at),
-        "state": letter.state,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "type": letter.type,
-        "exchange": letter.exchange,
-        "routing_key": letter.routing_key,
-        "body_size": letter.body_size,
-        "is_complete": letter.is_complete,
-    }
+    as_it_is = {name: getattr(letter, name) for name in _COLUMNS[2:]}
+    return {"id": letter.dead_letter_id, "received_at": moment(letter.received_at), **as_it_is}
 
 
 def _shown_body(body: bytes | None) -> dict[str, str | None]:

@@ -1,9 +1,16 @@
 """The commands `outbox`: messages that wait to be published (rules.md#publishing)."""
 
+from typing import Any, Final
+
 import click
 
-from .common import command_context, json_option
-from .display import moment, show_rows
+from .common import command_context, form_options
+from .display import CSV, JSON, moment, show_list
+
+_COLUMNS: Final = (
+    "id", "types", "age_seconds", "attempts", "last_failure", "next_attempt_at", "is_in_hand",
+    "payload_bytes", "accounts",
+)  # fmt: skip
 
 
 @click.group(name="outbox")
@@ -19,8 +26,8 @@ def outbox_commands() -> None:
 @click.option("--all", "is_all", is_flag=True, help="Those as well that were not tried, or not answered yet.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @click.option("--after", type=int, default=0, help="Go on behind this id.")
-@json_option
-def list_(is_all: bool, limit: int, after: int, as_json: bool) -> None:
+@form_options
+def list_(is_all: bool, limit: int, after: int, form: str) -> None:
     """List rows that could not be published.
 
     returned: no queue wants the message.  nacked: the broker refused it.  unanswered: the broker did
@@ -32,7 +39,7 @@ def list_(is_all: bool, limit: int, after: int, as_json: bool) -> None:
     with command_context() as context:
         found = list_outbox(context.connection, is_all=is_all, after=after, limit=limit)
     now = clock.utcnow()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": row.outbox_id,
             "types": row.type_counts,
@@ -46,10 +53,13 @@ def list_(is_all: bool, limit: int, after: int, as_json: bool) -> None:
         }
         for row in found
     ]
-    if not as_json:
-        for row in rows:
-            row["accounts"] = _first(row["accounts"])  # type: ignore[arg-type]
-    show_rows(rows, as_json)
+    for row in rows:
+        if form == CSV:
+            row["types"] = " ".join(f"{kind}={count}" for kind, count in row["types"].items())
+            row["accounts"] = " ".join(row["accounts"])
+        elif form != JSON:
+            row["accounts"] = _first(row["accounts"])
+    show_list(_COLUMNS, [rows], form)
 
 
 def _first(accounts: list[str]) -> str:

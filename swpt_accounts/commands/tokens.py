@@ -1,11 +1,14 @@
 """The commands `tokens`: who may enter the admin API and the console."""
 
+from typing import Final
+
 import click
 
-from .common import command_context, json_option, operator_option, order_of
-from .display import moment, plain, show_fields, show_rows
+from .common import command_context, form_options, json_option, operator_option, order_of
+from .display import moment, plain, show_fields, show_list
 
 _LONGEST_LIFE_DAYS = 36500
+_COLUMNS: Final = ("id", "name", "role", "prefix", "state", "created_at", "expires_at", "revoked_at")
 
 
 @click.group(name="tokens")
@@ -46,8 +49,8 @@ def create(role: str, name: str, expires_days: int | None, operator: str | None,
 
 
 @token_commands.command(name="list")
-@json_option
-def list_(as_json: bool) -> None:
+@form_options
+def list_(form: str) -> None:
     """List all tokens, without themselves."""
     from swpt_accounts.operators.inspection.tokens import list_tokens
     from swpt_accounts.runtime import clock
@@ -68,7 +71,7 @@ def list_(as_json: bool) -> None:
         }
         for token in found
     ]
-    show_rows(rows, as_json)
+    show_list(_COLUMNS, [rows], form)
 
 
 @token_commands.command()

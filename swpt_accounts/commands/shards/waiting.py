@@ -1,16 +1,23 @@
 """The command `waiting`: requests that wait for another shard (rules.md#waiting-requests)."""
 
+from typing import Final
+
 import click
 
-from swpt_accounts.commands.common import command_context, json_option
-from swpt_accounts.commands.display import moment, show_rows
+from swpt_accounts.commands.common import command_context, form_options
+from swpt_accounts.commands.display import moment, show_list
+
+_COLUMNS: Final = (
+    "debtor_id", "creditor_id", "coordinator", "recipient", "recipient_key", "waiting_seconds", "attempts",
+    "next_attempt_at",
+)  # fmt: skip
 
 
 @click.command(name="waiting")
 @click.option("--debtor", "debtor_id", type=int, help="Only of this currency.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@json_option
-def waiting_command(debtor_id: int | None, limit: int, as_json: bool) -> None:
+@form_options
+def waiting_command(debtor_id: int | None, limit: int, form: str) -> None:
     """List requests that wait for the answer of another shard, the oldest first.
 
     They are asked for again and again, and never given up; `attempts` counts those without an answer.
@@ -36,4 +43,4 @@ def waiting_command(debtor_id: int | None, limit: int, as_json: bool) -> None:
         }
         for one in found
     ]
-    show_rows(rows, as_json)
+    show_list(_COLUMNS, [rows], form)

@@ -9,10 +9,12 @@ from click.testing import CliRunner
 
 from swpt_accounts.commands.cli import program
 from swpt_accounts.operators.inspection import tabular
+from swpt_accounts.wire.messages import Malformed
 from swpt_accounts.wire.moments import render_timestamp
 from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.builders import ALICE, BOB, DEBTOR, NOW, configure, request
 from tests.backstage.stories import issue
+from tests.backstage.wire import delivered
 
 REQUEST = 6917529027641081857
 
@@ -83,6 +85,25 @@ def test_ledger_and_transfers_in_every_form(stand, ask):
     [account] = csv.DictReader(io.StringIO(ask("accounts", "show", str(DEBTOR), str(ALICE), "--csv")[1]))
     assert account["principal"] == str(MAX_INT64 - 1)
     assert ask("audit") == (None, "none\n")
+
+
+def test_what_is_worked_off_comes_as_csv_too(stand, ask):
+    """Dead letters, the outbox, waiting requests and tokens: a header, and a line for each row."""
+    stand.apply(*issue(ALICE, 100), delivered(Malformed("bad_json", "at byte 0")))
+
+    def rows(*words):
+        return list(csv.DictReader(io.StringIO(ask(*words, "--csv")[1])))
+
+    [letter] = rows("dead-letters", "list")
+    assert (letter["reason"], letter["is_complete"]) == ("bad_json", "yes")
+    [waiting] = rows("outbox", "list", "--all")
+    assert "PreparedTransfer=1" in waiting["types"].split()
+    assert f"{DEBTOR}/{ALICE}" in waiting["accounts"].split()
+    assert rows("waiting") == rows("tokens", "list") == []
+    assert ask("waiting", "--csv")[1].startswith("debtor_id,creditor_id,")
+    ask("tokens", "create", "--role", "viewer", "--name", "=olga")
+    [token] = rows("tokens", "list")
+    assert (token["name"], token["expires_at"]) == ("'=olga", "")
 
 
 def test_secrets_are_masked(ask, monkeypatch):
