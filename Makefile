@@ -90,7 +90,7 @@ chaos: $(INSTALLED)  ## Servers and workers are killed under load; not a part of
 	@cd apps && ../$(PYTEST) -m chaos --timeout=1800
 
 .PHONY: calendar
-calendar: $(INSTALLED)  ## The whole suite three weeks, half a year and a year ahead; needs faketime
+calendar: $(INSTALLED)  ## The server's tests three weeks, half a year and a year ahead; needs faketime
 	@for days in 21 190 365; do FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -m -f "+$${days}d" \
 		$(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/browser || exit 1; done
 
@@ -136,7 +136,7 @@ chores: $(INSTALLED)  ## Periodic work
 	@exec $(BIN)/swpt-accounts chores
 
 .PHONY: web
-web: $(INSTALLED)  ## HTTP for other services
+web: $(INSTALLED)  ## HTTP for other services, and the admin API, console and /metrics
 	@exec $(BIN)/swpt-accounts web
 
 .PHONY: all
