@@ -36,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     url = options.database or os.environ.get(_URL, "")
     if not url:
-        return _fail(f"say --database URL, or set {_URL}")
+        return _fail(f"say --database URL, or set {_URL}", 2)
     try:
         engine = create_engine(_with_driver(url))
     except (SQLAlchemyError, ValueError, ImportError) as error:
-        return _fail(f"not a database that can be used: {error}")
+        return _fail(f"not a database that can be used: {error}", 2)
     try:
         for line in options.work(_persons(SqlStore(engine)), options):
             print(line)  # noqa: T201 - it is what a command is for
@@ -66,9 +66,9 @@ def _with_driver(text: str) -> URL:
     return url.set(drivername=f"postgresql+{driver}")
 
 
-def _fail(text: str) -> int:
+def _fail(text: str, status: int = 1) -> int:
     print(f"swpt-client: {text}", file=sys.stderr)  # noqa: T201
-    return 1
+    return status
 
 
 class _ForTheAgent(Handlers):

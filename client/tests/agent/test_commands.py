@@ -83,16 +83,16 @@ def test_dead_letters_are_listed_put_back_and_discarded(office, type_):
 
 
 def test_a_database_that_is_not_there_is_told_in_one_line(capsys, monkeypatch, tmp_path):
-    """No stack, and a status."""
+    """No stack, and a status: 2 if no address of a database was understood, 1 if there is none."""
     monkeypatch.delenv("SWPT_CLIENT_DATABASE_URL", raising=False)
-    for words in (
-        ["parked"],
-        ["--database", "nonsense", "parked"],
-        ["--database", "mysql://x/y", "parked"],
-        ["--database", f"sqlite:///{tmp_path / 'none' / 'x.db'}", "parked"],
-        ["--database", f"sqlite:///{tmp_path / 'empty.db'}", "parked"],
+    for status, words in (
+        (2, ["parked"]),
+        (2, ["--database", "nonsense", "parked"]),
+        (2, ["--database", "mysql://x/y", "parked"]),
+        (1, ["--database", f"sqlite:///{tmp_path / 'none' / 'x.db'}", "parked"]),
+        (1, ["--database", f"sqlite:///{tmp_path / 'empty.db'}", "parked"]),
     ):
-        assert main(words) == 1
+        assert main(words) == status
         error = capsys.readouterr().err
         assert error.startswith("swpt-client: ")
         assert error.count("\n") == 1
@@ -110,5 +110,5 @@ def test_a_url_of_postgresql_needs_no_driver(scheme, capsys):
 def test_without_a_driver_it_is_said_how_to_get_one(capsys, monkeypatch):
     """A new environment has none."""
     monkeypatch.setattr("swpt_client.commands.find_spec", lambda _name: None)
-    assert main(["--database", "postgresql://somebody@127.0.0.1:1/nothing", "parked"]) == 1
+    assert main(["--database", "postgresql://somebody@127.0.0.1:1/nothing", "parked"]) == 2
     assert "pip install 'swpt-client[psycopg2]'" in capsys.readouterr().err

@@ -1,7 +1,9 @@
 """The wheel: what a package page shows of it, and that its version is the one that documents speak of."""
 
 import re
+import subprocess
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +33,21 @@ def test_every_link_of_a_package_page_leads_to_a_file():
         kind, _, name = target.removeprefix(f"{HOME}/").partition("/v1.0.0/")
         assert kind == ("raw" if name.endswith(".png") else "blob")
         assert (TOP / urlsplit(name).path).exists()
+
+
+def test_whoever_unpacks_the_source_has_the_whole_tree():
+    """Its tests and its Makefile use the rest."""
+    config = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["sdist"]
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    names = {name.partition("/")[0] for name in listed} or {"swpt_accounts"}
+    # What builds it, hatch adds by itself.
+    assert [
+        name
+        for name in sorted(names - {"pyproject.toml"})
+        if not any(fnmatch(f"/{name}", pattern) for pattern in config["include"])
+    ] == []
 
 
 def test_no_address_is_made_up():
