@@ -75,6 +75,7 @@ simulate: $(INSTALLED)  ## The real server in worlds that follow from a seed: SE
 mutants: $(INSTALLED)  ## Faults planted into the client's pure rooms, which its tests must find; ROOM=ledger, or all
 	@cd client && HYPOTHESIS_PROFILE=quick ../$(BIN)/mutmut run $(if $(ROOM),"swpt_client.$(ROOM)*")
 	@cd client && ../$(BIN)/mutmut results
+	@$(BIN)/python -m scripts.mutants
 
 .PHONY: integration
 integration: $(INSTALLED)  ## Tests with PostgreSQL and RabbitMQ

@@ -19,7 +19,7 @@ from swpt_client.inputs import (
 )
 from swpt_client.messages import PrepareTransfer
 from swpt_client.moments import DAY, HOUR, MINUTE, T0
-from swpt_client.news import Surprise
+from swpt_client.news import BundleFinished, Surprise, TransferFinished
 from swpt_client.records import AccountKey, Terms
 
 from .bench import ALICE, BOB, DEBTOR, START, Client
@@ -54,7 +54,7 @@ def test_all_are_prepared_and_certain():
 
 @pytest.mark.parametrize("code", [*REPAIRABLE, *FATAL])
 def test_a_leg_without_a_lock_dismisses_all(code):
-    """What is prepared is freed, what is not is cancelled."""
+    """What is prepared is freed, what is not is cancelled; the legs say who has dismissed them."""
     story = Story()
     story.prepare(0)
     story.client.flush()
@@ -62,6 +62,7 @@ def test_a_leg_without_a_lock_dismisses_all(code):
     assert (story.bundle.state, story.bundle.reason) == ("dismissing", code)
     assert story.amounts() == [0]
     assert story.states() == ["settled", "finished"]
+    assert story.leg(0).reason == "BUNDLE"
     assert story.client.hear() == []
     story.finalize(0)
     assert story.finished() == "dismissed"
@@ -214,12 +215,32 @@ def test_all_ok_is_done():
     assert story.client.flush() == []
 
 
+def test_a_leg_carries_its_note():
+    """As the caller has written it."""
+    story = Story((leg(ALICE, BOB, transfer_note="for you", transfer_note_format="-"),))
+    story.client.feed(Configure(key=AccountKey(DEBTOR, ALICE)))
+    story.client.feed(account_update())
+    story.client.flush()
+    story.prepare(0)
+    [message] = story.client.flush()
+    assert (message.transfer_note, message.transfer_note_format) == ("for you", "-")
+
+
+def test_the_end_of_a_bundle_is_told_beside_other_news():
+    """All that a batch brings is told."""
+    story = Story((EXCHANGE[0],)).committed((EXCHANGE[0],))
+    story.client.feed(Begin(key="t", request=EXCHANGE[1].request))
+    story.client.feed(rejected_transfer(story.client.transfers["t"]), finalized_transfer(story.leg(0)))
+    assert [type(one) for one in story.client.hear()] == [TransferFinished, BundleFinished]
+
+
 @pytest.mark.parametrize("codes", [["TIMEOUT", "TIMEOUT"], ["TIMEOUT", "SOMETHING NEW"]])
 def test_all_failed_is_failed(codes):
     """Nothing has moved; nothing is repaired."""
     story = Story().committed()
     story.finalize(0, codes[0])
     story.finalize(1, codes[1])
+    assert [one.failure for one in story.bundle.status] == codes
     assert story.finished() == "failed"
     story.wait(10 * DAY)
     assert story.client.flush() == []

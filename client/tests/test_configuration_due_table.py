@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from swpt_client.inputs import Due
 from swpt_client.moments import DAY, HOUR, MINUTE
 from swpt_client.news import ConfigEffectual, EntriesAppended, Silent
 from swpt_client.records import AccountKey
@@ -133,6 +134,16 @@ def test_a_closed_account_is_forgotten_in_the_end():
     assert KEY in client.accounts
     client.wait(1)
     assert client.accounts == {}
+
+
+def test_what_comes_as_an_account_is_forgotten_is_forgotten_with_it():
+    """No entry stays behind, and none is told."""
+    client, _ = make("closed")
+    client.now += 400 * DAY
+    client.feed(account_transfer(1, 5, 5), Due(kind="account", key=KEY))
+    assert client.accounts == {}
+    assert client.entries == []
+    assert client.hear() == []
 
 
 @pytest.mark.parametrize(

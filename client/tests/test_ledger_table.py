@@ -309,6 +309,33 @@ def test_a_tail_waits_while_something_is_stored():
     assert lines(client)[2:] == [("missing", 12, 19), ("transfer", 1, 20)]
 
 
+def test_a_tail_that_arrives_in_part_is_still_missing():
+    """Since when, is not forgotten."""
+    client, sent = make()
+    client.feed(behind(sent, last_transfer_number=4, principal=13))
+    client.now += HOUR
+    client.feed(account_transfer(3, 5, 12))
+    assert ledger_of(client).behind_since == START
+    client.feed(account_transfer(4, 1, 13))
+    assert ledger_of(client).behind_since is None
+
+
+@pytest.mark.parametrize(("committed_at", "days"), [(START, 14), (START + 10 * DAY, 24)])
+def test_a_tail_behind_a_gap_is_closed_when_its_own_time_is_over(committed_at, days):
+    """And told of once."""
+    client, sent = make()
+    client.feed(account_transfer(5, 1, 20))
+    client.feed(behind(sent, last_transfer_number=7, principal=30, last_transfer_committed_at=committed_at))
+    client.wait(14 * DAY)
+    closed = [("missing", 12, 19), ("transfer", 1, 20)]
+    assert lines(client)[2:4] == closed
+    client.wait((days - 14) * DAY)
+    assert lines(client)[2:] == [*closed, ("missing", 10, 30)]
+    assert [one for one in client.hear() if isinstance(one, Silent)] == [
+        Silent(subject="ledger", key=KEY, since=START)
+    ]
+
+
 @pytest.mark.parametrize("creation_date", [TOMORROW, YESTERDAY])
 def test_a_tail_of_another_account_says_nothing(creation_date):
     """The state must be of the ledger's own creation date."""

@@ -13,7 +13,9 @@ from swpt_client import limits
 from swpt_client.messages import (
     SERVER_MESSAGE_TYPES,
     AccountTransfer,
+    AccountUpdate,
     PreparedTransfer,
+    RejectedTransfer,
     Undecodable,
     address,
     binary_key,
@@ -26,6 +28,7 @@ from swpt_client.moments import render
 from swpt_client.testing import strategies as values
 
 from . import server_codec
+from .server_messages import account_update
 
 JSON = "application/json"
 
@@ -78,6 +81,18 @@ TRANSFER = AccountTransfer(
     principal=10,
     ts=0,
     previous_transfer_number=4,
+)
+
+UPDATE = account_update()
+REJECTED = RejectedTransfer(
+    debtor_id=-1,
+    creditor_id=4294967297,
+    coordinator_type="direct",
+    coordinator_id=4294967297,
+    coordinator_request_id=1,
+    status_code="TIMEOUT",
+    total_locked_amount=0,
+    ts=0,
 )
 
 
@@ -245,6 +260,12 @@ def test_the_first_check_that_fails_gives_the_reason(body, content_type, type_pr
         (TRANSFER, {"transfer_number": 0}),
         (TRANSFER, {"transfer_note": "é" * 251}),
         (TRANSFER, {"transfer_note_format": "a\n"}),
+        (TRANSFER, {"transfer_note_format": "a b"}),
+        (REJECTED, {"status_code": "x" * 31}),
+        (REJECTED, {"status_code": "é"}),
+        (REJECTED, {"total_locked_amount": True}),
+        (UPDATE, {"interest": "1.0"}),
+        (UPDATE, {"interest_rate": True}),
         (TRANSFER, {"transfer_note_format": "123456789"}),
     ],
 )
@@ -254,6 +275,92 @@ def test_a_member_beyond_its_limits_is_malformed(message, members):
     assert isinstance(refused, Undecodable)
     assert refused.reason == "bad_field"
     assert refused.detail.startswith(f"{next(iter(members))}: ")
+
+
+@pytest.mark.parametrize(
+    ("digest", "is_good"),
+    [("", True), ("0aF" * 21 + "9", True), ("0" * 63, False), ("g" * 64, False), ("0" * 65, False)],
+)
+@pytest.mark.parametrize("iri", ["https://example.com/", "https://example.com/é"])
+def test_a_digest_has_64_hexadecimal_digits(digest, is_good, iri):
+    """On the quick way and on the slow one."""
+    message = decode(body_of(UPDATE, debtor_info_sha256=digest, debtor_info_iri=iri), JSON, "AccountUpdate")
+    if is_good:
+        assert isinstance(message, AccountUpdate)
+        assert message.debtor_info_sha256 == digest
+    else:
+        assert isinstance(message, Undecodable)
+        assert (message.reason, message.detail[:20]) == ("bad_field", "debtor_info_sha256: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "detail"),
+    [
+        (GOOD[:-1] + b',"x":NaN}', "bad_json", "NaN is not JSON"),
+        (b"{", "bad_json", "Expecting property name enclosed in double quotes (character 1)"),
+        (GOOD[:-1] + b',"x":"\\u0000"}', "bad_json", "a string holds U+0000 or a lone surrogate"),
+        (b'{"a":"\xff"}', "bad_encoding", "not UTF-8 at byte 6"),
+        (b"\xef\xbb\xbf{}", "bad_encoding", "byte order mark"),
+        (b"[" * 33, "too_deep", "more than 32 levels of nesting"),
+        (b"[]", "not_an_object", "the body is not an object"),
+        (b"{}", "type_mismatch", "type: missing, or not a text"),
+        (b'{"type":7}', "type_mismatch", "type: missing, or not a text"),
+        (b'{"type":"Else"}', "type_mismatch", "type: not that of the message"),
+        (body_of(PREPARED, ts=...), "bad_field", "ts: missing"),
+        (body_of(PREPARED, ts=5), "bad_field", "ts: must be a timestamp with an offset"),
+        (body_of(PREPARED, debtor_id=10**20), "bad_field", "debtor_id: is out of range"),
+        (GOOD.replace(b"-50.0", b"-1e500"), "bad_field", "demurrage_rate: must be finite"),
+        (body_of(TRANSFER, acquired_amount=0), "bad_field", "acquired_amount: must not be 0"),
+        (body_of(REJECTED, status_code="OK"), "bad_field", "status_code: must not be OK"),
+        (
+            body_of(TRANSFER, previous_transfer_number=5),
+            "bad_combination",
+            "previous_transfer_number: must be less than transfer_number",
+        ),
+    ],
+)
+def test_an_operator_reads_what_is_wrong(body, reason, detail):
+    """In the dead letters, on the quick way and on the slow one."""
+    assert decode(body, JSON, None) == Undecodable(reason, detail)
+    assert diagnose(body, None) == Undecodable(reason, detail)
+
+
+def test_what_was_never_looked_into_is_named_as_well():
+    """Its size, its content type, its type."""
+    assert decode(b"x" * 65537, JSON, None) == Undecodable("too_large", "more than 65536 bytes")
+    assert decode(GOOD, None, None) == Undecodable(
+        "bad_content_type", "the content type is not application/json"
+    )
+    assert decode(GOOD, JSON, "Else") == Undecodable(
+        "unknown_type", "the type property is not a message type that clients receive"
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "interest", "rate"),
+    [
+        ({"interest": 5, "interest_rate": -50}, 5.0, -50.0),
+        ({"interest": 10**25, "interest_rate": 10**21}, 1e25, 1e21),
+        ({"interest": -0.5, "interest_rate": -100.0}, -0.5, -100.0),
+    ],
+)
+def test_the_slow_way_takes_integers_for_floats(members, interest, rate):
+    """Of whatever length; and gives floats."""
+    for message in (
+        diagnose(body_of(UPDATE, **members), None),
+        decode(body_of(UPDATE, **members), JSON, None),
+    ):
+        assert isinstance(message, AccountUpdate)
+        assert (message.interest, message.interest_rate) == (interest, rate)
+        assert type(message.interest) is type(message.interest_rate) is float
+
+
+@pytest.mark.parametrize("code", ["", "x" * 30])
+def test_a_code_has_at_most_thirty_characters(code):
+    """Whatever it is."""
+    message = decode(body_of(REJECTED, status_code=code), JSON, "RejectedTransfer")
+    assert isinstance(message, RejectedTransfer)
+    assert message.status_code == code
 
 
 def test_a_number_that_is_not_finite_is_malformed():

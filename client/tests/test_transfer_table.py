@@ -7,7 +7,7 @@ from swpt_client.inputs import Commit, Dismiss, Refusal
 from swpt_client.messages import FinalizeTransfer, PreparedTransfer, PrepareTransfer
 from swpt_client.moments import DAY, HOUR
 from swpt_client.news import Surprise, TransferFinished, TransferPrepared
-from swpt_client.records import Terms
+from swpt_client.records import Decision, Terms
 
 from .bench import ALICE, BOB, DEBTOR, START, Client
 from .server_messages import dismissal_of, finalized_transfer, prepared_transfer, rejected_transfer
@@ -229,12 +229,54 @@ def test_a_reminder_of_what_is_decided_gets_the_same_decision(state):
 
 
 def test_a_decision_that_waits_in_the_outbox_is_not_doubled():
-    """The copy that is there will do."""
+    """The copy that is there will do; what has changed is told all the same."""
     client = make("prepared")
     client.feed(Commit(key="t", decision=PAY))
     client.flush()
     client.feed(prepared_transfer(client.transfers["t"]))
+    assert client.flush() == client.hear() == []
+    changed = prepared_transfer(client.transfers["t"], recipient="9")
+    client.feed(changed)
     assert client.flush() == []
+    assert client.hear() == [Surprise(kind="CHANGED", key="t", message=changed)]
+    assert client.ignored == {"PreparedTransfer, the decision is on its way": 2}
+
+
+def test_two_reminders_get_one_decision():
+    """Until the broker has it."""
+    client = make("settled, committed")
+    message = prepared_transfer(client.transfers["t"])
+    client.feed(message, message)
+    assert len(client.flush()) == 1
+    client.confirm()
+    client.feed(message)
+    assert len(client.flush()) == 1
+
+
+@pytest.mark.parametrize("state", ["finished, committed", "finished, dismissed"])
+def test_for_the_reminder_of_what_has_ended_nobody_waits(state):
+    """Its confirmation is of no interest."""
+    client = make(state)
+    client.feed(prepared_transfer(client.transfers["t"]))
+    assert [one.ref for one in client.outbox] == [None]
+
+
+@pytest.mark.parametrize(
+    ("state", "make_message", "row"),
+    [
+        ("none", rejected_transfer, "RejectedTransfer, no record"),
+        ("prepared", rejected_transfer, "RejectedTransfer, late"),
+        ("none", finalized_transfer, "FinalizedTransfer, no record"),
+        ("finished, committed", finalized_transfer, "FinalizedTransfer, late"),
+        ("cancelled", finalized_transfer, "FinalizedTransfer, late"),
+        ("initiated", finalized_transfer, "FinalizedTransfer, of a surplus"),
+    ],
+)
+def test_what_changes_nothing_is_counted_by_its_row(state, make_message, row):
+    """Operators see it in metrics."""
+    client = make(state)
+    client.feed(make_message(asked(client)))
+    assert client.ignored == {row: 1}
 
 
 @pytest.mark.parametrize(
@@ -350,6 +392,7 @@ def test_dismiss(state, answer):
         assert messages == []
     if state.startswith("initiated"):
         assert client.transfers["t"].outcome == "CANCELLED"
+        assert client.transfers["t"].decision is None
         assert [type(one) for one in news] == [TransferFinished]
         # what comes yet is dismissed by the tombstone
         message = prepared_transfer(client.transfers["t"])
@@ -393,6 +436,18 @@ def test_the_outcome(state, members, outcome):
     client.feed(message)
     assert not has_changed(client, ended)
     assert client.hear() == []
+
+
+@pytest.mark.parametrize(
+    ("members", "outcome"),
+    [({}, "OK"), ({"committed_amount": 0, "status_code": "TIMEOUT"}, "TIMEOUT")],
+)
+def test_the_outcome_of_the_smallest_amount(members, outcome):
+    """One unit is money."""
+    client = make("prepared")
+    client.feed(Commit(key="t", decision=Decision(committed_amount=1)))
+    client.feed(finalized_transfer(client.transfers["t"], **members))
+    assert client.transfers["t"].outcome == outcome
 
 
 def test_an_answer_to_no_decision_parks():

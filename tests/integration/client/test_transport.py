@@ -140,6 +140,21 @@ def test_a_server_that_is_not_configured_yet_is_waited_for(amqp_url):
         wait_until(lambda: transport.is_connected)
 
 
+def test_what_the_broker_gives_up_has_a_queue_of_its_own(amqp_url):
+    """Both are quorum queues: the broker refuses to declare a queue again in another form."""
+    declare(amqp_url)
+    with started(amqp_url) as (transport, _):
+        wait_until(lambda: transport.is_connected)
+    tell(amqp_url, b"one")
+    with channel_on(amqp_url) as channel:
+        method, _, _ = wait_until(lambda: (found := channel.basic_get("client"))[0] and found)
+        channel.basic_reject(method.delivery_tag, requeue=False)
+        wait_until(lambda: channel.basic_get("client.XQ", auto_ack=True)[2] == b"one")
+        dead_letters = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "client.XQ"}
+        for name, arguments in (("client", dead_letters), ("client.XQ", {})):
+            channel.queue_declare(name, durable=True, arguments={"x-queue-type": "quorum", **arguments})
+
+
 def test_queues_of_another_form_are_used_as_they_are(amqp_url):
     """An operator has made them in his own way."""
     declare(amqp_url)
