@@ -26,7 +26,8 @@ from .currencies import desk
 from .steps import DIRECT, ESCROW
 from .tables import Leg, Offer, Trade, Trader
 
-_LOCK: Final = 0x45584348
+LOCK: Final = 0x45584348
+"""The lock of the book, among those of the database."""
 _CANDIDATES: Final = 16
 """So many offers of each pair of currencies are looked at, the best ones."""
 _AT_ONCE: Final = 50
@@ -209,4 +210,4 @@ def _terms(row: Offer) -> Terms:
 
 
 def _lock(session: Session) -> None:
-    session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 import psycopg2
 import requests
+from requests.adapters import HTTPAdapter
 
 from swpt_client.embedded import EmbeddedServer
 
@@ -99,12 +100,20 @@ class Program:
         """Everything is compared, the root as well: up to a minute after the last change."""
         wait_until(lambda: ", 0 not yet." in self.verify(), "a quiet moment", 2 * START_SECONDS)
 
+    @property
+    def database_url(self) -> str:
+        """Of the application's own database."""
+        url = self._environ.get("POSTGRES_URL")
+        return url or EmbeddedServer(Path(self._environ["APP_FOLDER"])).database_url(self.application)
+
+    @property
+    def application(self) -> str:
+        """Its name; a program of a test may be called otherwise."""
+        return self.name.rpartition(".")[0].rpartition(".")[2] or self.name
+
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Something said to the application's own database; what comes back."""
-        url = self._environ.get("POSTGRES_URL")
-        if url is None:
-            url = EmbeddedServer(Path(self._environ["APP_FOLDER"])).database_url(self.name)
-        connection = psycopg2.connect(url)
+        connection = psycopg2.connect(self.database_url)
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(statement, values)
@@ -147,6 +156,13 @@ def _surroundings() -> dict[str, str]:
     return {name: value for name, value in kept.items() if name not in ours} | {"PYTHONUNBUFFERED": "1"}
 
 
+class _Elsewhere(HTTPAdapter):
+    """Connections from another address of this machine, whose failures nobody else is blamed for."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, source_address=("127.0.0.2", 0), **options)
+
+
 class Caller:
     """Somebody with a connection, and maybe a token."""
 
@@ -154,6 +170,11 @@ class Caller:
         self.session = requests.Session()
         self.address = address
         self._base = address + prefix
+
+    def go_elsewhere(self) -> Self:
+        """Ask from another address from now on."""
+        self.session.mount("http://", _Elsewhere())
+        return self
 
     def post(self, path: str, body: Any = None, *, key: str | None = None) -> requests.Response:
         """A JSON body; `key` is the Idempotency-Key."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import psycopg2
 import pytest
 
+from exchange.booking import LOCK
 from tests.backstage.running import Caller, Program
 from tests.backstage.traders import PREFIX, Trader
 from tests.backstage.waiting import wait_until
@@ -70,6 +73,30 @@ def test_a_ring_of_three_with_whole_balances(new_trader: NewTrader, mode: str) -
         lambda: (one.balance("OAK"), two.balance("ASH"), three.balance("ELM")) == ("0.00",) * 3,
         "what was given",
     )
+
+
+RING = [
+    # gives, how much, wants, rate: no sample offer asks less, and nothing is left over
+    ("OAK", "0.50", "ASH", "1"),
+    ("ASH", "0.50", "ELM", "1"),
+    ("ELM", "0.50", "FIR", "1"),
+    ("FIR", "0.50", "YEW", "0.6"),
+    ("YEW", "0.30", "OAK", "1.666666"),
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_ring_of_five(new_trader: NewTrader, mode: str) -> None:
+    """The largest there is: five currencies go on by one trader, all of them or none."""
+    traders = [new_trader(**{give: amount}) for give, amount, _, _ in RING]
+    offers = [trader.made(*terms, mode=mode) for trader, terms in zip(traders, RING, strict=True)]
+    for trader, offer_id in zip(traders, offers, strict=True):
+        trader.becomes(offer_id, "filled")
+    trade = traders[-1].trade(offers[-1])
+    assert (trade["status"], trade["mode"], len(trade["legs"])) == ("done", mode, 5)
+    receivers = (*traders[-1:], *traders[:-1])
+    for receiver, (give, amount, _, _) in zip(receivers, RING, strict=True):
+        wait_until(lambda one=receiver, a=give, b=amount: one.balance(a) == b, f"{give}")  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -156,10 +183,38 @@ def test_where_the_rate_is_negative_escrow_is_refused_and_a_part_is_given_direct
     two.cancel(stands)
 
 
+@pytest.mark.parametrize("rate", [101, -51, "5", None, True, [], 10**400], ids=lambda one: repr(one)[:9])
+def test_what_is_no_interest_rate_is_refused(bank: Trader, rate: Any) -> None:
+    """It is in percent per year, from -50 to 100."""
+    answer = bank.session.put(f"{bank._base}/currencies/OAK", json={"interest_rate": rate}, timeout=60)
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_FIELDS")
+
+
 def rate_of(trader: Trader, code: str) -> float:
     """The interest rate of a trader's account."""
     accounts = trader.get("/accounts").json()["accounts"]
     return float(next(one["interest_rate"] for one in accounts if one["currency"] == code))
+
+
+def test_an_offer_that_is_stored_is_never_said_not_to_be(exchange: Program, new_trader: NewTrader) -> None:
+    """The database is lost while others are looked for: the offer stands, and meets them a moment later."""
+    one, two = new_trader(OAK="1.00"), new_trader(ASH="1.00")
+    stands = one.made("OAK", "1.00", "ASH", "1")
+    waiting = "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with ThreadPoolExecutor(1) as pool, closing(psycopg2.connect(exchange.database_url)) as book:
+        with book.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        asked = pool.submit(two.offer, "ASH", "1.00", "OAK", "1", key="once")
+
+        def is_lost() -> bool:
+            exchange.sql(f"SELECT pg_terminate_backend(pid) {waiting}")
+            return asked.done()
+
+        wait_until(is_lost, "an answer")
+    answer = asked.result()
+    assert answer.status_code in (201, 202), answer.text
+    two.becomes(answer.json()["id"], "filled")
+    one.becomes(stands, "filled")
 
 
 def test_an_offer_is_taken_back(new_trader: NewTrader) -> None:
@@ -249,6 +304,32 @@ def test_only_who_may(exchange: Program, bank: Trader, new_trader: NewTrader) ->
         assert (answer.status_code, answer.json()["code"]) == (403, "NOT_ALLOWED")
     assert Caller(exchange.address, PREFIX).get("/offers").status_code == 401
     assert bank.get(f"/trades/{trade['id']}").json()["status"] == "done"
+
+
+def test_a_key_is_replaced_and_the_old_one_is_worth_nothing(exchange: Program, new_trader: NewTrader) -> None:
+    """By its owner, and by the command line."""
+    one = new_trader()
+    answer = one.post(f"/traders/{one.trader_id}/key")
+    assert answer.status_code == 201, answer.text
+    assert one.get("/accounts").status_code == 401
+    new = Trader(exchange, one.trader_id, answer.json()["api_key"])
+    assert new.get("/accounts").status_code == 200
+    made = exchange.command("new-key", one.trader_id)
+    assert made.returncode == 0, made.stderr
+    assert new.get("/accounts").status_code == 401
+    assert Trader(exchange, one.trader_id, made.stdout.strip()).get("/accounts").status_code == 200
+    assert exchange.command("new-key", "nobody").returncode == 1
+
+
+def test_who_guesses_keys_has_to_wait(exchange: Program, bank: Trader) -> None:
+    """After some wrong keys even a right one is 429 from there, and only there."""
+    guesser = Trader(exchange, "nobody", "0123456789ab.0")
+    guesser.go_elsewhere()
+    statuses = [guesser.get("/accounts").status_code for _ in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    guesser.session.headers["api_key"] = bank.key
+    assert guesser.get("/currencies").status_code == 429
+    assert bank.get("/currencies").status_code == 200
 
 
 def test_a_trader_leaves(bank: Trader, new_trader: NewTrader) -> None:

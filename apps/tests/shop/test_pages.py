@@ -89,8 +89,9 @@ def test_a_log_that_differs_is_an_alarm(
         seller.username,
     )
     try:
-        with pytest.raises(psycopg2.DatabaseError, match="only grows"):
-            shop.sql("DELETE FROM shop_log WHERE id = %s", forged)
+        for change in ("DELETE FROM shop_log WHERE id = %s", "UPDATE shop_log SET cents = 2 WHERE id = %s"):
+            with pytest.raises(psycopg2.DatabaseError, match="only grows"):
+                shop.sql(change, forged)
         assert admin.get("/verify").json()["details"] == [
             {"about": f"the log of seller {seller.username}", "expected": 200, "found": 201}
         ]

@@ -13,7 +13,7 @@ from shop.samples import PASSWORD as SAMPLE_PASSWORD
 from tests.backstage.running import Caller, Program
 from tests.backstage.waiting import wait_until
 
-from .people import PREFIX, Person
+from .people import PASSWORD, PREFIX, Person
 
 NewSeller: TypeAlias = Callable[..., Person]
 _SALES = 40
@@ -124,6 +124,16 @@ def test_what_is_somebody_elses_is_not_shown(new_seller: NewSeller, shop: Progra
     for token in ("", "Token", "Token x", "JWT x", "Token " + "x" * 5000):
         stranger.session.headers["Authorization"] = token
         assert stranger.get("/balance/").status_code == 401
+
+
+def test_who_guesses_passwords_has_to_wait(shop: Program, new_seller: NewSeller) -> None:
+    """From there, and for this name; also who has the right one."""
+    one = new_seller()
+    guesser = Caller(shop.address, PREFIX).go_elsewhere()
+    body = {"username": one.username, "password": "a wrong password"}
+    statuses = [guesser.post("/token/", body).status_code for _ in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    assert guesser.post("/token/", body | {"password": PASSWORD}).status_code == 429
 
 
 def test_names_are_unique_and_a_retried_registration_is_the_same(

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from house.errors import SettingsError
+from house.settings import Reader
 from till.notes import Kind, Note, kind_of, read, write
 from till.rules import Colour, Standing, State, Undoing, day_of, is_over_maximum, month_of, undoing
+from till.settings import read_till_settings
 
 NOW = datetime(2031, 5, 17, 12, 0, tzinfo=UTC)
 DONE = State(kind=Kind.PURCHASE, holder_id=1, outcome="OK", undo="", at=NOW - timedelta(minutes=5))
@@ -37,6 +40,18 @@ def test_debts_a_balance_is_what_is_there_without_the_line(
     """Orange below zero, red below −5.00; the till owes only what is above zero."""
     standing = Standing(principal=principal, line=line)
     assert (standing.balance, standing.is_owed, standing.colour(-500)) == (balance, owed, colour)
+
+
+def test_settings_have_their_usual_values_and_are_read_strictly() -> None:
+    """A terminal logs out after 12 seconds, undo is for 60 minutes; what is wrong is named."""
+    usual = read_till_settings(Reader({}))
+    assert (usual.logout_seconds, usual.undo_minutes, usual.daily_recharge) == (12, 60, 20_000)
+    words = {"TILL_LOGOUT_SECONDS": "30", "TILL_RED_BELOW_MINUS": "5.50", "TILL_TIME_ZONE": "Europe/Sofia"}
+    own = read_till_settings(Reader(words))
+    assert (own.logout_seconds, own.red_below, own.zone.key) == (30, -550, "Europe/Sofia")
+    for name, text in (*dict.fromkeys(words, "x").items(), ("TILL_LOGOUT_SECONDS", "1")):
+        with pytest.raises(SettingsError, match=name):
+            read_till_settings(Reader({name: text}))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from flask import Flask
 
 from tests.backstage.people import PREFIX, Person
 from tests.backstage.running import Caller, Program
+from tests.backstage.waiting import wait_until
 from wallets.program import SAMPLE_PASSWORD
 
 NewPerson: TypeAlias = Callable[..., Person]
@@ -20,6 +21,14 @@ NewPerson: TypeAlias = Callable[..., Person]
 def test_a_deposit_of_666_gives_a_balance_of_666(new_person: NewPerson) -> None:
     """What is deposited is in the wallet when the answer comes."""
     assert new_person("666.00").balance == "666.00"
+
+
+def test_9_999_999_99_is_the_largest_sum(new_person: NewPerson) -> None:
+    """One cent more is refused."""
+    ada = new_person("9999999.99")
+    assert ada.balance == "9999999.99"
+    refused = ada.post("/payments/make-deposits/", {"sum": "10000000.00"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_AMOUNT")
 
 
 def test_70_of_100_leaves_30_and_70(new_person: NewPerson) -> None:
@@ -40,14 +49,18 @@ def test_150_of_100_is_refused_and_nothing_moves(new_person: NewPerson) -> None:
 
 
 def test_the_same_key_pays_once_and_other_terms_conflict(new_person: NewPerson) -> None:
-    """A request may be sent again: it is the same payment, and other terms are refused."""
+    """Sent again, or sixteen times at once, it is the same payment; other terms are refused."""
     ada, bob = new_person("100.00"), new_person()
     body = {"user_email": bob.email, "sum": "10.00"}
     first, second = (ada.post("/payments/make-transfer/", body, key="rent") for _ in range(2))
     assert first.json() == second.json()
     other = ada.post("/payments/make-transfer/", body | {"sum": "11.00"}, key="rent")
     assert (other.status_code, other.json()["code"]) == (400, "KEY_CONFLICT")
-    assert (ada.balance, bob.balance) == ("90.00", "10.00")
+    with ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(ada.post, "/payments/make-transfer/", body, key="again") for _ in range(16)]
+    assert {one.result().status_code for one in asked} <= {201, 202}
+    assert len({one.result().json()["id"] for one in asked}) == 1
+    wait_until(lambda: (ada.balance, bob.balance) == ("80.00", "20.00"), "both balances")
 
 
 @pytest.mark.parametrize("sum_", [1.2, "1.234", "-5", "0", "0.00", "10000000.00", True, None, "1e3", "٣", []])

@@ -37,6 +37,8 @@ def test_staff_sees_the_verification_after_a_login(wallets: Program) -> None:
     form["csrf_token"] = _form_mark(first.text)
     seen = browser.post(first.url, data=form, headers={"Referer": first.url}, timeout=30)
     assert (seen.status_code, seen.url) == (200, wallets.address + "/staff/verify")
+    assert "default-src 'self'" in seen.headers["Content-Security-Policy"]
+    assert (seen.headers["X-Frame-Options"], seen.headers["Cache-Control"]) == ("DENY", "no-store")
     assert "nothing differs" in seen.text
     cookie = next(one for one in browser.cookies)
     assert cookie.has_nonstandard_attr("HttpOnly")
