@@ -29,7 +29,7 @@ def declare_actors(broker: dramatiq.Broker, queue: str, process: Callable[[Batch
     @actor
     def configure_account(**message: Any) -> None:
         """Twice: ignored, because it is not later than the last applied one (rule C1)."""
-        raise _SendIt
+        raise _MustBeSentError
 
     @actor
     def prepare_transfer(**message: Any) -> None:
@@ -37,12 +37,12 @@ def declare_actors(broker: dramatiq.Broker, queue: str, process: Callable[[Batch
 
         After its finalization a repetition is a new request, and the coordinator dismisses the surplus.
         """
-        raise _SendIt
+        raise _MustBeSentError
 
     @actor
     def finalize_transfer(**message: Any) -> None:
         """Twice: ignored, because the prepared transfer is gone (rule F1)."""
-        raise _SendIt
+        raise _MustBeSentError
 
     def take_batch(batch: Batch) -> None:
         """Twice: harmless, because each message in it is (rule S9)."""
@@ -52,4 +52,8 @@ def declare_actors(broker: dramatiq.Broker, queue: str, process: Callable[[Batch
     actor(take_batch)
 
 
-_SendIt = NotImplementedError("send it: messages are applied in batches, as they come from the queue")
+class _MustBeSentError(NotImplementedError):
+    """Messages are applied in batches, as they come from the queue."""
+
+    def __init__(self) -> None:
+        super().__init__("send it: messages are applied in batches, as they come from the queue")

@@ -11,32 +11,31 @@ from typing import Any, Final
 
 import msgspec
 
+from swpt_accounts.broker.batch import Delivered
+from swpt_accounts.broker.delivery import Delivery
+from swpt_accounts.rules.book import Alarm, Book
+from swpt_accounts.rules.deciding import answer_waiting, decide
+from swpt_accounts.rules.facts import RequestKey
 from swpt_accounts.runtime import metrics
+from swpt_accounts.storage.outbox.rows import Stored
 from swpt_accounts.transactions import attempts
-
-from .broker.batch import Delivered
-from .broker.delivery import Delivery
-from .rules.book import Alarm, Book
-from .rules.deciding import answer_waiting, decide
-from .rules.facts import RequestKey
-from .storage.outbox.rows import Stored
-from .transactions.account_memory import AccountMemory
-from .transactions.books import close_book, open_book
-from .transactions.context import TransactionContext
-from .transactions.debtor_infos import DebtorInfos
-from .transactions.gathering import gather
-from .transactions.new_dead_letters import (
+from swpt_accounts.transactions.account_memory import AccountMemory
+from swpt_accounts.transactions.books import close_book, open_book
+from swpt_accounts.transactions.context import TransactionContext
+from swpt_accounts.transactions.debtor_infos import DebtorInfos
+from swpt_accounts.transactions.gathering import gather
+from swpt_accounts.transactions.new_dead_letters import (
     NewDeadLetter,
     of_failing,
     of_malformed,
     of_refused_credits,
     store_dead_letters,
 )
-from .transactions.refusals import store_refusals
-from .transactions.waiting import take_waiting
-from .wire.messages import ConfigureAccount, Malformed, Message, PrepareTransfer
-from .wire.moments import Moment, seconds
-from .wire.numbers import ROOT_CREDITOR_ID
+from swpt_accounts.transactions.refusals import store_refusals
+from swpt_accounts.transactions.waiting import take_waiting
+from swpt_accounts.wire.messages import ConfigureAccount, Malformed, Message, PrepareTransfer
+from swpt_accounts.wire.moments import Moment, seconds
+from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
 _FAR_AHEAD: Final = seconds(7200)
 

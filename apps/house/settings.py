@@ -49,11 +49,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     has_samples: bool
     """A few sample people are made, whose passwords everybody knows."""
 
-    @property
-    def is_embedded(self) -> bool:
-        """The accounting server is in the same process."""
-        return self.postgres_url is None
-
 
 class Reader:
     """Reads variables of an environment; raises SettingsError, which names the variable."""

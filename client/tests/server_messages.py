@@ -14,7 +14,7 @@ from swpt_client.messages import (
     RejectedConfig,
     RejectedTransfer,
 )
-from swpt_client.moments import DAY, T0, T_FAR
+from swpt_client.moments import DAY, T0
 from swpt_client.records import Transfer
 
 from .bench import ALICE, DEBTOR, START, TODAY
@@ -186,4 +186,3 @@ def dismissal_of(message: PreparedTransfer, ts: int = START) -> FinalizeTransfer
 
 YESTERDAY = TODAY - timedelta(days=1)
 TOMORROW = TODAY + timedelta(days=1)
-UNPINNED = T_FAR

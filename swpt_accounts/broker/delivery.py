@@ -64,7 +64,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """The flags and the values of the content header, as they came."""
 
     body: bytes
-    """The body, cut at limits.MAX_MESSAGE_BYTES."""
+    """The body, cut at numbers.MAX_MESSAGE_BYTES."""
 
     body_size: int
     """The full length of the body."""

@@ -1,4 +1,4 @@
-"""Names and keys in settings: which texts are allowed.  The readers raise ValueError that says so."""
+"""Names, addresses and keys in settings: which texts are allowed.  Readers raise ValueError that says so."""
 
 import re
 from collections.abc import Mapping

@@ -1,6 +1,9 @@
 """The migrations that make the tables, and whether they were made."""
 
-from typing import TYPE_CHECKING
+import os
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from swpt_accounts.runtime.errors import OperatorError
 
@@ -11,11 +14,6 @@ from .watch import Watch, watching
 if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Engine
-
-import os
-from functools import cache, partial
-from pathlib import Path
-from typing import Final
 
 _MIGRATIONS_LOCK: Final = 0x73776D69  # any number that nobody else uses as an advisory lock
 
@@ -75,14 +73,6 @@ def make_engine(url: str) -> "Engine":
     from sqlalchemy import NullPool, create_engine
 
     return create_engine(DRIVER, poolclass=NullPool, creator=partial(connect, url, "swpt_accounts configure"))
-
-
-def is_migrated(url: str) -> bool:
-    """Whether the schema has the newest version that this program knows.
-
-    Raises psycopg2.OperationalError if the database cannot be asked.
-    """
-    return misfit(found_versions(url)) is None
 
 
 def require_migrated(url: str) -> None:

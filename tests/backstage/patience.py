@@ -17,7 +17,8 @@ from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 _TOP: Final = Path(__file__).parents[2]
 _OURS: Final = tuple(
-    str(_TOP / folder) for folder in ("swpt_accounts", "client", "benchmarks", "scripts", "tests")
+    str(_TOP / folder)
+    for folder in ("swpt_accounts", "client", "apps", "benchmarks", "simulation", "scripts", "tests")
 )
 
 # Who does not even come to say that is stuck outside of Python, and is ended with the stacks of all.

@@ -7,7 +7,6 @@ import msgspec
 
 from swpt_accounts.broker.batch import Delivered
 from swpt_accounts.broker.delivery import Delivery
-from swpt_accounts.events import Envelope
 from swpt_accounts.wire.messages import Malformed, Message
 from swpt_accounts.wire.moments import render_timestamp
 from swpt_accounts.wire.routing import binary_key
@@ -60,18 +59,3 @@ def redelivered(count: int) -> dict[str, Any]:
         "redelivered": True,
         "properties": b"\x20\x00" + len(header).to_bytes(4, "big") + header,
     }
-
-
-def to_queue(message: Message, queue: str = "swpt_accounts") -> Envelope:
-    """A message on its way straight into the server's queue."""
-    return Envelope(
-        "accounts_in",
-        key_of(message),
-        type(message).__name__,
-        message.debtor_id,
-        message.creditor_id,
-        None,
-        None,
-        True,
-        body_of(message),
-    )

@@ -1,1 +1,1 @@
-"""Tests of applications."""
+"""Tests of what applications share."""

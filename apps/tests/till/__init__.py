@@ -1,1 +1,1 @@
-"""Tests of applications."""
+"""Tests of the till."""

@@ -77,7 +77,7 @@ def requeue(tag: int) -> bytes:
 class FrameReader:
     """Turns the bytes of a connection into frames, however they are split.
 
-    A body beyond limits.MAX_MESSAGE_BYTES is not kept: its head, its full length and its
+    A body beyond numbers.MAX_MESSAGE_BYTES is not kept: its head, its full length and its
     SHA-256 are.  So one message never takes more memory than a frame and that limit.
     """
 

@@ -13,20 +13,12 @@ from swpt_accounts.storage.outbox.rows import first_event
 from swpt_accounts.wire.moments import Moment
 
 EXCHANGES: Final = (TO_CREDITORS, TO_DEBTORS, TO_COORDINATORS)
-
-
 SUBNET: Final = re.compile(r"[0-9a-f]{2}(\.[0-9a-f]{2}){2}", re.ASCII)
-
 
 # How many rows are read at once, and for how long the walk goes on; an answer has to come soon.
 _STEP: Final = 3_000
-
-
 _LIST_SECONDS: Final = 0.5
-
-
 _SUBNET_LENGTH: Final = len("00.00.00")
-
 
 # Only what the broker has given back: an outage, or a refusal, is no sign that an agent is gone.
 _LOOK: Final = """

@@ -1,4 +1,4 @@
-"""One account for operators: shown as it is, and its order key of configurations set back.
+"""One account in the hands of an operator: its order key of configurations is set back.
 
 See rules.md#accounts and rules.md#choice-32.
 """

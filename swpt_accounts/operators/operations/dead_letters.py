@@ -1,4 +1,4 @@
-"""Dead letters for operators: listed, shown, put back into the queue, discarded (rules.md#dead-letters)."""
+"""Dead letters in the hands of an operator: put back into the queue, or discarded (rules.md#dead-letters)."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

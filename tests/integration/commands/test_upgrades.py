@@ -15,6 +15,7 @@ import pytest
 from swpt_accounts.storage import migrations
 from tests.backstage.builders import ALICE, DEBTOR, configure
 from tests.backstage.commands import SERVER, TOP, get, running, said
+from tests.backstage.schema import is_migrated
 from tests.backstage.server import Server
 from tests.backstage.waiting import wait_until
 from tests.backstage.wire import body_of, key_of
@@ -93,7 +94,7 @@ def test_the_newer_version_asks_for_the_tables_that_it_needs(postgres_url, envir
     assert flask_db(environ, "downgrade", previous()).returncode == 0
     assert said((*SERVER, *words), environ) == (1, [LACKING])
     assert said((*SERVER, "configure"), environ)[0] == 0
-    assert migrations.is_migrated(postgres_url)
+    assert is_migrated(postgres_url)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,6 @@ def test_going_back_is_the_newer_versions_work(postgres_url, environ):
     assert done.returncode == 0, done.stderr
     assert migrations.found_versions(postgres_url) == {previous()}
     assert flask_db(environ, "upgrade").returncode == 0
-    assert migrations.is_migrated(postgres_url)
+    assert is_migrated(postgres_url)
     done = flask_db(environ, "downgrade", "9998")
     assert done.returncode != 0 and "Traceback" not in done.stderr

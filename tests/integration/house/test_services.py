@@ -6,12 +6,12 @@ from urllib.parse import unquote, urlsplit
 import pika
 import psycopg2
 
-from swpt_accounts.storage import migrations
+from tests.backstage.schema import is_migrated
 
 
 def test_a_test_gets_a_migrated_database_of_its_own(postgres_url):
     """The schema is the newest one, and PostgreSQL is not older than we promise."""
-    assert migrations.is_migrated(postgres_url)
+    assert is_migrated(postgres_url)
     with closing(psycopg2.connect(postgres_url)) as connection:
         assert connection.server_version >= 150000
 

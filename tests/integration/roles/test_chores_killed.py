@@ -20,7 +20,6 @@ from tests.backstage.mailbox import EVENTS, Mailbox
 from tests.backstage.server import Server, kill
 from tests.backstage.waiting import wait_until
 
-SILENT_DEBTOR: Final = 8
 ONCE: Final = (*SERVER, "chores", "--once")
 STANDING: Final = (*SERVER, "chores")
 

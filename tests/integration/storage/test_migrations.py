@@ -17,6 +17,7 @@ from swpt_accounts.storage.server_record import keep_promises
 from swpt_accounts.storage.shard_record import ShardRecord, keep_realm, load_shard_record
 from tests.backstage.builders import DAY, NOW, journal_of, month_later
 from tests.backstage.commands import SERVER, running
+from tests.backstage.schema import is_migrated
 from tests.backstage.server import locking
 from tests.backstage.waiting import wait_until
 
@@ -103,20 +104,20 @@ def test_an_upgrade_can_be_repeated(database):
     before = schema_of(database)
     migrations.upgrade(database)
     assert schema_of(database) == before
-    assert migrations.is_migrated(database)
+    assert is_migrated(database)
 
 
 def test_processes_that_upgrade_at_the_same_time(empty_postgres_url, rabbitmq, amqp_url):
     """One of them does the work, the others wait for it, and all of them succeed."""
     environ = {"POSTGRES_URL": empty_postgres_url, "PROTOCOL_BROKER_URL": amqp_url}
-    assert not migrations.is_migrated(empty_postgres_url)
+    assert not is_migrated(empty_postgres_url)
     configure = (*SERVER, "configure")
     with running(configure, environ) as one, running(configure, environ) as other:
         codes = one.wait(), other.wait()
     assert codes == (0, 0), (one.lines, other.lines)
     upgrades = [line for line in [*one.lines, *other.lines] if "Running upgrade" in line]
     assert len(upgrades) == len(revisions())
-    assert migrations.is_migrated(empty_postgres_url)
+    assert is_migrated(empty_postgres_url)
     assert query(empty_postgres_url, "SELECT count(*) FROM server_record") == [(1,)]
 
 
@@ -128,9 +129,9 @@ def test_an_upgrade_waits_for_another_one(empty_postgres_url):
     with locking(empty_postgres_url, lock):
         upgrade.start()
         wait_until(lambda: query(empty_postgres_url, waiting) == [(1,)])
-        assert not migrations.is_migrated(empty_postgres_url)
+        assert not is_migrated(empty_postgres_url)
     upgrade.join()
-    assert migrations.is_migrated(empty_postgres_url)
+    assert is_migrated(empty_postgres_url)
 
 
 def test_every_migration_can_be_taken_back(empty_postgres_url):
@@ -148,9 +149,9 @@ def test_every_migration_can_be_taken_back(empty_postgres_url):
 
 def test_an_old_schema_is_recognized(empty_postgres_url):
     """A process that needs newer tables can tell before it starts."""
-    assert not migrations.is_migrated(empty_postgres_url)
+    assert not is_migrated(empty_postgres_url)
     migrate(empty_postgres_url, "upgrade", revisions()[0])
-    assert migrations.is_migrated(empty_postgres_url) == (len(revisions()) == 1)
+    assert is_migrated(empty_postgres_url) == (len(revisions()) == 1)
     with pytest.raises(util.CommandError):
         migrate(empty_postgres_url, "upgrade", "no such revision")
 

@@ -23,8 +23,6 @@ NEEDS_MORE: Final = frozenset(
 )
 """What does not show on one shard with default settings; unit tests may be all that names it."""
 
-SEVERAL_SHARDS: Final = frozenset({56, 60, 61, 70, 101})
-
 LATER: Final = frozenset({56})
 """Behaviours without a scenario of their own yet, though inner rings name the rule behind them.
 
