@@ -1,6 +1,7 @@
 """`python -m benchmarks short` prints the table of README.md; `long` the rows that take their time."""
 
 import argparse
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import msgspec
 
 from tests.services.errors import ServiceMissing
 
+from . import shards
 from .generator import Silence, Wrong
 from .manners import mannered, new_file, positive, whole
 from .measurements import Lab, Scale, cores, processor_table
@@ -39,7 +41,9 @@ _RUNS: Final[dict[str, tuple[Callable[[Lab], list[Row]], ...]]] = {
 def main() -> None:
     """Run, print the table, and write everything as JSON; a target that is missed is no error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("run", choices=[*_RUNS, "core"], help="which rows; core always does the same")
+    parser.add_argument(
+        "run", choices=[*_RUNS, "core", "shards"], help="which rows; core always does the same"
+    )
     parser.add_argument("--transfers", type=whole, default=20_000, help="of one run at full scale")
     parser.add_argument("--rounds", type=whole, default=3, help="repetitions, whose median counts")
     parser.add_argument("--scale", type=positive, default=1.0, help="below 1: only to see that all works")
@@ -69,6 +73,10 @@ def _measure(name: str, scale: Scale) -> tuple[object, list[Row], object]:
     rows: list[Row] = []
     if name == "core":
         return {}, cores(3.0), {}
+    if name == "shards":
+        transfers = scale.of(scale.transfers)
+        rows, runs = shards.measure(transfers, scale.rounds, is_enough=scale.judge(True) is True)
+        return {"cores": os.cpu_count()}, rows, runs
     with site() as place, ExitStack() as stack:
         facts = place.describe()
         lab = Lab(place, scale, stack)

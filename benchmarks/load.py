@@ -1,10 +1,13 @@
 """What a server has to do: how many transfers, how fast, between which accounts."""
 
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
 import msgspec
+
+from .shapes import account_key
 
 FIRST_CREDITOR: Final = 0x100000000000
 
@@ -42,12 +45,21 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int = 1
 
+    shards: int = 1
+    """On so many equal parts of all keys are the accounts; a power of two."""
+
+    crossing: float = -1.0
+    """The part of the payments that goes from one shard to another; below 0: as it comes."""
+
     def creditor_ids(self) -> list[int]:
         """Whose accounts take part."""
         return [FIRST_CREDITOR + self.stride * number for number in range(self.accounts)]
 
     def payments(self, chance: random.Random, number: int) -> Iterator[Payment]:
         """So many payments as the pattern wants them."""
+        if self.crossing >= 0.0:
+            yield from self._crossing_payments(chance, number)
+            return
         choose, ids = chance.choice, self.creditor_ids()
         for _ in range(number):
             sender = ids[0] if self.pattern == "one sender" else choose(ids)
@@ -55,4 +67,23 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
             while sender == recipient:
                 other = choose(ids)
                 sender, recipient = (other, recipient) if self.pattern == "hot recipient" else (sender, other)
+            yield sender, recipient, chance.randint(1, 100)
+
+    def _crossing_payments(self, chance: random.Random, number: int) -> Iterator[Payment]:
+        """Payments of which a part goes from one shard to another."""
+        assert self.debtor_id, "which shard an account is on depends on its debtor"
+        bits = self.shards.bit_length() - 1
+        places: defaultdict[str, list[int]] = defaultdict(list)
+        for creditor_id in self.creditor_ids():
+            places[account_key(self.debtor_id, creditor_id)[: 2 * bits]].append(creditor_id)
+        assert len(places) == self.shards and min(map(len, places.values())) > 1, "enough accounts on each"
+        keys = sorted(places)
+        for _ in range(number):
+            here = chance.choice(keys)
+            there = here
+            if chance.random() < self.crossing:
+                there = chance.choice([key for key in keys if key != here])
+            sender, recipient = chance.choice(places[here]), chance.choice(places[there])
+            while sender == recipient:
+                recipient = chance.choice(places[there])
             yield sender, recipient, chance.randint(1, 100)

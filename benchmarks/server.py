@@ -10,7 +10,7 @@ from tests.services.ports import free_port
 
 from . import ceiling
 
-_CONSUMING: Final = "Consumer of swpt_accounts: connected"
+_CONSUMING: Final = r"Consumer of \w+: connected"
 
 
 class Server:
@@ -29,12 +29,14 @@ class Server:
         assert code == 0, f"the server can not be configured: {lines}"
 
     @contextmanager
-    def running(self, workers: int = 1, *more_roles: str) -> Iterator[dict[int, str]]:
+    def running(
+        self, workers: int = 1, *more_roles: str, web_port: int | None = None
+    ) -> Iterator[dict[int, str]]:
         """Workers, and other roles; the names of the roles by process id."""
         roles = {}
         with ExitStack() as stack:
             for role in (*["worker"] * workers, *more_roles):
-                ports = {"WEBSERVER_PORT": str(free_port()), "ADMIN_PORT": str(free_port())}
+                ports = {"WEBSERVER_PORT": str(web_port or free_port()), "ADMIN_PORT": str(free_port())}
                 command = stack.enter_context(running((*SERVER, role), self._environ | ports))
                 roles[command.process.pid] = role
                 if role == "worker":

@@ -4,6 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any, Final
 
 import pika
@@ -98,12 +99,23 @@ class Bank:
         self.surplus: set[tuple[int, int, int]] = set()
         self.dismissed: set[tuple[int, int, int]] = set()
         self.is_done = threading.Event()
+        self.moments: dict[int, float] = {}
+        """When each transfer was finished, by a clock that never jumps."""
         self.sender = Sender(amqp_url, 0.05, seed)
         self.mailbox = Mailbox(amqp_url, self._on_events)
 
     def has_reached(self, goal: int) -> bool:
         """Whether so many transfers are finished."""
         return self.progress >= goal
+
+    def begin_no_more(self) -> None:
+        """Finish what is under way."""
+        self._transfers = self._started
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all transfers are finished, however many there were to be."""
+        return self._started >= self._transfers and not self._waiting_for
 
     def follow_up(self, sender: Sender) -> None:
         """Send the duplicates that are still held back, and what the answers to them ask for."""
@@ -196,6 +208,7 @@ class Bank:
             self.dismissed.add((event["debtor_id"], event["creditor_id"], event["transfer_id"]))
             return
         self.finalized.setdefault(serial, event)
+        self.moments.setdefault(serial, monotonic())
         self._waiting_for.discard(serial)
         if serial < 0:
             self.opened.add(-serial)

@@ -1,5 +1,6 @@
 """The benchmarks themselves: they run, refuse wrong usage before they begin, and end in order."""
 
+import random
 import re
 import signal
 import subprocess
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import cpu_groups
+from benchmarks.load import Load
 from benchmarks.site import own_durable_postgres, weaknesses
+from swpt_accounts.wire.routing import Realm
 from tests.backstage.commands import TOP
 
 BENCHMARKS = (sys.executable, "-m", "benchmarks")
@@ -72,6 +76,54 @@ def test_a_broker_that_is_away_is_shown_in_one_line(durable, monkeypatch):
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith("ServiceMissing: RabbitMQ at amqp://guest:***@127.0.0.1:1/")
+
+
+@pytest.mark.parametrize(("shards", "crossing"), [(1, 0.0), (2, 0.5), (4, 0.75), (4, 0.0)])
+def test_a_part_of_the_payments_goes_from_shard_to_shard(shards, crossing):
+    """Between accounts that the server itself sees on different shards; nobody pays himself."""
+    load = Load(transfers=0, debtor_id=4711, shards=shards, crossing=crossing)
+    realms = [Realm(shards.bit_length() - 1, prefix) for prefix in range(shards)]
+    place = {one: next(r for r in realms if r.owns(4711, one)) for one in load.creditor_ids()}
+    payments = list(load.payments(random.Random(1), 2000))
+    across = sum(place[sender] != place[recipient] for sender, recipient, _ in payments)
+    assert abs(across / 2000 - crossing) < 0.05
+    assert all(sender != recipient for sender, recipient, _ in payments)
+
+
+BUSY_CHILD = """
+import subprocess, sys, time
+busy = "import time\\nwhile time.process_time() < 0.5: pass"
+subprocess.run([sys.executable, "-c", busy])
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_the_time_of_a_group_is_that_of_all_its_processes(is_allowed, monkeypatch):
+    """Also of one that has begun and ended meanwhile; with the rights for control groups, and without."""
+    if not is_allowed:
+        monkeypatch.setattr(cpu_groups, "_place", lambda: None)
+    elif cpu_groups._place() is None:
+        pytest.skip("no rights to make control groups")
+    with subprocess.Popen(
+        (sys.executable, "-c", "input();" + BUSY_CHILD),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        groups = {"busy": [process.pid], "ours": []}
+        with cpu_groups.counting(groups) as counted:
+            before = counted.read()
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "done\n"
+            after = counted.read()
+        process.stdin.close()
+    assert counted.way == ("control groups" if is_allowed else "/proc")
+    assert after["busy"] - before["busy"] >= 0.4
+    assert after["ours"] == before["ours"] == 0.0
 
 
 @contextmanager
