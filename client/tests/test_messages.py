@@ -1,6 +1,7 @@
 """Both codecs, the client's and the server's, written independently, understand each other."""
 
 import json
+import sys
 from datetime import date
 from typing import Any
 
@@ -219,6 +220,9 @@ GOOD = body_of(PREPARED)
         (body_of(PREPARED, type=1), JSON, None, "type_mismatch"),
         (body_of(PREPARED, type="Else"), JSON, None, "type_mismatch"),
         (GOOD, JSON, "AccountUpdate", "type_mismatch"),
+        (GOOD[:-1] + b',"x":"\\u0041"}', JSON, "AccountUpdate", "type_mismatch"),
+        (body_of(PREPARED, ts=...), JSON, "AccountUpdate", "type_mismatch"),
+        (GOOD[:-1] + b',"x":' + b'{"x":' * 32 + b"1" + b"}" * 33, JSON, None, "too_deep"),
         (body_of(PREPARED, ts=...), JSON, None, "bad_field"),
         (body_of(TRANSFER, previous_transfer_number=5), JSON, None, "bad_combination"),
     ],
@@ -313,6 +317,11 @@ def test_a_digest_has_64_hexadecimal_digits(digest, is_good, iri):
         (body_of(TRANSFER, acquired_amount=0), "bad_field", "acquired_amount: must not be 0"),
         (body_of(REJECTED, status_code="OK"), "bad_field", "status_code: must not be OK"),
         (
+            GOOD.replace(b'"direct"', b'"dir\x7fct"'),
+            "bad_field",
+            "coordinator_type: must be 1 to 30 printable ASCII characters",
+        ),
+        (
             body_of(TRANSFER, previous_transfer_number=5),
             "bad_combination",
             "previous_transfer_number: must be less than transfer_number",
@@ -355,12 +364,72 @@ def test_the_slow_way_takes_integers_for_floats(members, interest, rate):
         assert type(message.interest) is type(message.interest_rate) is float
 
 
+def test_a_body_may_have_64_kilobytes_and_32_levels():
+    """Not one more, and not one less."""
+    assert isinstance(decode(GOOD.ljust(65536), JSON, None), PreparedTransfer)
+    assert isinstance(decode(GOOD.ljust(65537), JSON, None), Undecodable)
+    deep = GOOD[:-1] + b',"x":' + b'{"x":' * 31 + b"1" + b"}" * 32
+    assert isinstance(decode(deep, JSON, None), PreparedTransfer)
+
+
+def test_only_what_is_within_each_other_is_deep():
+    """Forty empty lists are not, and they hide nothing that is."""
+    wide = GOOD[:-1] + b',"x":[' + b"[]," * 40 + b"1]}"
+    assert isinstance(decode(wide, JSON, None), PreparedTransfer)
+    hidden = wide[:-1] + b',"y":' + b"[" * 32 + b"]" * 32 + b"}"
+    assert decode(hidden, JSON, None) == Undecodable("too_deep", "more than 32 levels of nesting")
+
+
+def functions_called(body: bytes, type_property: str) -> set[str]:
+    """The names of all functions that work on a body, which is well-formed."""
+    called = set()
+    sys.setprofile(lambda frame, _event, _value: called.add(frame.f_code.co_name))
+    try:
+        message = decode(body, JSON, type_property)
+    finally:
+        sys.setprofile(None)
+    assert type(message).__name__ == type_property
+    return called
+
+
+@pytest.mark.parametrize(
+    ("body", "type_property"),
+    [
+        (GOOD, "PreparedTransfer"),
+        (GOOD[:-1] + b',"x":' + b'{"x":' * 31 + b"1" + b"}" * 32, "PreparedTransfer"),
+        (body_of(TRANSFER, transfer_note="for you", transfer_note_format="."), "AccountTransfer"),
+        (body_of(UPDATE, debtor_info_sha256="0" * 64), "AccountUpdate"),
+    ],
+)
+def test_what_servers_usually_write_takes_the_quick_way(body, type_property):
+    """Ten times as quick: no field is looked at by itself."""
+    called = functions_called(body, type_property)
+    assert not any("diagnose" in one for one in called)
+    assert not any("find_fault" in one and "of_plain" not in one for one in called)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        body_of(TRANSFER).replace(b'"transfer_note": ""', '"transfer_note": "для тебя"'.encode()),
+        body_of(TRANSFER)[:-1] + b',"x":' + b"[" * 31 + b"]" * 31 + b"}",
+    ],
+)
+def test_what_people_write_takes_it_as_well(body):
+    """Only its texts are looked at."""
+    called = functions_called(body, "AccountTransfer")
+    assert not any("diagnose" in one for one in called)
+    assert any("find_fault" in one for one in called)
+
+
 @pytest.mark.parametrize("code", ["", "x" * 30])
 def test_a_code_has_at_most_thirty_characters(code):
     """Whatever it is."""
-    message = decode(body_of(REJECTED, status_code=code), JSON, "RejectedTransfer")
+    body = body_of(REJECTED, status_code=code)
+    message = decode(body, JSON, "RejectedTransfer")
     assert isinstance(message, RejectedTransfer)
     assert message.status_code == code
+    assert diagnose(body, None) == message
 
 
 def test_a_number_that_is_not_finite_is_malformed():

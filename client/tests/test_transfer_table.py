@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from swpt_client.inputs import Commit, Dismiss, Refusal
+from swpt_client.inputs import Commit, Dismiss, Ref, Refusal, Sent
 from swpt_client.messages import FinalizeTransfer, PreparedTransfer, PrepareTransfer
 from swpt_client.moments import DAY, HOUR
 from swpt_client.news import Surprise, TransferFinished, TransferPrepared
@@ -393,6 +393,7 @@ def test_dismiss(state, answer):
     if state.startswith("initiated"):
         assert client.transfers["t"].outcome == "CANCELLED"
         assert client.transfers["t"].decision is None
+        assert client.transfers["t"].total_locked_amount == 0
         assert [type(one) for one in news] == [TransferFinished]
         # what comes yet is dismissed by the tombstone
         message = prepared_transfer(client.transfers["t"])
@@ -496,15 +497,43 @@ def test_the_echo_of_a_surplus_is_counted(state):
         ("settled, dismissed", "settled"),
     ],
 )
-def test_a_commit_that_we_do_not_remember_is_a_surprise(state, then):
+@pytest.mark.parametrize("amount", [150, 1])
+def test_a_commit_that_we_do_not_remember_is_a_surprise(state, then, amount):
     """Nobody but an earlier life of this client can have made it: it must not be paid twice."""
     client = make(state)
-    message = finalized_transfer(client.transfers["t"], transfer_id=78, committed_amount=150)
+    message = finalized_transfer(client.transfers["t"], transfer_id=78, committed_amount=amount)
     client.feed(message)
     assert client.transfers["t"].state == then
     assert client.hear() == [Surprise(kind="RESTORED", key="t", message=message)]
     client.wait(DAY)
     assert [one for one in client.flush() if isinstance(one, PrepareTransfer)] == []
+
+
+# --- copies in the outbox -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_decided", [True, False])
+def test_the_request_that_arrives_is_not_the_decision_that_does(is_decided):
+    """The server was quicker than the broker's confirmation."""
+    client = Client()
+    client.feed(begin(decision=PAY if is_decided else None))
+    client.feed(prepared_transfer(client.transfers["t"]))
+    if not is_decided:
+        assert not client.transfers["t"].pace.is_waiting
+        client.feed(Commit(key="t", decision=PAY))
+    assert [one.ref for one in client.outbox] == [Ref("transfer", "t", 1), Ref("transfer", "t", 2)]
+    client.feed(Sent(ref=Ref("transfer", "t", 1), at=START))
+    assert client.transfers["t"].pace.is_waiting
+    client.feed(Sent(ref=Ref("transfer", "t", 2), at=START))
+    assert not client.transfers["t"].pace.is_waiting
+
+
+def test_what_has_ended_waits_for_no_copy():
+    """Whatever is still in the outbox."""
+    client = Client()
+    client.feed(begin())
+    client.feed(rejected_transfer(client.transfers["t"]))
+    assert not client.transfers["t"].pace.is_waiting
 
 
 # --- whose message it is ------------------------------------------------------------------------
