@@ -8,17 +8,18 @@ from typing import Any, Final
 
 import msgspec
 
-from swpt_accounts.events import TO_COORDINATORS, TO_CREDITORS, TO_DEBTORS, Envelope
+from swpt_accounts.storage.outbox import peers
 from swpt_accounts.storage.outbox.rows import first_event
 from swpt_accounts.wire.moments import Moment
 
-EXCHANGES: Final = (TO_CREDITORS, TO_DEBTORS, TO_COORDINATORS)
+EXCHANGES: Final = peers.EXCHANGES
+"""Behind which of them an agent is."""
+
 SUBNET: Final = re.compile(r"[0-9a-f]{2}(\.[0-9a-f]{2}){2}", re.ASCII)
 
 # How many rows are read at once, and for how long the walk goes on; an answer has to come soon.
 _STEP: Final = 3_000
 _LIST_SECONDS: Final = 0.5
-_SUBNET_LENGTH: Final = len("00.00.00")
 
 # Only what the broker has given back: an outage, or a refusal, is no sign that an agent is gone.
 _LOOK: Final = """
@@ -29,7 +30,7 @@ FROM outbox WHERE outbox_id > %(after)s ORDER BY outbox_id LIMIT %(step)s
 
 
 class Agent(msgspec.Struct, frozen=True, order=True):
-    """Whom events are for."""
+    """Whom events are for: the exchange, and the subnet of its ids."""
 
     exchange: str
     subnet: str
@@ -106,18 +107,18 @@ class Walk:
 def _rows(found: list[Any]) -> Iterator[WalkedRow]:
     """The rows that hold events for an agent."""
     for outbox_id, created_at, payload, types, next_attempt_at, is_in_hand in found:
-        event = None if payload is None else _event(payload)
-        if event is not None:
-            agent = Agent(event.exchange, event.routing_key[:_SUBNET_LENGTH])
+        peer = None if payload is None else _peer(payload)
+        if peer is not None:
+            agent = Agent(peer.exchange, peer.subnet)
             is_parked = next_attempt_at is None and not is_in_hand
             yield WalkedRow(outbox_id, created_at, agent, types, is_parked, is_in_hand)
 
 
-def _event(payload: bytes | memoryview) -> Envelope | None:
-    """The first event of a row that waits, which all are for the same agent; None if it is for no agent."""
+def _peer(payload: bytes | memoryview) -> peers.Peer | None:
+    """Whom the events of a row are for, by the first, since they wait together; None if it is no agent."""
     try:
         event = first_event(payload)
     except Exception:
         # The relay sets such a row aside, with an alarm; it must not hide the others here.
         return None
-    return event if event is not None and event.exchange in EXCHANGES else None
+    return None if event is None else peers.peer_of(event)

@@ -14,15 +14,20 @@ from swpt_accounts.wire.moments import Moment, is_astray
 MOST_TOGETHER: Final = 200
 """How many events a row of waiting ones holds at most."""
 
+EXCHANGES: Final = (TO_CREDITORS, TO_DEBTORS, TO_COORDINATORS)
+"""Where events for agents go; what goes elsewhere is for a shard, or for ourselves."""
+
 _SUBNET_LENGTH: Final = len("00.00.00")
-_EXCHANGES: Final = frozenset({TO_CREDITORS, TO_DEBTORS, TO_COORDINATORS})
 # These go on to the exchanges of creditors and debtors, which look at the key.
 _ROUTED_BY_KEY: Final = frozenset({CT_DIRECT, CT_ISSUING, CT_AGENT})
 _MOST_WAYS: Final = 10_000
 
 
 class Peer(NamedTuple):
-    """An agent: the exchange, the type of a coordinator or nothing, and the subnet of its ids."""
+    """Whom events are for, as finely as bindings can tell: an agent, and a type of coordinators or none.
+
+    For operators that is one agent, whatever it coordinates (`operators/inspection/agents.py`).
+    """
 
     exchange: str
     coordinator_type: str
@@ -45,7 +50,7 @@ class Leftover(NamedTuple):
 
 def peer_of(envelope: Envelope) -> Peer | None:
     """Whom an event is for; None if it belongs to no agent."""
-    if envelope.exchange not in _EXCHANGES:
+    if envelope.exchange not in EXCHANGES:
         return None
     return Peer(envelope.exchange, envelope.coordinator_type or "", envelope.routing_key[:_SUBNET_LENGTH])
 

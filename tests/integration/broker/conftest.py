@@ -6,7 +6,6 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,14 +18,6 @@ from swpt_accounts.broker import Batch, Delivery, Intake, RabbitmqPublisher, Rab
 from swpt_accounts.events import Envelope
 
 QUEUE = "swpt_accounts"
-
-
-def wait_until(condition: Callable[[], bool], timeout: float = 20.0) -> None:
-    """Wait for what another process does; fails after the timeout (seconds)."""
-    deadline = monotonic() + timeout
-    while not condition():
-        assert monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.02)
 
 
 def body_of(delivery: Delivery) -> bytes:

@@ -17,10 +17,11 @@ from swpt_accounts.broker.amqp import administration
 from swpt_accounts.broker.amqp.connection import Connection
 from swpt_accounts.broker.errors import CannotReach, NoSuchVirtualHost, WrongPassword
 from swpt_accounts.broker.waker import Waker
+from tests.backstage.waiting import wait_until
 from tests.services.errors import ServiceMissing, give_up
 from tests.services.ports import free_port
 
-from .conftest import QUEUE, Server, Wire, envelope, publish_all, send_bodies, wait_until
+from .conftest import QUEUE, Server, Wire, envelope, publish_all, send_bodies
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 from swpt_accounts.broker import NotRouted, RabbitmqPublisher
 from swpt_accounts.broker.amqp import administration
 from swpt_accounts.wire.routing import binary_key
+from tests.backstage.waiting import wait_until
 
-from .conftest import QUEUE, Collector, Server, envelope, publish_all, read_all, wait_until
+from .conftest import QUEUE, Collector, Server, envelope, publish_all, read_all
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import pytest
 
 from swpt_accounts.demo.folder import private_folder
 from tests.backstage.commands import SERVER, TOP, get
+from tests.backstage.waiting import wait_until
 from tests.services.ports import free_port
 
 DEMO = (*SERVER, "demo")
@@ -287,10 +287,7 @@ def test_an_interruption_of_the_start_leaves_nothing_behind():
     """Ctrl-C while PostgreSQL makes its files, which hears it too, is no error."""
     with demonstration() as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not children.read_text():
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_until(children.read_text, "a child", _PATIENCE_SECONDS)
         os.killpg(process.pid, signal.SIGINT)
         said, errors = process.communicate(timeout=_PATIENCE_SECONDS)
     assert process.returncode == 130

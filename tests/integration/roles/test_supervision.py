@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from swpt_accounts.roles.supervision import configuration
 from swpt_accounts.runtime.settings import load
 from tests.backstage.commands import SERVER, TOP, Command, get, running, said
+from tests.backstage.waiting import wait_until
 from tests.services.ports import free_port
 
 PROGRAMS = ("worker_1", "worker_2", "chores_1", "web_1")
@@ -49,10 +49,7 @@ def is_alive(pid: int) -> bool:
 
 def wait_until_gone(pids: list[int]) -> None:
     """Wait, but not for ever, until none of the processes is alive."""
-    deadline = time.monotonic() + 20
-    while left := [pid for pid in pids if is_alive(pid)]:
-        assert time.monotonic() < deadline, f"still alive: {left}"
-        time.sleep(0.05)
+    wait_until(lambda: not any(map(is_alive, pids)), f"the end of the processes {pids}", 20)
 
 
 def descendants_in(folder: str) -> list[int]:
