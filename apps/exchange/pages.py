@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from house import pages as house_pages
 from house.api_keys import owner_of
-from house.entrance import add_key_entrance, visitor_or_login
+from house.entrance import add_key_entrance, add_verification, visitor_or_login
 from house.problems import Problem
 from house.room import Room, room
 
@@ -32,6 +32,7 @@ def set_up(app: Flask, one: Room) -> None:
 
 
 add_key_entrance(pages, label="Your API key, or the operator's", find=owner_of, home="pages.trades")
+add_verification(pages, kind=OPERATOR, others=("trader",))
 
 
 @pages.get("/")
@@ -67,17 +68,6 @@ def book() -> str | Response:
         return views.open_offers(session, _MOST_OFFERS)
 
     return render_template("exchange/book.html", offers=room().database.transact(look), who=who)
-
-
-@pages.get("/verify")
-def verify() -> str | Response:
-    """Own tables, ledgers and server, compared now; for the operator."""
-    who = _visiting()
-    if isinstance(who, Response):
-        return who
-    if not who.is_operator:
-        raise Problem("NOT_ALLOWED", "Only the operator sees what all accounts have.")
-    return render_template("house/verify.html", report=room().verify())
 
 
 def _visiting() -> Caller | Response:

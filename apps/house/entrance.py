@@ -11,6 +11,7 @@ from .pages import next_page
 from .passwords import is_password
 from .problems import Problem, document
 from .room import room
+from .verifying import Report
 from .visits import begin_visit, end_visit, visitor
 
 _LONGEST: Final = 254
@@ -86,6 +87,25 @@ def _noted(guessed: list[str], find: Callable[[], str]) -> str:
     except Problem:
         room().throttle.note(*guessed)
         raise
+
+
+def add_verification(
+    pages: Blueprint, *, kind: str, others: tuple[str, ...] = (), look: Callable[[], Report] | None = None
+) -> None:
+    """Give a blueprint the page `verify`, on which visitors of one kind see whether everything is in order.
+
+    `others` come in as well, and are told that it is not for them.  Without `look` the room verifies.
+    """
+
+    @pages.get("/verify")
+    def verify() -> str | Response:
+        who = visitor_or_login(pages, kind, *others)
+        if isinstance(who, Response):
+            return who
+        if who.partition(":")[0] != kind:
+            raise Problem("NOT_ALLOWED", f"Only the {kind} sees what all accounts have.")
+        report = room().verify() if look is None else look()
+        return render_template("house/verify.html", report=report)
 
 
 def visitor_or_login(pages: Blueprint, *kinds: str) -> str | Response:

@@ -125,6 +125,9 @@ def _verify_account(session: Session, account: Account) -> Report:
         return Report(not_yet=(f"{name}: the server has not told of its entries",))
     if ledger is None or ledger.creation_date != data.creation_date:
         return Report(not_yet=(f"{name}: no entry has come yet",))
+    if ledger.last_transfer_number == data.last_transfer_number:
+        # Also where a person has closed the tail of a ledger, by an entry without a transfer.
+        return compare(name, expected=data.principal, found=ledger.principal)
     entry = _entry_of(session, account.key, data.last_transfer_number)
     if entry is None:
         return Report(not_yet=(f"{name}: entry {data.last_transfer_number} has not come yet",))

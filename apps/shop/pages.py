@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from house import money
 from house import pages as house_pages
 from house.desk import refusal_code
-from house.entrance import add_entrance, visitor_or_login
+from house.entrance import add_entrance, add_verification, visitor_or_login
 from house.problems import Problem, document
 from house.room import Room, room
 
@@ -53,6 +53,8 @@ def _find(username: str) -> tuple[str, str] | None:
 
 
 add_entrance(pages, name_label="Name of an administrator", find=_find, home="pages.requests")
+# What is found is the alarm of all pages.
+add_verification(pages, kind=sellers.ADMIN, look=lambda: WATCH.look(room()))
 
 
 @pages.get("/requests")
@@ -162,15 +164,6 @@ def close(username: str) -> str | Response:
     except Problem as problem:
         flash(document(problem.code, problem.detail)[1]["detail"], "bad")
     return redirect(url_for("pages.person", username=username), 303)
-
-
-@pages.get("/verify")
-def verify() -> str | Response:
-    """Log, ledgers and server, compared now; what is found is the alarm of all pages."""
-    who = _visiting()
-    return (
-        who if isinstance(who, Response) else render_template("house/verify.html", report=WATCH.look(room()))
-    )
 
 
 def _visiting() -> str | Response:

@@ -7,8 +7,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from house import pages as house_pages
-from house.entrance import add_key_entrance, visitor_or_login
-from house.problems import Problem
+from house.entrance import add_key_entrance, add_verification, visitor_or_login
 from house.room import Room, room
 
 from . import meeting, opening
@@ -32,6 +31,7 @@ def _find(session: Session, key: str) -> str | None:
 
 
 add_key_entrance(pages, label="The key of your phone, or the operator's", find=_find, home="pages.taps")
+add_verification(pages, kind=OPERATOR, others=(USER,))
 
 
 @pages.get("/")
@@ -44,17 +44,6 @@ def taps() -> str | Response:
 def live() -> str | Response:
     """What of that page changes, for its script."""
     return _shown("tap/live.html")
-
-
-@pages.get("/verify")
-def verify() -> str | Response:
-    """Own tables, ledgers and server, compared now; for the operator."""
-    who = _visiting()
-    if isinstance(who, Response):
-        return who
-    if not who.is_operator:
-        raise Problem("NOT_ALLOWED", "Only the operator sees what all accounts have.")
-    return render_template("house/verify.html", report=room().verify())
 
 
 def _shown(template: str) -> str | Response:

@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from flask import Blueprint, Flask, render_template
+from flask import Blueprint, Flask
 from sqlalchemy.orm import Session
-from werkzeug.wrappers import Response
 
 from house import pages
-from house.entrance import add_entrance, visitor_or_login
+from house.entrance import add_entrance, add_verification
 from house.room import Room, room
 
 from .clients import client_by_email
@@ -28,13 +27,7 @@ def _find(email: str) -> tuple[str, str] | None:
 
 
 add_entrance(staff, name_label="E-mail address of staff", find=_find, home="staff.verify")
-
-
-@staff.get("/verify")
-def verify() -> str | Response:
-    """Own tables, ledgers and server, compared now."""
-    who = visitor_or_login(staff, STAFF)
-    return who if isinstance(who, Response) else render_template("house/verify.html", report=room().verify())
+add_verification(staff, kind=STAFF)
 
 
 def set_up(app: Flask, one: Room) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from secrets import token_hex
 from typing import Final
 from urllib.parse import urlsplit
@@ -38,9 +39,43 @@ def _free_port() -> str:
         return str(listener.getsockname()[1])
 
 
+class Elsewhere:
+    """An accounting server that is another process, and the settings of an application beside it."""
+
+    def __init__(self, mark: str) -> None:
+        self._url, self._broker = _address(POSTGRES_URL, mark), _address(BROKER_URL, mark)
+        self._server: subprocess.Popen[bytes] | None = None
+        self.environ = {
+            "POSTGRES_URL": _address(POSTGRES_URL, f"{mark}_app"),
+            "PROTOCOL_BROKER_URL": self._broker,
+        }
+
+    def start(self) -> None:
+        """Run it, from now on."""
+        self._server = _start_server(self._url, self._broker)
+
+    def stop(self) -> None:
+        """Stop it; the broker keeps what it is sent."""
+        if self._server is None:
+            return
+        self._server.send_signal(signal.SIGTERM)
+        try:
+            self._server.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+        self._server = None
+
+
 @contextmanager
 def server_elsewhere(name: str) -> Iterator[dict[str, str]]:
-    """POSTGRES_URL and PROTOCOL_BROKER_URL for the application `name`, whose server is another process.
+    """POSTGRES_URL and PROTOCOL_BROKER_URL for the application `name`, whose server is another process."""
+    with elsewhere(name) as found:
+        yield found.environ
+
+
+@contextmanager
+def elsewhere(name: str) -> Iterator[Elsewhere]:
+    """The same, for who stops the server.
 
     Database and virtual host are of this test alone.  Skips the test if there are no servers to share.
     """
@@ -53,21 +88,15 @@ def server_elsewhere(name: str) -> Iterator[dict[str, str]]:
         _admin(f"CREATE DATABASE {mark}")
     except psycopg2.OperationalError:
         pytest.skip(f"it needs PostgreSQL at {urlsplit(POSTGRES_URL).hostname}")
-    server = None
+    found = Elsewhere(mark)
     try:
         _admin(f"CREATE DATABASE {mark}_app")
         _rabbitmqctl("add_vhost", mark)
         _rabbitmqctl("set_permissions", "-p", mark, "guest", ".*", ".*", ".*")
-        url, broker = _address(POSTGRES_URL, mark), _address(BROKER_URL, mark)
-        server = _start_server(url, broker)
-        yield {"POSTGRES_URL": _address(POSTGRES_URL, f"{mark}_app"), "PROTOCOL_BROKER_URL": broker}
+        found.start()
+        yield found
     finally:
-        if server is not None:
-            server.send_signal(signal.SIGTERM)
-            try:
-                server.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
+        found.stop()
         with suppress(subprocess.CalledProcessError):
             _rabbitmqctl("delete_vhost", mark)
         for database in (mark, f"{mark}_app", f"{mark}_app_copy"):
@@ -79,6 +108,16 @@ def back_up(url: str) -> str:
     name = urlsplit(url).path[1:]
     _admin(f"CREATE DATABASE {name}_copy TEMPLATE {name}")
     return f"{name}_copy"
+
+
+def swpt_client(url: str, *words: str) -> str:
+    """What the command of the SDK says of a database."""
+    command = str(Path(sys.executable).parent / "swpt-client")
+    done = subprocess.run(
+        [command, "--database", url, *words], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def restore(url: str, copy: str) -> None:

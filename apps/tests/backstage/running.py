@@ -98,7 +98,16 @@ class Program:
 
     def verify_all(self) -> None:
         """Everything is compared, the root as well: up to a minute after the last change."""
-        wait_until(lambda: ", 0 not yet." in self.verify(), "a quiet moment", 2 * START_SECONDS)
+        said = [self.verify()]
+
+        def is_quiet() -> bool:
+            said[0] = self.verify()
+            return ", 0 not yet." in said[0]
+
+        try:
+            wait_until(is_quiet, "a quiet moment", 2 * START_SECONDS)
+        except AssertionError:
+            raise AssertionError(said[0]) from None
 
     @property
     def database_url(self) -> str:

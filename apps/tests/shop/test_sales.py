@@ -17,7 +17,7 @@ from .people import PASSWORD, PREFIX, Person
 
 NewSeller: TypeAlias = Callable[..., Person]
 _SALES = 40
-"""Of each seller in the usual run; `test_a_thousand_sales` has them all."""
+"""Of each seller in the usual run; `tests/house/test_killed.py` has them all."""
 
 
 def test_credit_is_granted_once_whoever_decides_how_often(new_seller: NewSeller, admin: Person) -> None:

@@ -105,7 +105,7 @@ class Story:
         assert min(balances) >= 0
         for number, cents in enumerate(balances):
             wait_until(partial(self._has, number, cents), f"{cents} on the account of {number}")
-        self._program.verify_all()
+        self._program.verify()
 
 
 def tell(program: Program, bank: Holder, *, kills: int, seed: int) -> None:

@@ -1,12 +1,13 @@
 """Broker, accounting server or database away while a person stands before the till: what is said then."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.backstage.cables import Cable
-from tests.backstage.elsewhere import server_elsewhere
-from tests.backstage.running import Program
+from tests.backstage.elsewhere import Elsewhere, elsewhere
+from tests.backstage.running import Caller, Program
 
 from .people import PASSWORD, Administration, Browser, Person, until
 
@@ -16,14 +17,15 @@ pytestmark = pytest.mark.timeout(300)
 class Stand:
     """A till beside a server elsewhere, and the cables to broker and database."""
 
-    def __init__(self, program: Program, broker: Cable, database: Cable) -> None:
-        self.program, self.broker, self.database = program, broker, database
+    def __init__(self, program: Program, server: Elsewhere, broker: Cable, database: Cable) -> None:
+        self.program, self.server, self.broker, self.database = program, server, broker, database
         self.office = Administration(program)
         until(
             lambda: self.office.post("/administration", password=PASSWORD).status_code == 200, "the password"
         )
         self.person = Person(program, "Careful", self.office.admit("Careful")).log_in().rich("10.00")
         self.product = self.office.sell("Biscuit", "1.50", 10)
+        self.sweet = self.office.sell("Sweet", "0.50", 10)
         self.browser = Browser(program)
         self.browser.post("/login", on="/enter", name="Careful", password=PASSWORD)
 
@@ -32,16 +34,21 @@ class Stand:
 def stand() -> Iterator[Stand]:
     """Everything is well at first."""
     with (
-        server_elsewhere("till") as environ,
-        Cable(environ["PROTOCOL_BROKER_URL"]) as broker,
-        Cable(environ["POSTGRES_URL"]) as database,
+        elsewhere("till") as server,
+        Cable(server.environ["PROTOCOL_BROKER_URL"]) as broker,
+        Cable(server.environ["POSTGRES_URL"]) as database,
         Program("till", _settings(broker, database)) as program,
     ):
-        yield Stand(program, broker, database)
+        yield Stand(program, server, broker, database)
 
 
 def _settings(broker: Cable, database: Cable) -> dict[str, str]:
-    return {"PROTOCOL_BROKER_URL": broker.url, "POSTGRES_URL": database.url, "APP_SAMPLES": "yes"}
+    return {
+        "PROTOCOL_BROKER_URL": broker.url,
+        "POSTGRES_URL": database.url,
+        "APP_SAMPLES": "yes",
+        "APP_THREADS": "8",
+    }
 
 
 def test_without_the_broker_it_is_stored_and_happens_once_later(stand: Stand) -> None:
@@ -64,6 +71,27 @@ def test_without_the_broker_it_is_stored_and_happens_once_later(stand: Stand) ->
     )
     until(lambda: stand.person.balance == f"{float(before) - 1.5:.2f}", "the payment")
     assert stand.office.stock(stand.product) == stock - 1
+
+
+def test_without_the_accounting_server_it_is_stored_and_its_token_tells_later(stand: Stand) -> None:
+    """Nothing hangs: more people than there are threads are all told so; each pays once, when it is back."""
+    before, stock = stand.person.balance, stand.office.stock(stand.sweet)
+    stand.server.stop()
+    tokens = [stand.person.token() for _ in range(4)]
+    body = {"product_id": stand.sweet, "price": "0.50"}
+
+    def ask(token: str) -> tuple[int, str, str]:
+        answer = Caller.post(stand.person, "/purchases", body | {"token": token})
+        return answer.status_code, answer.json()["code"], answer.headers["Location"]
+
+    with ThreadPoolExecutor(12) as pool:
+        told = set(pool.map(ask, tokens * 3))
+    assert {(status, code) for status, code, _ in told} == {(202, "STILL_RUNNING")}
+    assert len({where for _, _, where in told}) == 4
+    stand.server.start()
+    assert [stand.person.post("/purchases", body | {"token": one}).status_code for one in tokens] == [201] * 4
+    until(lambda: stand.person.balance == f"{float(before) - 2:.2f}", "four payments")
+    assert stand.office.stock(stand.sweet) == stock - 4
 
 
 def test_without_the_database_it_did_not_happen_and_can_be_asked_again(stand: Stand) -> None:

@@ -39,13 +39,6 @@ def test_killed_once_nothing_is_lost_and_nothing_happens_twice(wallets: Program)
     play(wallets, kills=1, seed=random.SystemRandom().randrange(10**6))
 
 
-@pytest.mark.chaos
-@pytest.mark.timeout(1200)
-def test_killed_20_times_nothing_is_lost_and_nothing_happens_twice(wallets: Program) -> None:
-    """The same, more often."""
-    play(wallets, kills=20, seed=random.SystemRandom().randrange(10**6))
-
-
 @pytest.mark.timeout(120)
 def test_before_the_server_knows_the_currency_nothing_is_stored(
     postgres_url: str, amqp_url: str, surroundings: dict[str, str]
