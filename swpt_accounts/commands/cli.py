@@ -17,8 +17,10 @@ from swpt_accounts.runtime.shown import spelled_out_lines
 from .accounts import account_commands, ledger
 from .aliases import aliases
 from .audit import audit
+from .books.check_shard import check_shard
+from .books.restored import restored
+from .books.verify import verify
 from .check_message import check_message
-from .checks import check_shard, restored, verify
 from .credits import credit_commands
 from .dead_letters import dead_letters
 from .journal import journal_commands

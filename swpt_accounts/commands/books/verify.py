@@ -1,4 +1,4 @@
-"""The commands that look at the whole database: `check-shard`, `verify`, `restored`."""
+"""The command `verify`: the books of this server, or of all shards of a node."""
 
 import signal
 from pathlib import Path
@@ -6,74 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.wire.moments import MICROSECONDS, T0, Moment, render_timestamp
-
-from .common import (
-    INTERRUPTED,
-    NEGATIVE_IDS,
-    account_id,
-    command_context,
-    json_option,
-    operator_option,
-    order_of,
-    stop_signal,
-    telling,
-    timestamp,
-)
-from .display import moment as shown_moment
-from .display import show_json, show_rows
-from .progress import progress
+from swpt_accounts.commands.common import NEGATIVE_IDS, account_id, command_context, json_option, telling
+from swpt_accounts.commands.display import moment as shown_moment
+from swpt_accounts.commands.display import show_json, show_rows
+from swpt_accounts.commands.progress import progress
+from swpt_accounts.wire.moments import T0
 
 if TYPE_CHECKING:
     from swpt_accounts.operators.inspection.books.verification import Verified
     from swpt_accounts.storage.guards import Guard
-
-
-@click.command(name="check-shard")
-@json_option
-def check_shard(as_json: bool) -> int:
-    """Show whether every row belongs to this shard, and every key to one shard of the node.
-
-    Looks at accounts, prepared transfers, requests that wait and the outbox, and asks the other shards
-    through FETCH_API_URL for their parts and queues.  Exit code 0: all rows belong to the realm
-    PROTOCOL_BROKER_QUEUE_ROUTING_KEY, and the parts that have answered fit together.  1: they do not.
-    """
-    from swpt_accounts.operators.inspection.shards import shard_check
-
-    with command_context(key_lookups_only=True) as context:
-        is_stopping = stop_signal()
-        tables = ("account", "prepared_transfer", "waiting_request", "outbox")
-        with progress(context.connection, "rows", *tables) as reach:
-            realm = context.settings.realm()
-            checks = shard_check.check_shard(context.connection, realm, is_stopping, reach)
-    if checks is None:
-        return INTERRUPTED
-    rows = [
-        {
-            "table": check.table,
-            "rows": check.rows,
-            "foreign": check.foreign,
-            "examples": [f"{debtor_id}/{creditor_id}" for debtor_id, creditor_id in check.examples],
-        }
-        for check in checks
-    ]
-    show_rows(rows, as_json)
-    return int(any(check.foreign for check in checks) | _tell_faults(context.settings))
-
-
-def _tell_faults(settings: Settings) -> bool:
-    """Tell what is wrong with the parts of the node; says whether anything is."""
-    if not settings.realm().bits:
-        return False
-    from swpt_accounts.shards.survey import look_around
-
-    seen = look_around(settings)
-    for fault in seen.faults:
-        click.echo(f"the parts of the node do not fit: {fault}", err=True)
-    for area in seen.unanswered:
-        click.echo(f"no answer from the shard of {area.binding_key}: its part was not checked", err=True)
-    return bool(seen.faults)
 
 
 @click.command(context_settings=NEGATIVE_IDS)
@@ -210,37 +151,3 @@ def _verify_node(files: tuple[Path, ...], as_json: bool) -> int:
         click.echo(note, err=True)
     click.echo(f"{len(shards)} shards, {len(rows)} violations")
     return int(bool(rows))
-
-
-@click.command()
-@click.option("--moment", type=timestamp, help="When the database was restored.  [default: now]")
-@click.option("--force", is_flag=True, help="Although the server works on the database.")
-@operator_option
-def restored(moment: Moment | None, force: bool, operator: str | None) -> int:
-    """Make a database that was restored from a backup fit for work.
-
-    Run it before the server starts again.  It raises the counters of every account, so that no number
-    that was announced after the backup comes again with another meaning, and announces all
-    accounts.  It can be stopped and repeated: with the same --moment it goes on where it was.
-    """
-    from swpt_accounts.operators.operations import restoration
-
-    with (
-        command_context(key_lookups_only=True) as context,
-        progress(context.connection, "accounts", "account") as reach,
-    ):
-        result = restoration.raise_counters(
-            context.connection,
-            None if moment is None else moment // MICROSECONDS * MICROSECONDS,
-            is_forced=force,
-            context=context.transaction_context(),
-            order=order_of(operator),
-            is_stopping=stop_signal(),
-            reach=reach,
-        )
-    shown = render_timestamp(result.restored_at)
-    if not result.is_finished:
-        click.echo(f"stopped after {result.accounts} accounts: go on with --moment {shown}", err=True)
-        return INTERRUPTED
-    click.echo(f"restored at {shown}: {result.accounts} accounts, {result.announced} announced now")
-    return 0
