@@ -16,7 +16,7 @@ from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.outbox.owners import divide
 from swpt_accounts.storage.outbox.publishing import Scout, packed
 from swpt_accounts.storage.outbox.rows import Stored, unpack
-from swpt_accounts.storage.outbox.waiting import choose
+from swpt_accounts.storage.outbox.scouts import choose
 from swpt_accounts.wire.moments import Moment, latest_due, seconds
 
 from .chore import StepContext

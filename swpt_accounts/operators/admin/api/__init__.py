@@ -14,8 +14,8 @@ from werkzeug.exceptions import UnsupportedMediaType
 from swpt_accounts.operators.admin.problems import MEDIA_TYPE
 
 from . import accounts, audit, chores, dead_letters, debtors, outbox, refusals, shard, transfers
+from .arguments import ProblemSchema
 from .converters import AccountIdConverter, MomentConverter, PositiveConverter, SubnetConverter
-from .doors import ProblemSchema
 
 PREFIX: Final = "/admin/api/v1"
 

@@ -22,8 +22,8 @@ from swpt_accounts.rules.accounts import Account
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 
+from .arguments import AdminBlueprint, RangeQuery, check_range, not_found
 from .debtors import DebtorInfoSchema
-from .doors import AdminBlueprint, RangeQuery, check_range, not_found
 from .transfers import LedgerEntrySchema, PreparedTransferSchema, shown_prepared
 
 accounts = AdminBlueprint("accounts", __name__, description="Accounts, and their ledgers")

@@ -8,7 +8,7 @@ from swpt_accounts.operators.admin.fields import Int64, Moment
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page, page_of
 from swpt_accounts.operators.inspection.audit import list_audit
 
-from .doors import AdminBlueprint
+from .arguments import AdminBlueprint
 
 audit = AdminBlueprint("audit", __name__, description="What operators have changed")
 

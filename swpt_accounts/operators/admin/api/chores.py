@@ -12,7 +12,7 @@ from swpt_accounts.operators.inspection.chores import list_chores
 from swpt_accounts.operators.operations.chores import request_chore
 from swpt_accounts.runtime.errors import OperatorError
 
-from .doors import AdminBlueprint, not_found
+from .arguments import AdminBlueprint, not_found
 
 chores = AdminBlueprint("chores", __name__, description="Periodic work")
 

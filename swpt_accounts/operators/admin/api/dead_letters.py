@@ -23,7 +23,7 @@ from swpt_accounts.wire.messages import Malformed, Message
 from swpt_accounts.wire.moments import render_timestamp
 from swpt_accounts.wire.numbers import MAX_INT64
 
-from .doors import AdminBlueprint, not_found
+from .arguments import AdminBlueprint, not_found
 from .outbox import LONGEST_NOTE
 
 dead_letters = AdminBlueprint("dead_letters", __name__, description="Messages that were put aside")

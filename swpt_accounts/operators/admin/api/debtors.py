@@ -9,7 +9,7 @@ from swpt_accounts.operators.admin.fields import Int64, Moment, UnsignedId
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page, page_of
 from swpt_accounts.operators.inspection.debtors import Debtor, find_debtor, list_debtors
 
-from .doors import AdminBlueprint, not_found
+from .arguments import AdminBlueprint, not_found
 
 debtors = AdminBlueprint("debtors", __name__, description="Currencies")
 

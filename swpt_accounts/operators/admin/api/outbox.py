@@ -18,7 +18,7 @@ from swpt_accounts.operators.operations.agents import Handled, handle_events
 from swpt_accounts.operators.operations.outbox_rows import settle_unreadable
 from swpt_accounts.wire.numbers import MAX_INT64
 
-from .doors import AdminBlueprint
+from .arguments import AdminBlueprint
 
 outbox = AdminBlueprint("outbox", __name__, description="Queues and outbox")
 

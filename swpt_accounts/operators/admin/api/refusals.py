@@ -21,7 +21,7 @@ from swpt_accounts.operators.inspection.refusals import (
 from swpt_accounts.wire.moments import Moment as At
 from swpt_accounts.wire.moments import render_timestamp
 
-from .doors import AdminBlueprint, RangeQuery, check_range, not_found
+from .arguments import AdminBlueprint, RangeQuery, check_range, not_found
 
 refusals = AdminBlueprint("refusals", __name__, description="Refused requests of the last days")
 

@@ -13,7 +13,7 @@ from swpt_accounts.operators.inspection.shards.part import realm_since
 from swpt_accounts.operators.inspection.shards.waiting import WaitingRequest, list_waiting, recipient_key
 from swpt_accounts.wire.moments import MICROSECONDS
 
-from .doors import AdminBlueprint
+from .arguments import AdminBlueprint
 
 shard = AdminBlueprint("shard", __name__, description="This server as a part of its node")
 

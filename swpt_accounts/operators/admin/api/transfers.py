@@ -20,7 +20,7 @@ from swpt_accounts.operators.inspection.transfers import (
 from swpt_accounts.rules.transfers import PreparedTransfer
 from swpt_accounts.wire.moments import MICROSECONDS
 
-from .doors import AdminBlueprint, RangeQuery, check_range
+from .arguments import AdminBlueprint, RangeQuery, check_range
 from .refusals import RefusalSchema, shown_refusal
 
 transfers = AdminBlueprint("transfers", __name__, description="Transfers")

@@ -1,6 +1,6 @@
 """The console under /admin/: pages for people, made on the server.
 
-A page is a module that adds itself to the blueprint of `doors`; `display`, `words`, `plots` and
+A page is a module that adds itself to the blueprint of `arguments`; `display`, `words`, `plots` and
 `attention` are what pages share.
 
 May import: `operators`, `broker`, `rules`, `runtime`, `wire`.
@@ -10,12 +10,12 @@ from flask import Flask
 
 from . import (
     account,
+    arguments,
     audit,
     chores,
     dead_letters,
     debtors,
     display,
-    doors,
     exports,
     manual,
     outbox,
@@ -47,4 +47,4 @@ _PAGES = (
 def set_up(app: Flask) -> None:
     """Add the console to the application; the converters of the API must be there already."""
     display.set_up(app)
-    app.register_blueprint(doors.console)
+    app.register_blueprint(arguments.console)

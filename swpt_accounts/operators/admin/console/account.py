@@ -15,7 +15,7 @@ from swpt_accounts.operators.inspection.ledger import principals_over
 from swpt_accounts.wire.moments import FIRST_MOMENT, LAST_MOMENT, Moment
 
 from . import plots
-from .doors import FormMoment, asked, console
+from .arguments import FormMoment, asked, console
 
 _POINTS: Final = 200
 _FIRST_FEW: Final = 10

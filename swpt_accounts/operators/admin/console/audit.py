@@ -5,7 +5,7 @@ from flask import render_template
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page
 from swpt_accounts.operators.inspection.audit import list_audit
 
-from .doors import asked, console
+from .arguments import asked, console
 
 
 @console.get("/audit")

@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from swpt_accounts.operators.admin.api.chores import run_soon, shown_chores
 
-from .doors import console, done
+from .arguments import console, done
 
 
 @console.get("/chores")

@@ -21,7 +21,7 @@ from swpt_accounts.operators.inspection.explanations import REASONS
 from swpt_accounts.operators.operations.dead_letters import ONLY_BY_CREDITS, ONLY_DISCARDED
 from swpt_accounts.wire.numbers import MAX_INT64
 
-from .doors import asked, console, done, filled
+from .arguments import asked, console, done, filled
 
 
 class SettleForm(Schema):

@@ -5,14 +5,14 @@ from typing import Any
 from flask import render_template
 
 from swpt_accounts.operators.admin.api.accounts import AccountsQuery, accounts_page
-from swpt_accounts.operators.admin.api.doors import not_found
+from swpt_accounts.operators.admin.api.arguments import not_found
 from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.pages import PageQuery, answer_page
 from swpt_accounts.operators.inspection import accounts as inspection
 from swpt_accounts.operators.inspection.debtors import find_debtor, list_debtors
 from swpt_accounts.rules.accounts import balance_at
 
-from .doors import asked, console
+from .arguments import asked, console
 
 
 @console.get("/debtors")

@@ -21,8 +21,8 @@ from swpt_accounts.wire.moments import (
 )
 from swpt_accounts.wire.numbers import u64
 
-from .doors import REFRESH_SECONDS
-from .waiting import Waiting
+from .arguments import REFRESH_SECONDS
+from .badges import Waiting
 
 _UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _MINUS: Final = "\N{MINUS SIGN}"

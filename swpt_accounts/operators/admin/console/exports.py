@@ -8,7 +8,7 @@ from flask import Response
 from werkzeug.exceptions import ServiceUnavailable
 
 from swpt_accounts.operators.admin.api.accounts import AccountsQuery
-from swpt_accounts.operators.admin.api.doors import check_range
+from swpt_accounts.operators.admin.api.arguments import check_range
 from swpt_accounts.operators.admin.api.refusals import refusal_filter, shown_refusal
 from swpt_accounts.operators.admin.api.transfers import WaitingQuery
 from swpt_accounts.operators.admin.context import AdminContext, admin_context
@@ -24,7 +24,7 @@ from swpt_accounts.rules.accounts import Account
 from swpt_accounts.rules.transfers import PreparedTransfer
 
 from .account import AccountPageQuery
-from .doors import asked, console
+from .arguments import asked, console
 from .refusals import RefusalsPageQuery
 
 _Read = Callable[..., Page[Any]]

@@ -4,10 +4,10 @@ from flask import redirect, render_template, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from swpt_accounts.operators.admin.api.doors import not_found
+from swpt_accounts.operators.admin.api.arguments import not_found
 from swpt_accounts.operators.admin.manual import NAMES, rendered
 
-from .doors import console
+from .arguments import console
 
 
 @console.get("/manual")

@@ -25,7 +25,7 @@ from swpt_accounts.operators.operations.outbox_rows import ACTIONS
 from swpt_accounts.runtime.errors import first_line, mask_secrets
 from swpt_accounts.wire.numbers import MAX_INT64
 
-from .doors import asked, console, done, filled
+from .arguments import asked, console, done, filled
 
 _DONE: Final = {"park": "Parked", "release": "Released", "discard": "Discarded"}
 _ROWS_DONE: Final = {"release": "Will be tried again", "discard": "Discarded"}

@@ -24,8 +24,8 @@ from swpt_accounts.operators.inspection.transfers import list_prepared
 from swpt_accounts.runtime import metering
 
 from . import attention, plots
+from .arguments import asked, console
 from .display import is_only_shard
-from .doors import asked, console
 
 _LATEST: Final = 10
 _DEBTORS: Final = 10

@@ -13,7 +13,7 @@ from swpt_accounts.operators.inspection.keyset import WINDOW_ROWS
 from swpt_accounts.operators.inspection.refusals import KINDS
 from swpt_accounts.wire.moments import FIRST_MOMENT, LAST_MOMENT, Moment
 
-from .doors import FormMoment, asked, console
+from .arguments import FormMoment, asked, console
 
 
 class RefusalsPageQuery(RefusalsQuery):

@@ -20,7 +20,7 @@ from swpt_accounts.operators.inspection.transfers import (
 )
 from swpt_accounts.wire.moments import Moment
 
-from .doors import console
+from .arguments import console
 
 _BETWEEN: Final = re.compile(r"[\s,;:/]+")
 _MOST_IDS: Final = 3

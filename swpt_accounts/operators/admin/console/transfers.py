@@ -5,14 +5,14 @@ from typing import Any, Final
 from flask import render_template
 
 from swpt_accounts.operators.admin.api.accounts import PreparedQuery, prepared_page_of
-from swpt_accounts.operators.admin.api.doors import not_found
+from swpt_accounts.operators.admin.api.arguments import not_found
 from swpt_accounts.operators.admin.api.transfers import WaitingQuery, prepared_page, shown_found
 from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.inspection.keyset import Cut
 from swpt_accounts.operators.inspection.ledger import LedgerEntry, list_entries
 from swpt_accounts.operators.inspection.transfers import find_transfer
 
-from .doors import asked, console
+from .arguments import asked, console
 
 # One batch applies its transfers in one instant; so many of one account are very rare.
 _MOST_IN_AN_INSTANT: Final = 500

@@ -4,7 +4,7 @@ from flask import render_template
 
 from swpt_accounts.operators.admin.api.shard import WaitingRequestsQuery, waiting_page
 
-from .doors import asked, console
+from .arguments import asked, console
 
 
 @console.get("/waiting-requests")

@@ -9,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnprocessableEntity
 from werkzeug.wrappers import Response
 
-from swpt_accounts.operators.admin.api.doors import StrictParser
+from swpt_accounts.operators.admin.api.arguments import StrictParser
 from swpt_accounts.operators.admin.fields import Moment
 
 _DAY_LENGTH: Final = len("2026-11-21")
