@@ -34,6 +34,9 @@ class Sessions(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """The session of a request; one that cannot be changed while there is no key."""
+        if not self._room.is_ready.is_set():
+            # The table of the keys may not be there yet.
+            return NullSession()
         try:
             keys = self._room.signing.all()
         except (StoreAway, InDoubt):

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from flask import request
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from house.passwords import LEAST_CHARACTERS, MOST_CHARACTERS, hash_password, is_password
 from house.problems import Problem
 from house.room import room
-from house.tables import visit
+from house.visits import end_visits_of
 
 from .holders import person_by_name, present
 from .tables import Administrator
@@ -73,8 +72,3 @@ def set_administrator(session: Session, password_hash: str) -> None:
     else:
         found.password_hash = password_hash
     end_visits_of(session, "administrator")
-
-
-def end_visits_of(session: Session, who: str) -> None:
-    """Log somebody out, wherever that is."""
-    session.execute(delete(visit).where(visit.c.who == who))

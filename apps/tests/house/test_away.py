@@ -14,8 +14,9 @@ import till.api
 import till.program
 import wallets.access
 import wallets.program
-from house.program import make_app, visiting
+from house.program import NoTransport, make_app, make_room, visiting
 from house.room import Application, Room
+from house.settings import read_settings
 from swpt_client.embedded import EmbeddedServer
 
 Headers: TypeAlias = Callable[[Room], Mapping[str, str]]
@@ -55,6 +56,25 @@ def link(folder: Path) -> Iterator[Path]:
     yield name
     name.unlink(missing_ok=True)
     server.stop()
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_before_its_tables_are_there_an_application_says_that_it_has_just_begun(
+    name: str, link: Path, folder: Path
+) -> None:
+    """Whoever is quicker than the first start is told so; no table is asked that is not there."""
+    application, page, api, _ = APPLICATIONS[name]
+    settings = read_settings(name, application.defaults, {"APP_FOLDER": str(folder)})
+    url = EmbeddedServer(folder).database_url(f"{name}_new")
+    room = make_room(application, settings, {}, url, NoTransport())
+    with make_app(application, room).test_client() as client:
+        for path, headers, kind in ((page, PAGE, "text/html"), (api, {}, "application/problem+json")):
+            answer = client.get(path, headers=headers)
+            assert (answer.status_code, answer.mimetype) == (503, kind), answer.text
+            assert "the program has just begun" in answer.text
+        assert client.get("/readyz").get_json() == {"database": True, "tables": False}
+        assert client.get("/livez").status_code == 200
+    room.database.engine.dispose()
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)

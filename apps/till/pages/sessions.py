@@ -9,17 +9,15 @@ from collections.abc import Callable
 from logging import getLogger
 from typing import Final
 
-from flask import Flask, Request, current_app, request, session
-from flask.sessions import NullSession, SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, current_app, request, session
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy import delete, insert, text
 from sqlalchemy.orm import Session
 
-from house.database import InDoubt
+from house.pages import Sessions
 from house.problems import Problem
 from house.room import Room
 from house.tables import visit
-from swpt_client.errors import StoreAway
 
 _KEY: Final = "visit"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -34,32 +32,13 @@ _FIND: Final = text(
 )
 
 
-class Cookies(SecureCookieSessionInterface):
-    """Signed cookies, whose keys come from the database and change without logging anybody out."""
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-
-    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session of a request; one that cannot be changed while there is no key."""
-        try:
-            newest, *older = self._room.signing.all() if self._room.is_ready.is_set() else ("",)
-        except (StoreAway, InDoubt):
-            newest, older = "", []
-        if not newest:
-            return NullSession()
-        app.secret_key = newest
-        app.config["SECRET_KEY_FALLBACKS"] = older
-        return super().open_session(app, request)
-
-
 def set_up(app: Flask, room: Room, name: str) -> None:
     """Let pages of the application know their visitors; forms from elsewhere are refused.
 
     Whatever is not under /api/ and changes something needs the mark of `csrf_token()`.
     """
     is_https = room.settings.is_https
-    app.session_interface = Cookies(room)
+    app.session_interface = Sessions(room)
     app.config.update(
         SESSION_COOKIE_NAME=f"__Host-swpt_{name}" if is_https else f"swpt_{name}",
         SESSION_COOKIE_PATH="/",
