@@ -23,8 +23,10 @@ START: Final = 1_000_000
 class Sender:
     """Publishes messages and keeps each until the broker has it; a part of them twice."""
 
-    def __init__(self, amqp_url: str, duplicates: float, seed: int) -> None:
+    def __init__(self, amqp_url: str, duplicates: float, seed: int, *, one_by_one: bool = False) -> None:
         self._parameters = pika.URLParameters(amqp_url)
+        self._one_by_one = one_by_one
+        """Wait for each confirm: a quorum queue whose leader dies has not all that `tx` has committed."""
         self._duplicates = duplicates
         self._random = random.Random(seed)
         self._waiting: list[Message] = []
@@ -68,13 +70,17 @@ class Sender:
             try:
                 with pika.BlockingConnection(self._parameters) as connection:
                     channel = connection.channel()
-                    channel.tx_select()
+                    if self._one_by_one:
+                        channel.confirm_delivery()
+                    else:
+                        channel.tx_select()
                     for message in messages:
                         properties = pika.BasicProperties(
                             content_type="application/json", delivery_mode=2, type=type(message).__name__
                         )
                         channel.basic_publish("accounts_in", key_of(message), body_of(message), properties)
-                    channel.tx_commit()
+                    if not self._one_by_one:
+                        channel.tx_commit()
             except (pika.exceptions.AMQPError, OSError):
                 threading.Event().wait(0.1)  # it was cut: all of them once more
             else:
@@ -85,7 +91,16 @@ class Sender:
 class Bank:
     """Many accounts that pay each other; `window` transfers are under way at the same time."""
 
-    def __init__(self, amqp_url: str, transfers: int, *, accounts: int, window: int, seed: int) -> None:
+    def __init__(
+        self,
+        amqp_url: str,
+        transfers: int,
+        *,
+        accounts: int,
+        window: int,
+        seed: int,
+        one_by_one: bool = False,
+    ) -> None:
         self._random = random.Random(seed)
         self._accounts = range(FIRST_ACCOUNT, FIRST_ACCOUNT + accounts)
         self._transfers = transfers
@@ -101,7 +116,7 @@ class Bank:
         self.is_done = threading.Event()
         self.moments: dict[int, float] = {}
         """When each transfer was finished, by a clock that never jumps."""
-        self.sender = Sender(amqp_url, 0.05, seed)
+        self.sender = Sender(amqp_url, 0.05, seed, one_by_one=one_by_one)
         self.mailbox = Mailbox(amqp_url, self._on_events)
 
     def has_reached(self, goal: int) -> bool:

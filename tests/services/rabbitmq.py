@@ -159,6 +159,24 @@ def own_rabbitmq() -> Iterator[RabbitmqNode]:
         node.remove()
 
 
+@contextmanager
+def own_cluster(nodes: int) -> Iterator[list[RabbitmqNode]]:
+    """Brokers of our own that are one; any of them may be killed."""
+    require_rabbitmq()
+    first = RabbitmqNode(new_folder(), "swpt_cluster_0")
+    others = [RabbitmqNode(new_folder(), f"swpt_cluster_{n}", first) for n in range(1, nodes)]
+    try:
+        first.start()
+        for node in others:
+            node.start()
+            node.join(first)
+        yield [first, *others]
+    finally:
+        # The port mapper of all is that of the first.
+        for node in (*others, first):
+            node.remove()
+
+
 def _serve(broker: Rabbitmq) -> Iterator[Rabbitmq]:
     try:
         broker.delete_leftovers()

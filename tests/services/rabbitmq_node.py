@@ -84,11 +84,18 @@ def system_rabbitmqctl() -> Rabbitmqctl:
 
 
 class RabbitmqNode:
-    """A broker in `folder`: its own ports, node name, cookie and port mapper, no plugins."""
+    """A broker in `folder`: its own ports, node name, cookie and port mapper, no plugins.
 
-    def __init__(self, folder: Path) -> None:
+    One that is to join `other` has the cookie and the port mapper of that.
+    """
+
+    def __init__(self, folder: Path, name: str = "swpt_test", other: "RabbitmqNode | None" = None) -> None:
         self.folder = folder
+        self.name = f"{name}@localhost"
         self._port, self._distribution_port, self._mapper_port = (free_port() for _ in range(3))
+        self._home: Path = folder / "home" if other is None else other._home
+        if other is not None:
+            self._mapper_port = other._mapper_port
         self._node: subprocess.Popen[bytes] | None = None
         self._environment = self._describe()
         self.rabbitmqctl = Rabbitmqctl(_PROGRAMS / "rabbitmqctl", self._environment)
@@ -101,7 +108,7 @@ class RabbitmqNode:
 
     def start(self) -> None:
         """Start the node and wait until it takes connections.  Raises ServiceMissing if it does not."""
-        (self.folder / "home").mkdir(exist_ok=True)
+        self._home.mkdir(exist_ok=True)
         (self.folder / "rabbitmq.conf").write_text(_CONFIGURATION.format(port=self._port))
         (self.folder / "enabled_plugins").write_text("[].\n")
         with (self.folder / "output").open("ab") as output:
@@ -122,6 +129,11 @@ class RabbitmqNode:
                 self.kill()
                 raise ServiceMissing(f"RabbitMQ does not start: {said[-1000:]}")
             time.sleep(_POLL_SECONDS)
+
+    def join(self, other: "RabbitmqNode") -> None:
+        """Become a member of the cluster of another node; what this one had is forgotten."""
+        for words in (("stop_app",), ("reset",), ("join_cluster", other.name), ("start_app",)):
+            self.rabbitmqctl(*words)
 
     def stop(self) -> None:
         """Stop the node as an operator would.  Harmless if it does not run."""
@@ -166,8 +178,8 @@ class RabbitmqNode:
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
-            "HOME": str(self.folder / "home"),
-            "RABBITMQ_NODENAME": "swpt_test@localhost",
+            "HOME": str(self._home),
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_BASE": str(self.folder),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),

@@ -1,0 +1,161 @@
+"""A PostgreSQL and a standby that has every commit before it is answered, from the system's programs."""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, Final
+
+import psycopg2
+
+from .errors import ServiceMissing
+from .leftovers import new_folder, on_the_right_clock, remove_folder
+from .ports import free_port
+
+_VERSIONS: Final = Path("/usr/lib/postgresql")
+_SERVER_USER_FOR_ROOT: Final = "postgres"
+_START_SECONDS: Final = 60.0
+_STANDBY: Final = "standby"
+
+
+class Instance:
+    """One of the two servers, on a port of its own of 127.0.0.1, by trust."""
+
+    def __init__(self, programs: Path, folder: Path, name: str) -> None:
+        self.port = free_port()
+        self._programs = programs
+        self._folder = folder
+        self._data = folder / name
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str = "postgres") -> str:
+        """Where it is, alone."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def run(self, program: str, *words: str) -> None:
+        """Run a program of PostgreSQL to its end.  Raises ServiceMissing with what it says."""
+        done = subprocess.run(
+            [self._programs / program, *words],
+            cwd=self._folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            **_as_user(),
+        )
+        if done.returncode != 0:
+            raise ServiceMissing(f"PostgreSQL with a standby is missing: {program}: {done.stderr.strip()}")
+
+    def make(self) -> None:
+        """Make an empty cluster."""
+        self.run("initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "--encoding=UTF8")
+
+    def copy(self, primary: "Instance") -> None:
+        """Become a standby of another one, which runs."""
+        source = f"host=127.0.0.1 port={primary.port} user=postgres application_name={_STANDBY}"
+        self.run("pg_basebackup", "-d", source, "-D", str(self._data), "--write-recovery-conf")
+
+    def start(self, **settings: str) -> None:
+        """Start it, and wait until it answers."""
+        chosen = {
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            **settings,
+        }
+        options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
+        with (self._folder / f"{self._data.name}.log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._data, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                env=_environment(),
+                start_new_session=True,
+                **_as_user(),
+            )
+        limit = monotonic() + _START_SECONDS
+        while (why := self._why_not()) is not None:
+            if self._server.poll() is not None or monotonic() > limit:
+                raise ServiceMissing(f"PostgreSQL with a standby is missing: {why}")
+            sleep(0.05)
+
+    def kill(self) -> None:
+        """End all its processes as a power failure would; harmless if it does not run."""
+        if self._server is not None:
+            children = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children").read_text().split()
+            for pid in (self._server.pid, *map(int, children)):
+                try:
+                    os.kill(pid, 9)
+                except ProcessLookupError:
+                    continue  # it was just ending by itself
+            self._server.wait()
+            self._server = None
+
+    def promote(self) -> None:
+        """Be a primary from now on; returns when it takes writes."""
+        self.run("pg_ctl", "promote", "-D", str(self._data), "-w")
+
+    def _why_not(self) -> str | None:
+        """Why it does not answer; None if it does."""
+        try:
+            psycopg2.connect(self.url()).close()
+        except psycopg2.OperationalError as error:
+            return str(error)
+        return None
+
+    def rows(self, query: str) -> list[Any]:
+        """What a query finds."""
+        connection = psycopg2.connect(self.url())
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(query)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+
+@contextmanager
+def primary_and_standby() -> Iterator[tuple[Instance, Instance]]:
+    """Both run, and no commit is answered that only one of them has.  Raises ServiceMissing."""
+    found = sorted(_VERSIONS.glob("*/bin/pg_basebackup"), key=lambda path: int(path.parts[-3]))
+    if not found:
+        raise ServiceMissing("PostgreSQL with a standby is missing: as root, apt-get install postgresql")
+    folder = new_folder()
+    if os.geteuid() == 0:
+        os.chown(folder, pwd.getpwnam(_SERVER_USER_FOR_ROOT).pw_uid, -1)
+    primary, standby = (Instance(found[-1].parent, folder, name) for name in ("primary", _STANDBY))
+    try:
+        primary.make()
+        primary.start(wal_level="replica", max_wal_senders="4")
+        standby.copy(primary)
+        standby.start(hot_standby="on")
+        primary.rows(f"ALTER SYSTEM SET synchronous_standby_names = '{_STANDBY}'")
+        primary.rows("SELECT pg_reload_conf()")
+        limit = monotonic() + _START_SECONDS
+        while primary.rows("SELECT sync_state FROM pg_stat_replication") != [("sync",)]:
+            if monotonic() > limit:
+                raise ServiceMissing("PostgreSQL with a standby is missing: it does not follow")
+            sleep(0.05)
+        yield primary, standby
+    finally:
+        standby.kill()
+        primary.kill()
+        remove_folder(folder)
+
+
+def _environment() -> dict[str, str]:
+    return on_the_right_clock({"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"})
+
+
+def _as_user() -> dict[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam(_SERVER_USER_FOR_ROOT)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
