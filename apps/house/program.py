@@ -232,8 +232,17 @@ def _surroundings(application: Application, settings: Settings) -> Iterator[tupl
         assert settings.broker_url is not None, "settings are complete"
         yield settings.postgres_url, RabbitmqTransport(settings.broker_url, queue_name(application))
         return
-    with EmbeddedServer(settings.folder) as server:
+    with _embedded(settings) as server:
         yield server.database_url(application.name), embedded_transport(server, queue_name(application))
+
+
+def _embedded(settings: Settings) -> EmbeddedServer:
+    """The server in the application's folder, which is made if it is not there.  Raises StartError."""
+    try:
+        settings.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"APP_FOLDER={settings.folder}: cannot be made ({error.strerror}).") from None
+    return EmbeddedServer(settings.folder)
 
 
 def queue_name(application: Application) -> str:
@@ -248,7 +257,7 @@ def visiting(application: Application, environ: Mapping[str, str]) -> Iterator[R
     with ExitStack() as stack:
         url = settings.postgres_url
         if url is None:
-            server = EmbeddedServer(settings.folder)
+            server = _embedded(settings)
             try:
                 url = server.database_url(application.name)
             except psycopg2.OperationalError:

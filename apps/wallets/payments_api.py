@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from house.api import KEY_PARAMETER, HouseBlueprint, idempotency_key
 from house.desk import refusal_code
 from house.problems import Problem
-from house.room import room
+from house.room import Room, room
 
 from . import invoices
 from .access import caller, caller_id
@@ -38,6 +38,11 @@ _CURRENCY: Final = "WALLETS_CURRENCY"
 payments = HouseBlueprint("payments", __name__, description="Money.")
 
 
+def all_may_deposit(one: Room) -> bool:
+    """Whether everybody may.  Raises SettingsError for a setting that says neither."""
+    return one.reader.flag(DEPOSITS_BY_ALL, default=False)
+
+
 @payments.get("/balance/")
 @payments.response(200, BalanceSchema)
 def balance() -> dict[str, Any]:
@@ -63,7 +68,7 @@ def make_deposit(args: dict[str, Any]) -> Any:
 
     def work(session: Session) -> UUID:
         client = caller(session)
-        if not (client.is_staff or one.reader.flag(DEPOSITS_BY_ALL, default=False)):
+        if not (client.is_staff or all_may_deposit(one)):
             raise Problem("NOT_ALLOWED", "Only staff makes deposits.")
         payee = client if args["user_email"] is None else _recipient(session, args["user_email"])
         terms = Terms(kind="deposit", payer_id=None, payee_id=payee.id, cents=args["sum"], begun_by=me)

@@ -17,7 +17,7 @@ from . import staff
 from .accounts_api import accounts
 from .clients import Person, client_by_email, register
 from .paying import Terms, begin, hear
-from .payments_api import payments
+from .payments_api import all_may_deposit, payments
 from .tables import TABLES, Client, Entry
 
 PREFIX: Final = "/api/v1"
@@ -52,6 +52,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
 
 def set_up(room: Room, app: Flask) -> None:
     """Routes, and news."""
+    all_may_deposit(room)  # a wrong setting is said at the start
     hear(room)
     staff.set_up(app, room)
     api.set_up(
