@@ -23,8 +23,8 @@ from swpt_accounts.roles.worker.wiring import look_for_cycles_seldom
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections, eager
+from swpt_accounts.storage.fitness import make_ready
 from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
-from swpt_accounts.storage.readiness import make_ready
 from swpt_accounts.transactions.account_memory import AccountMemory
 from swpt_accounts.transactions.context import TransactionContext, make_context, make_policy
 from swpt_accounts.transactions.debtor_infos import DebtorInfos

@@ -14,7 +14,7 @@ from swpt_accounts.operators.inspection.books.verification import verify
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections
-from swpt_accounts.storage.readiness import make_ready
+from swpt_accounts.storage.fitness import make_ready
 from swpt_accounts.transactions.columns import ACCOUNT_COLUMNS, JOURNAL_COLUMNS
 from swpt_accounts.wire.routing import Realm
 from tests.services.postgres import postgres

@@ -39,12 +39,12 @@ class CommandContext(NamedTuple):
 
     def transaction_context(self) -> "TransactionContext":
         """What transactions on accounts work with; their events are published by the chores."""
-        from swpt_accounts.storage import readiness
+        from swpt_accounts.storage import fitness
         from swpt_accounts.transactions.account_memory import AccountMemory
         from swpt_accounts.transactions.context import load_policy, make_context, make_policy
         from swpt_accounts.transactions.debtor_infos import DebtorInfos
 
-        readiness.prepare_database(self.settings)
+        fitness.prepare_database(self.settings)
         policy = load_policy(self.connection, make_policy(self.settings))
         infos, memory = DebtorInfos(), AccountMemory()
         return make_context(self.settings, policy, _LEFT_TO_THE_RELAY, infos=infos, memory=memory)

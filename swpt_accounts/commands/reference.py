@@ -36,7 +36,7 @@ def import_reference(
     """
     from swpt_accounts.operators.inspection import reference as inspection
     from swpt_accounts.operators.operations import reference as operations
-    from swpt_accounts.storage import readiness
+    from swpt_accounts.storage import fitness
 
     with command_context() as context, inspection.reference_source(source_url) as source:
         _keep_promises(
@@ -50,7 +50,7 @@ def import_reference(
         if check and not examined.problems:
             click.echo("nothing is in the way")
             return 0
-        readiness.prepare_database(context.settings)
+        fitness.prepare_database(context.settings)
         imported = operations.import_reference(
             context.connection,
             source,

@@ -11,7 +11,7 @@ from swpt_accounts.roles.chores import process
 from swpt_accounts.roles.composition import make_broker
 from swpt_accounts.roles.worker.wiring import make_worker_broker
 from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.storage import readiness
+from swpt_accounts.storage import fitness
 
 _CHORES_STOP_SECONDS: Final = 30.0
 _WORKER_STOP_MILLISECONDS: Final = 30_000
@@ -30,7 +30,7 @@ class Programs:
     def start(self) -> None:
         """Do what `configure` does, then start a worker and the chores."""
         settings, transport = self._settings, self._transport
-        readiness.configure_database(settings)
+        fitness.configure_database(settings)
         broker = make_broker(settings, transport=transport)
         configure.configure_broker(settings, broker)
         self._worker = worker.start(settings, make_worker_broker(settings, transport))

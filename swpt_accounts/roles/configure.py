@@ -14,7 +14,7 @@ from swpt_accounts.runtime.errors import OperatorError, first_line, mask_secrets
 from swpt_accounts.runtime.pauses import Pauses
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage import connections, migrations
-from swpt_accounts.storage.readiness import configure_database
+from swpt_accounts.storage.fitness import configure_database
 from swpt_accounts.storage.shard_record import load_shard_record
 
 from .composition import make_broker

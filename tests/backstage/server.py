@@ -18,7 +18,7 @@ from swpt_accounts.roles.worker.wiring import make_worker_broker
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections
-from swpt_accounts.storage.readiness import make_ready
+from swpt_accounts.storage.fitness import make_ready
 from tests.backstage.commands import SERVER, TOP, Command, running
 
 from .waiting import wait_until

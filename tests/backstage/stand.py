@@ -15,8 +15,8 @@ from swpt_accounts.rules.policy import Policy
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections, eager
 from swpt_accounts.storage.faults import Fault, fault_of
+from swpt_accounts.storage.fitness import make_ready
 from swpt_accounts.storage.outbox.rows import unpack
-from swpt_accounts.storage.readiness import make_ready
 from swpt_accounts.transactions.account_locks import lock_accounts
 from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.transactions.debtor_infos import DebtorInfos

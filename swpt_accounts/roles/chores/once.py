@@ -16,8 +16,8 @@ from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.faults import Fault, fault_of
+from swpt_accounts.storage.fitness import prepare_database
 from swpt_accounts.storage.outbox.publishing import Outbox
-from swpt_accounts.storage.readiness import prepare_database
 from swpt_accounts.wire.moments import MICROSECONDS, render_timestamp
 
 from .chore import Chore

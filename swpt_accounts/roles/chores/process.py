@@ -15,8 +15,8 @@ from swpt_accounts.broker import SmpBroker
 from swpt_accounts.roles.composition import STOP_TIMEOUT_SECONDS, make_broker, make_outbox
 from swpt_accounts.roles.stopping import stop_on_signals
 from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.storage.fitness import prepare_database
 from swpt_accounts.storage.outbox.publishing import Outbox
-from swpt_accounts.storage.readiness import prepare_database
 
 from .chore import Chore
 from .loop import CHORES, Chores, chosen

@@ -7,7 +7,7 @@ import dramatiq
 from swpt_accounts.broker import SmpBroker
 from swpt_accounts.roles.stopping import stop_on_signals
 from swpt_accounts.runtime.settings import Settings
-from swpt_accounts.storage.readiness import prepare_database
+from swpt_accounts.storage.fitness import prepare_database
 
 from .wiring import make_worker_broker
 

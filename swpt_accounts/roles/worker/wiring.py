@@ -12,8 +12,8 @@ from swpt_accounts.roles.composition import STOP_TIMEOUT_SECONDS, make_broker, m
 from swpt_accounts.roles.gate import Gate
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.storage.fitness import prepare_database
 from swpt_accounts.storage.outbox.publishing import Outbox
-from swpt_accounts.storage.readiness import prepare_database
 from swpt_accounts.storage.trial import why_not
 from swpt_accounts.transactions.account_memory import AccountMemory
 from swpt_accounts.transactions.context import TransactionContext, make_context, make_policy

@@ -15,7 +15,7 @@ import pytest
 from swpt_accounts.operators.admin.context import AdminContext
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.shards.app import create_app
-from swpt_accounts.storage import connections, eager, migrations, readiness
+from swpt_accounts.storage import connections, eager, fitness, migrations
 from swpt_accounts.storage.models import db
 from swpt_accounts.storage.partitions import MONTHS_AHEAD
 from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres
@@ -96,7 +96,7 @@ def test_a_schema_of_its_own(empty_postgres_url):
     with connections.session(empty_postgres_url, "a test") as owner, owner, owner.cursor() as cursor:
         cursor.execute("CREATE SCHEMA one; CREATE SCHEMA two")
     for url in urls:
-        readiness.configure_database(load({"POSTGRES_URL": url}))
+        fitness.configure_database(load({"POSTGRES_URL": url}))
     for url, schema in zip(urls, ("one", "two"), strict=True):
         assert answers(url, "SELECT current_schema()") == {schema}
         # The months, and the default partition.

@@ -12,7 +12,7 @@ from swpt_accounts.operators.operations.orders import Order
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.runtime.settings import load
-from swpt_accounts.storage import connections, readiness
+from swpt_accounts.storage import connections, fitness
 from swpt_accounts.storage.partitions import MONTHS_AHEAD, make_partitions
 from swpt_accounts.transactions.columns import JOURNAL_COLUMNS
 from tests.backstage.builders import ALICE, BOB, DAY, NOW, journal_of, month_later
@@ -98,7 +98,7 @@ def test_a_row_in_the_way_keeps_no_other_month_from_its_partition(stand, maker, 
     assert alarm.endswith(": run `swpt-accounts journal tidy`")
 
 
-@pytest.mark.parametrize("prepare", [readiness.prepare_database, readiness.configure_database])
+@pytest.mark.parametrize("prepare", [fitness.prepare_database, fitness.configure_database])
 def test_a_row_in_the_way_is_no_reason_not_to_start(stand, postgres_url, prepare, caplog):
     """Months later as well, when the month of the row has come."""
     now = clock.utcnow()
@@ -115,7 +115,7 @@ def test_a_row_in_the_way_is_no_reason_not_to_start(stand, postgres_url, prepare
 def test_a_missing_right_is_an_alarm_and_no_reason_not_to_start(stand, powerless, caplog):
     """As long as there is room for what happens now."""
     stand.execute(f"DROP TABLE {journal_of(month_later(2))}")
-    readiness.prepare_database(load({"POSTGRES_URL": powerless}))
+    fitness.prepare_database(load({"POSTGRES_URL": powerless}))
     alarms = [record.getMessage() for record in caplog.records]
     assert alarms
     assert all(alarm.startswith("ALARM: journal_") for alarm in alarms)
@@ -127,7 +127,7 @@ def test_no_room_for_now_is_logged_at_the_start(stand, powerless):
     for name in partitions(stand):
         stand.execute(f"DROP TABLE {name}")
     with pytest.raises(OperatorError, match="neither a partition for this month nor a default"):
-        readiness.prepare_database(load({"POSTGRES_URL": powerless}))
+        fitness.prepare_database(load({"POSTGRES_URL": powerless}))
 
 
 def test_a_month_that_is_locked_is_waited_for_a_second_only(stand, maker, postgres_url, caplog):
