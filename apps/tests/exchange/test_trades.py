@@ -200,14 +200,14 @@ def test_an_offer_that_is_stored_is_never_said_not_to_be(exchange: Program, new_
     """The database is lost while others are looked for: the offer stands, and meets them a moment later."""
     one, two = new_trader(OAK="1.00"), new_trader(ASH="1.00")
     stands = one.made("OAK", "1.00", "ASH", "1")
-    waiting = "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    waiting = "FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
     with ThreadPoolExecutor(1) as pool, closing(psycopg2.connect(exchange.database_url)) as book:
         with book.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
         asked = pool.submit(two.offer, "ASH", "1.00", "OAK", "1", key="once")
 
         def is_lost() -> bool:
-            exchange.sql(f"SELECT pg_terminate_backend(pid) {waiting}")
+            exchange.sql(f"SELECT pg_terminate_backend(pid) {waiting}", LOCK)
             return asked.done()
 
         wait_until(is_lost, "an answer")

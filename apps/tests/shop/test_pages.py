@@ -57,6 +57,16 @@ def test_the_page_of_a_seller_has_account_and_log(visitor: Visitor, new_seller: 
     assert f">{rich.username}</a>" in visitor.get("/administration/sellers?after=seller").text
 
 
+def test_html_in_the_name_of_a_seller_is_text(shop: Program, visitor: Visitor) -> None:
+    """On the pages of administrators; the name that one logs in with has no such signs."""
+    name = "<script>alert('1')</script>"
+    body = {"username": "html", "password": PASSWORD, "name": name}
+    assert Caller(shop.address, "/api").post("/create/", body).status_code == 201
+    assert Caller(shop.address, "/api").post("/create/", body | {"username": name}).status_code == 422
+    page = visitor.get("/administration/sellers/html").text
+    assert ("&lt;script&gt;alert" in page, "<script>alert" in page) == (True, False)
+
+
 def test_only_administrators_come_in(shop: Program, new_seller: NewSeller) -> None:
     """A seller with the right password does not; the pages lead to the login."""
     seller = new_seller()
