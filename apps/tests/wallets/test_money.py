@@ -78,8 +78,17 @@ def test_verify_finds_no_difference(wallets: Program, new_person: NewPerson) -> 
     wallets.verify()
 
 
-def test_verify_tells_of_a_ledger_that_differs_from_the_server(
-    wallets: Program, new_person: NewPerson
+@pytest.mark.parametrize(
+    ("told", "has_entry", "said"),
+    [
+        (501, True, "DIFFERS: account {}: expected 501, found 500\n"),
+        # the end of a ledger whose tail was closed, by an entry without a transfer
+        (500, False, ""),
+        (501, False, "DIFFERS: account {}: expected 501, found 500\n"),
+    ],
+)
+def test_verify_compares_a_ledger_with_what_the_server_has_told(
+    wallets: Program, new_person: NewPerson, told: int, has_entry: bool, said: str
 ) -> None:
     """One cent that the server has and the ledger has not is named, and the command fails."""
     ada = new_person("5.00")
@@ -89,17 +98,19 @@ def test_verify_tells_of_a_ledger_that_differs_from_the_server(
         ada.email,
     )
     known = json.loads(record)
-    number = known["ledger"]["last_transfer_number"]
+    number = known["ledger"]["last_transfer_number"] + (0 if has_entry else 7)
     # Later than whatever the server tells meanwhile, so that it stays.
-    later = {"last_change_ts": 2**62, "last_transfer_number": number, "principal": 501}
+    later = {"last_change_ts": 2**62, "last_transfer_number": number, "principal": told}
+    ends = {"data": known["data"] | later, "ledger": known["ledger"] | {"last_transfer_number": number}}
     change = "UPDATE smp_account SET record = %s WHERE creditor_id = %s"
-    wallets.sql(change, json.dumps(known | {"data": known["data"] | later}), creditor_id)
+    wallets.sql(change, json.dumps(known | ends), creditor_id)
     try:
         done = wallets.command("verify")
     finally:
         wallets.sql(change, record, creditor_id)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert f"DIFFERS: account {creditor_id}: expected 501, found 500\n" in done.stdout
+    lines = [line for line in done.stdout.splitlines(keepends=True) if str(creditor_id) in line]
+    assert "".join(lines) == said.format(creditor_id), done.stdout + done.stderr
+    assert done.returncode == (1 if said else 0), done.stderr
 
 
 def test_oneself_and_nobody_cannot_be_paid(new_person: NewPerson) -> None:
