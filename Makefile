@@ -4,6 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST := $(BIN)/pytest
 PROCESSES := 3  # most tests wait for something
+PARTS := . client apps
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml
 
@@ -41,15 +42,19 @@ test: lint types  ## All that is checked, here and in CI: style, types, the whol
 lint: $(INSTALLED)  ## Style, formatting, and that imports point down
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/lint-imports --no-logo
-	@cd client && ../$(BIN)/lint-imports --no-logo
-	@cd apps && ../$(BIN)/lint-imports --no-logo
+	@$(MAKE) -j2 --output-sync=target $(PARTS:%=imports-of-%)
+
+.PHONY: $(PARTS:%=imports-of-%)
+$(PARTS:%=imports-of-%): imports-of-%:
+	@cd $* && $(CURDIR)/$(BIN)/lint-imports --no-logo
 
 .PHONY: types
 types: $(INSTALLED)  ## Types, strictly
-	@$(BIN)/mypy
-	@cd client && ../$(BIN)/mypy
-	@cd apps && ../$(BIN)/mypy
+	@$(MAKE) -j2 --output-sync=target $(PARTS:%=types-of-%)
+
+.PHONY: $(PARTS:%=types-of-%)
+$(PARTS:%=types-of-%): types-of-%:
+	@cd $* && $(CURDIR)/$(BIN)/mypy
 
 .PHONY: unit
 unit: $(INSTALLED)  ## Tests that need nothing running

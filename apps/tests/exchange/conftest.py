@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.backstage.folders import new_folder
 from tests.backstage.running import Program, embedded
 from tests.backstage.traders import Trader, admit, operator
 from tests.backstage.waiting import wait_until
@@ -13,7 +14,14 @@ from tests.backstage.waiting import wait_until
 NewTrader: TypeAlias = Callable[..., Trader]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """Where the shared program has everything."""
+    with new_folder() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
 def exchange(folder: Path) -> Iterator[Program]:
     """The program, with all in one folder, and its messages in the hands of a test (see `staged`)."""
     with embedded(
@@ -26,7 +34,7 @@ def exchange(folder: Path) -> Iterator[Program]:
         yield program
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bank(exchange: Program, folder: Path) -> Trader:
     """The operator."""
     return operator(exchange, folder)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 
+from tests.backstage.folders import new_folder
 from tests.backstage.running import Program, embedded
 
 from .people import Person, register, the_admin
@@ -13,14 +13,14 @@ from .people import Person, register, the_admin
 _numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def shop(folder: Path) -> Iterator[Program]:
-    """The program, with all in one folder."""
-    with embedded("shop", folder) as program:
+@pytest.fixture(scope="session")
+def shop() -> Iterator[Program]:
+    """The one program of all files that start none of their own, with all in one folder."""
+    with new_folder() as folder, embedded("shop", folder) as program:
         yield program
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def admin(shop: Program) -> Person:
     """Who grants credit."""
     return the_admin(shop)

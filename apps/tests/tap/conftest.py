@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.backstage.folders import new_folder
 from tests.backstage.running import Program, embedded
 from tests.backstage.waiting import wait_until
 
@@ -14,18 +15,25 @@ from .people import Holder, create, operator
 _numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def tap(folder: Path) -> Iterator[Program]:
-    """The program, with all in one folder; a lone half waits two seconds."""
-    with embedded("tap", folder, TAP_ALONE_SECONDS="2") as program:
-        wait_until((folder / "sample-keys.json").exists, "sample people")
+@pytest.fixture(scope="session")
+def tap_folder() -> Iterator[Path]:
+    """Where the shared program has everything."""
+    with new_folder() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def tap(tap_folder: Path) -> Iterator[Program]:
+    """The one program of all files that start none of their own; a lone half waits two seconds."""
+    with embedded("tap", tap_folder, TAP_ALONE_SECONDS="2") as program:
+        wait_until((tap_folder / "sample-keys.json").exists, "sample people")
         yield program
 
 
-@pytest.fixture(scope="module")
-def bank(tap: Program, folder: Path) -> Holder:
+@pytest.fixture(scope="session")
+def bank(tap: Program, tap_folder: Path) -> Holder:
     """The operator."""
-    return operator(tap, folder)
+    return operator(tap, tap_folder)
 
 
 @pytest.fixture

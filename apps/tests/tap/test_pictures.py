@@ -14,11 +14,11 @@ from .test_browser import KEY
 pytestmark = [pytest.mark.pictures, pytest.mark.timeout(600)]
 
 
-def test_pictures_of_tap(tap: Program, folder: Path) -> None:
+def test_pictures_of_tap(tap: Program, tap_folder: Path) -> None:
     """Each fits into a document, and the browser complains about none."""
-    keys = json.loads((folder / "sample-keys.json").read_text())
+    keys = json.loads((tap_folder / "sample-keys.json").read_text())
     ada, blaise = (Holder(tap, name, keys[name]) for name in ("ada", "blaise"))
-    emmy = create(tap, operator(tap, folder), "emmy", "20.00")
+    emmy = create(tap, operator(tap, tap_folder), "emmy", "20.00")
     for payer, payee, amount, expected in (
         (ada, blaise, "12.50", "12.50"),
         (emmy, ada, "150.00", "150.00"),
