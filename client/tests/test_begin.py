@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from swpt_client.checks import decision_fault
+from swpt_client.desk import _mixed
 from swpt_client.inputs import Begin, Commit, Refusal
 from swpt_client.limits import MAX_INT32, MAX_INT64, MIN_INT64
 from swpt_client.messages import encode
@@ -161,6 +162,12 @@ def test_request_ids_of_one_moment_differ(chance, count):
     assert len(ids) == count
     milliseconds = START // 1000
     assert all(one >> 21 == milliseconds for one in ids)
+
+
+@pytest.mark.parametrize(("chance", "mixed"), [(0, 0xE220A8397B1DCDAF), (1234567, 6457827717110365317)])
+def test_chance_is_mixed_as_splitmix64_does(chance, mixed):
+    """Chances that differ little make ids that differ much; the values are those of its authors."""
+    assert _mixed(chance) == mixed
 
 
 def test_request_ids_differ_by_chance():

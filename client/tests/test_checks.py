@@ -112,7 +112,7 @@ def test_a_key_that_may_be_asked_for(key):
     assert known_key_fault(key) is None
 
 
-@pytest.mark.parametrize("key", [7, None, b"k", "a\0", "\ud800"])
+@pytest.mark.parametrize("key", [7, None, b"k", "a\0", "é\0", "\ud800"])
 def test_a_key_that_nothing_can_have(key):
     """It is no text that a database could hold."""
     assert known_key_fault(key) == ("key", "must be a text")
@@ -216,6 +216,7 @@ def test_a_decision(changes, fault):
         ({"recipient": ""}, ("recipient", ACCOUNT_ID)),
         ({"recipient": anything(7)}, ("recipient", ACCOUNT_ID)),
         ({"recipient": "я"}, ("recipient", ACCOUNT_ID)),
+        ({"recipient": "a\0"}, ("recipient", ACCOUNT_ID)),
         ({"coordinator_type": ""}, ("coordinator_type", TYPE)),
         ({"coordinator_type": anything(7)}, ("coordinator_type", TYPE)),
         ({"coordinator_type": "interest"}, ("coordinator_type", TYPE)),

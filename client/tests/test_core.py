@@ -17,6 +17,7 @@ from swpt_client.inputs import (
     Resume,
     Sent,
 )
+from swpt_client.messages import ConfigureAccount
 from swpt_client.moments import DAY, SECOND
 from swpt_client.policy import Timers
 from swpt_client.records import AccountKey, Decision, Leg, RequestKey
@@ -29,6 +30,7 @@ from .server_messages import (
     account_transfer,
     account_update,
     prepared_transfer,
+    rejected_transfer,
 )
 from .test_begin import REQUEST
 
@@ -184,6 +186,25 @@ def test_pauses_are_stretched_at_random():
         assert START + 60 * SECOND <= due_at <= START + 75 * SECOND
         dues.add(due_at)
     assert len(dues) > 80
+
+
+def test_all_that_ends_in_a_batch_is_told_and_all_that_is_due_is_done():
+    """One after the other; what is deleted stands in nobody's way."""
+    client = Client()
+    other = AccountKey(DEBTOR, BOB)
+    closing = Configure(key=KEY, negligible_amount=1e30, config_flags=1)
+    client.feed(closing, *(Begin(key=key, request=REQUEST) for key in "ab"))
+    client.feed(*(rejected_transfer(client.transfers[key]) for key in "ab"))
+    assert [type(one).__name__ for one in client.hear()] == ["TransferFinished"] * 2
+    [sent] = [one for one in client.flush() if isinstance(one, ConfigureAccount)]
+    client.feed(account_update(sent), account_purge())
+    assert client.accounts[KEY].configuration.state == "closed"
+    client.confirm()
+    client.now += 400 * DAY
+    dues = [Due(kind="account", key=KEY), *(Due(kind="transfer", key=key) for key in "ab")]
+    client.feed(dues[0], Configure(key=other), *dues[1:])
+    assert list(client.accounts) == [other]
+    assert client.transfers == {}
 
 
 def test_what_does_not_change_is_not_written():

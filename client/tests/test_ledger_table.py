@@ -6,7 +6,7 @@ from swpt_client.inputs import Begin, CloseTail, Configure
 from swpt_client.messages import ConfigureAccount
 from swpt_client.moments import DAY, HOUR, MINUTE
 from swpt_client.news import EntriesAppended, Silent
-from swpt_client.records import AccountKey, Ledger, LedgerKey, Request
+from swpt_client.records import AccountKey, Ledger, LedgerKey, Request, Transfer
 
 from .bench import ALICE, BOB, DEBTOR, START, TODAY, Client
 from .server_messages import TOMORROW, YESTERDAY, account_purge, account_transfer, account_update
@@ -382,6 +382,15 @@ def test_a_ledger_that_is_behind_takes_no_new_transfers():
     assert client.flush() == []
     client.feed(account_transfer(3, 5, 12))
     assert client.call(begin()).state == "initiated"
+
+
+def test_a_ledger_that_catches_up_in_the_same_batch_takes_new_transfers():
+    """What has just arrived counts."""
+    client, sent = make()
+    client.feed(behind(sent))
+    client.wait(MINUTE)
+    answer = client.feed(account_transfer(3, 5, 12), begin()).answers[1]
+    assert isinstance(answer, Transfer)
 
 
 def test_a_ledger_may_be_behind_for_a_moment():

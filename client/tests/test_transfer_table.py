@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from swpt_client.inputs import Commit, Dismiss, Ref, Refusal, Sent
 from swpt_client.messages import FinalizeTransfer, PreparedTransfer, PrepareTransfer
-from swpt_client.moments import DAY, HOUR
+from swpt_client.moments import DAY, HOUR, SECOND
 from swpt_client.news import Surprise, TransferFinished, TransferPrepared
 from swpt_client.records import Decision, Terms
 
@@ -526,6 +526,15 @@ def test_the_request_that_arrives_is_not_the_decision_that_does(is_decided):
     assert client.transfers["t"].pace.is_waiting
     client.feed(Sent(ref=Ref("transfer", "t", 2), at=START))
     assert not client.transfers["t"].pace.is_waiting
+
+
+def test_copies_are_counted_on_from_state_to_state():
+    """The confirmation of an old one is never taken for that of a new one."""
+    client = make("initiated")
+    client.wait(10 * SECOND)
+    client.feed(prepared_transfer(client.transfers["t"]))
+    client.feed(Commit(key="t", decision=PAY))
+    assert [one.ref for one in client.outbox] == [Ref("transfer", "t", 2), Ref("transfer", "t", 3)]
 
 
 def test_what_has_ended_waits_for_no_copy():

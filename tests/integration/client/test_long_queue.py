@@ -95,5 +95,5 @@ def test_a_client_comes_back_to_a_hundred_thousand_messages(closed_bank, capsys)
         print(
             f"\n{waiting:,} messages in {done['seconds']:.1f} s, {done['peak_megabytes']:.0f} MB at the most"
         )
-    # Ten thousand need nearly as much; all of them at once would need a third more.
+    # Ten thousand need nearly as much: it does not grow with what waits.
     assert done["peak_megabytes"] < 160
