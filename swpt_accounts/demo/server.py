@@ -19,7 +19,7 @@ from swpt_accounts.operators.operations.tokens import create_token
 from swpt_accounts.runtime import clock, logs
 from swpt_accounts.runtime.settings import Settings, load
 from swpt_accounts.shards.app import create_app
-from swpt_accounts.storage import connections
+from swpt_accounts.storage import connections, fitness
 from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres
 from swpt_accounts.wire.routing import Realm
 
@@ -95,6 +95,9 @@ class Server:
     def start(self) -> None:
         """Do what `configure` does, and start all programs."""
         if self.router is not None:
+            # Shards ask each other as soon as they are there, and must find tables.
+            for shard in self.shards:
+                fitness.configure_database(shard.settings)
             applications = {one.settings.realm(): create_app(one.settings) for one in self.shards}
             self.router.start(applications)
         for shard in self.shards:
