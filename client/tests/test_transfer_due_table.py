@@ -136,6 +136,22 @@ def test_a_decision_without_answer_ends_after_a_year(state, outcome):
     assert [one.committed_amount for one in client.flush()] == [150 if outcome == "UNKNOWN" else 0]
 
 
+def test_a_decision_whose_repetition_waits_in_the_outbox_is_news_and_ends_in_time():
+    """The broker is away: nothing is repeated, but a day is a day, and a year is a year."""
+    client = make("settled, committed")
+    client.wait(MINUTE)
+    assert len(client.flush()) == 1
+    client.wait(DAY - MINUTE - 1)
+    assert client.hear() == []
+    client.wait(1)
+    assert client.hear() == [Silent(subject="transfer", key="t", since=START)]
+    client.wait((DAYS_OF_A_YEAR - 1) * DAY - 1)
+    assert client.transfers["t"].state == "settled"
+    client.wait(1)
+    assert client.transfers["t"].outcome == "UNKNOWN"
+    assert client.flush() == []
+
+
 def test_a_decision_that_never_left_is_never_unknown():
     """A broker that is away for two years does not make an outcome."""
     client = make("prepared")
