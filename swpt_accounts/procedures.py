@@ -168,9 +168,7 @@ def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext)
         if isinstance(message, Exception):
             raise message
         messages.append(message)
-    facts = gather(
-        cursor, messages, context.policy, context.infos, context.memory, context.answers, context.clock
-    )
+    facts = gather(cursor, messages, context)
     book = Book(facts)
     for message in messages:
         decide(book, message)

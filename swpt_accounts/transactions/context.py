@@ -35,7 +35,7 @@ class TransactionContext(msgspec.Struct, frozen=True, kw_only=True):
     dead_letter_max_open: int
     clock: Callable[[], Moment]
     memory: AccountMemory = msgspec.field(default_factory=AccountMemory)
-    answers: ReachableMemory = msgspec.field(default_factory=ReachableMemory)
+    reachable_memory: ReachableMemory = msgspec.field(default_factory=ReachableMemory)
 
 
 def load_policy(connection: Any, policy: Policy) -> Policy:
@@ -107,7 +107,7 @@ def make_context(
     *,
     infos: DebtorInfos,
     memory: AccountMemory,
-    answers: ReachableMemory | None = None,
+    reachable_memory: ReachableMemory | None = None,
     now: Callable[[], Moment] = clock.utcnow,
 ) -> TransactionContext:
     """What transactions of this process work with.
@@ -118,7 +118,7 @@ def make_context(
         policy=policy,
         infos=infos,
         memory=memory,
-        answers=ReachableMemory() if answers is None else answers,
+        reachable_memory=ReachableMemory() if reachable_memory is None else reachable_memory,
         publisher_key=publisher_key,
         queue=settings.protocol_broker_queue,
         dead_letter_max_open=settings.dead_letter_max_open,

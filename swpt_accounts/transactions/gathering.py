@@ -39,23 +39,13 @@ from swpt_accounts.wire.routing import Realm
 from . import columns
 from . import reading as sql
 from .account_locks import ask_for_accounts
-from .account_memory import AccountMemory
-from .debtor_infos import DebtorInfos
-from .reachable_memory import ReachableMemory
+from .context import TransactionContext
 from .waiting import load_waiting
 
 _logger: Final = getLogger(__name__)
 
 
-def gather(
-    cursor: Any,
-    messages: Sequence[Message],
-    policy: Policy,
-    infos: DebtorInfos,
-    memory: AccountMemory,
-    answers: ReachableMemory,
-    clock: Callable[[], Moment],
-) -> Facts:
+def gather(cursor: Any, messages: Sequence[Message], context: TransactionContext) -> Facts:
     """Lock and load everything that the messages can touch, then read the moment (rule S3).
 
     The transfers that are finalized are read before the locks, because they say whom to lock.  If one
@@ -65,6 +55,7 @@ def gather(
     What needs no answer is worked out between a question and its answer, for which an eager
     connection does not wait meanwhile.
     """
+    policy = context.policy
     prepares = [m for m in messages if isinstance(m, PrepareTransfer)]
     finalizes = [m for m in messages if isinstance(m, FinalizeTransfer)]
     balance_changes = [m for m in messages if isinstance(m, PendingBalanceChange)]
@@ -77,7 +68,7 @@ def gather(
         touched.update(filter(policy.realm.owns_key, _recipients_within(prepares, finalizes)))
     prepared = take_transfers()
     _add_parties(touched, prepared.values(), policy.realm)
-    take_accounts = ask_for_accounts(cursor, touched, infos, memory)
+    take_accounts = ask_for_accounts(cursor, touched, context.infos, context.memory)
     requests = set(map(request_key, prepares))
     others = _recipients_outside(prepares, touched)
     foreign = {key for key in others if not policy.realm.owns_key(key)} if policy.realm.bits else set()
@@ -98,11 +89,11 @@ def gather(
     currencies = load_currencies(cursor, roots | newcomers, policy.realm, creates_accounts=bool(newcomers))
     known_credits = _load_credits(cursor, balance_changes)
     return Facts(
-        now=clock(),
+        now=context.clock(),
         policy=policy,
         accounts=accounts,
         prepared=prepared,
-        reachable=reachable | answers.recall(foreign) if foreign else reachable,
+        reachable=reachable | context.reachable_memory.recall(foreign) if foreign else reachable,
         currencies=currencies,
         credits=known_credits,
         waiting=waiting,

@@ -83,7 +83,7 @@ def discard_credit(connection: Any, dead_letter_id: int, note: str, *, order: Or
 def _decide(cursor: Any, credit: PendingBalanceChange, context: TransactionContext) -> Book:
     """The book after the credit, which has no age any more."""
     policy = msgspec.structs.replace(context.policy, credit_safe_age=_NO_AGE)
-    facts = gather(cursor, [credit], policy, context.infos, context.memory, context.answers, context.clock)
+    facts = gather(cursor, [credit], msgspec.structs.replace(context, policy=policy))
     book = Book(facts)
     decide(book, credit)
     if book.ignored:

@@ -80,7 +80,7 @@ class WorkerLifecycle(dramatiq.Middleware):
 
 
 def make_waiting_room(
-    settings: Settings, broker: SmpBroker, policy: Policy, answers: ReachableMemory
+    settings: Settings, broker: SmpBroker, policy: Policy, reachable_memory: ReachableMemory
 ) -> "WaitingRoom":
     """The room of requests that wait for other shards; it has connections of its own."""
     # Only a shard of several needs a client of HTTP.
@@ -103,7 +103,7 @@ def make_waiting_room(
             retry_max_seconds=settings.fetch_retry_max_delay,
         ),
         make_transaction_context,
-        answers,
+        reachable_memory,
         finish,
     )
 
@@ -113,14 +113,14 @@ def equip_worker(settings: Settings, broker: SmpBroker, gate: Gate) -> Processor
     outbox = make_outbox(settings, broker)
     infos = DebtorInfos()
     memory = AccountMemory()
-    answers = ReachableMemory()
+    reachable = ReachableMemory()
     policy = make_policy(settings)
-    room = make_waiting_room(settings, broker, policy, answers) if policy.realm.bits else None
+    room = make_waiting_room(settings, broker, policy, reachable) if policy.realm.bits else None
 
     def make_transaction_context(policy: Policy) -> TransactionContext:
         # The key is another one after each new connection.
         key = outbox.publisher_key
-        return make_context(settings, policy, key, infos=infos, memory=memory, answers=answers)
+        return make_context(settings, policy, key, infos=infos, memory=memory, reachable_memory=reachable)
 
     processor = Processor(
         settings.postgres_url,
