@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from swpt_client.core import Needs, Records, Result
-from swpt_client.moments import DAY, Moment
+from swpt_client.moments import DAY, MINUTE, Moment
 from swpt_client.records import Account, AccountKey, Bundle, Entry, LedgerKey, StoredTransfer, Transfer
 
 from .packing import Parcel
@@ -78,6 +78,15 @@ class Claim(msgspec.Struct, frozen=True):
 
     owner: str
     until: Moment
+
+
+def latest_claim(now: Moment, until: Moment) -> Moment:
+    """What is claimed for longer was claimed by a clock that was wrong: nobody waits for it.
+
+    `until` is the end of a claim that begins now.  Clocks of two processes may differ by a minute,
+    and a row that was refused is left for some seconds.
+    """
+    return until + (until - now) + MINUTE
 
 
 class LeftRow(msgspec.Struct, frozen=True):
@@ -176,7 +185,10 @@ class Store(Protocol):
     # --- the outbox -----------------------------------------------------------------------------
 
     def claim(self, owner: str, now: Moment, until: Moment, most: int) -> list[OutboxRow]:
-        """The oldest rows that nobody claims, with about `most` messages in all; ours until then."""
+        """The oldest rows that nobody claims, with about `most` messages in all; ours until then.
+
+        See `latest_claim`.
+        """
 
     def renew(self, owner: str, until: Moment) -> None:
         """Claim for longer what is claimed."""

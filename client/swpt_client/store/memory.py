@@ -25,7 +25,18 @@ from swpt_client.records import (
     TransferState,
 )
 
-from .base import Claim, DeadLetter, Due, LeftRow, LetterState, OutboxRow, Overtaken, Retention, StoreAway
+from .base import (
+    Claim,
+    DeadLetter,
+    Due,
+    LeftRow,
+    LetterState,
+    OutboxRow,
+    Overtaken,
+    Retention,
+    StoreAway,
+    latest_claim,
+)
 from .journal import Journal
 from .packing import is_of_transfer, parcels_of
 from .reading import records_of
@@ -226,11 +237,11 @@ class MemoryStore:
         """The oldest rows that nobody claims, with about `most` messages in all."""
         with self._lock:
             self._check()
-            chosen = []
+            chosen, latest = [], latest_claim(now, until)
             for number, row in sorted(self.outbox.items()):
                 if most <= 0:
                     break
-                if self.claims.get(number, ("", 0))[1] <= now:
+                if not now < self.claims.get(number, ("", 0))[1] <= latest:
                     self.claims[number] = owner, until
                     chosen.append(row)
                     most -= len(row.parcels)

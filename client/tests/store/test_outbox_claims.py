@@ -3,7 +3,7 @@
 import pytest
 
 from swpt_client.inputs import Begin
-from swpt_client.moments import SECOND
+from swpt_client.moments import DAY, SECOND
 from swpt_client.store.base import Claim
 from swpt_client.store.drive import step_claimed
 
@@ -26,6 +26,21 @@ def test_what_is_claimed_as_it_is_written_is_nobody_elses(store):
     teller.now += 30 * SECOND
     (again,) = (one for one in teller.claim() if one.id == row.id)
     assert again == row
+
+
+def test_a_claim_of_a_wrong_clock_is_not_waited_for(store):
+    """Who claimed it died, and the clock is back: it leaves at its usual time, not at the far date."""
+    teller = Teller(store)
+    row = feed(teller, "a", Claim("writer", teller.now + 100 * DAY))
+    assert teller.claim() == [row]
+    assert teller.claim() == [], "it is claimed as usual from then on"
+
+
+def test_a_claim_of_a_clock_that_is_a_little_ahead_holds(store):
+    """Two machines never have the same time: what one sends is not sent by the other as well."""
+    teller = Teller(store)
+    feed(teller, "a", Claim("writer", teller.now + 60 * SECOND))
+    assert teller.claim() == []
 
 
 def test_what_is_claimed_is_given_back_by_its_owner(store):

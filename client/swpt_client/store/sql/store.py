@@ -35,6 +35,7 @@ from swpt_client.store.base import (
     Overtaken,
     Retention,
     StoreAway,
+    latest_claim,
 )
 
 from . import faults, migrations, schema, sessions
@@ -143,7 +144,7 @@ class SqlStore:
         with self._connection() as connection:
             candidates = connection.execute(
                 select(table.c.id, table.c.message_count)
-                .where(table.c.claimed_until <= now)
+                .where(or_(table.c.claimed_until <= now, table.c.claimed_until > latest_claim(now, until)))
                 .order_by(table.c.id)
                 .limit(_ROWS_CLAIMED_AT_ONCE)
                 .with_for_update(skip_locked=True)
