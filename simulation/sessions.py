@@ -217,7 +217,7 @@ def stepped(sessions: Sessions, monotonic: Callable[[], float]) -> Iterator[None
     names: list[tuple[Any, str, Any]] = [(module, "monotonic", monotonic) for module in _COUNT_SECONDS]
     names += [
         (connections, "connect", _connect(connections.connect)),
-        (connections, "_patience_of_server", lambda: dict(PATIENCE)),
+        (connections, "_patience_of_server", lambda _silence: dict(PATIENCE)),
         (eager, "EagerConnection", SteppedEagerConnection),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in names]
