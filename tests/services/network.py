@@ -5,11 +5,15 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from socket import create_connection
+from time import monotonic, sleep
 from typing import Final
 
 from .errors import ServiceMissing
 
 _TOOLS: Final = ("ip", "iptables")
+_PLUG_SECONDS: Final = 30.0
+_NOBODYS_PORT: Final = 9
 
 
 class Host:
@@ -30,8 +34,24 @@ class Host:
         _run("ip", "link", "set", self._wire, "down")
 
     def plug(self) -> None:
-        """Put it in again."""
+        """Put it in again, and wait until something arrives: both sides remember that nobody was there."""
         _run("ip", "link", "set", self._wire, "up")
+        for side in ((), ("-n", self.name)):
+            _run("ip", *side, "neighbour", "flush", "all")
+        until = monotonic() + _PLUG_SECONDS
+        while not self._is_there():
+            assert monotonic() < until, f"{self.name} can not be reached"
+            sleep(0.05)
+
+    def _is_there(self) -> bool:
+        """Whether it answers, which is a refusal: nobody listens."""
+        try:
+            create_connection((self._far, _NOBODYS_PORT), timeout=1.0).close()
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+        return True
 
     def lose(self, port: int) -> None:
         """Lose all packets from and to this port of ours, from now on."""
