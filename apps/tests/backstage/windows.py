@@ -70,6 +70,11 @@ class Window:
         """Write something into a field."""
         self.page.get_by_label(label, exact=True).first.fill(text)
 
+    def write(self, text: str) -> None:
+        """Press keys, as soon as a field has the focus."""
+        self.page.wait_for_function("document.activeElement instanceof HTMLInputElement")
+        self.page.keyboard.type(text)
+
     def press(self, name: str, then: str, *, instead: str = "") -> None:
         """Touch a button, and wait until something can be read; on a busy machine, maybe something else."""
         self.page.get_by_role("button", name=name).first.click()

@@ -25,7 +25,7 @@ def window(exchange: Program, browser_running: Chromium) -> Iterator[Open]:
 def log_in(one: Window, trader: Trader) -> None:
     """By the keyboard: the only field has the focus."""
     one.go("/")
-    one.page.keyboard.type(trader.key)
+    one.write(trader.key)
     one.page.keyboard.press("Enter")
     one.page.get_by_role("heading", name="Trades").wait_for()
 

@@ -29,9 +29,9 @@ def window(shop: Program, browser_running: Chromium) -> Iterator[Open]:
 def log_in(one: Window) -> None:
     """By the keyboard: the first field has the focus."""
     one.go("/")
-    one.page.keyboard.type(ADMIN)
+    one.write(ADMIN)
     one.page.keyboard.press("Tab")
-    one.page.keyboard.type(SAMPLE_PASSWORD)
+    one.write(SAMPLE_PASSWORD)
     one.page.keyboard.press("Enter")
     one.page.get_by_role("heading", name="Requests for credit").wait_for()
 

@@ -36,7 +36,7 @@ def test_halves_meet_while_one_looks(tap: Program, bank: Holder, new_holder: New
     payer, payee = new_holder(), new_holder()
     one = window(viewport=SCREEN)
     one.go("/")
-    one.page.keyboard.type(bank.key)
+    one.write(bank.key)
     one.page.keyboard.press("Enter")
     one.page.get_by_role("heading", name="Taps").wait_for()
     one.page.evaluate("window.isTheSame = true")

@@ -116,9 +116,9 @@ def test_the_till_is_used_with_the_keyboard_alone(window: Open) -> None:
     """Log in, buy, undo: by Tab and Enter."""
     one = window(viewport=SCREEN)
     one.go("/enter")
-    one.page.keyboard.type("Emmy")
+    one.write("Emmy")
     one.page.keyboard.press("Tab")
-    one.page.keyboard.type(PASSWORD)
+    one.write(PASSWORD)
     one.page.keyboard.press("Enter")
     one.page.get_by_role("heading", name="Hot drinks").wait_for()
     one.page.get_by_role("button", name="Tea").first.focus()
