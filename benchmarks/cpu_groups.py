@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
+from .processor_time import processes
+
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 # Of both kinds: where groups are made, the file that counts, and its reader.
 _VERSION_1: Final = Path("/sys/fs/cgroup/cpuacct")
@@ -50,8 +52,8 @@ def counting(groups: Mapping[str, Sequence[int]]) -> Iterator[Counting]:
 def family(root: int) -> list[int]:
     """A process and all that descend from it, now."""
     children = defaultdict(list)
-    for pid, stat in _stats():
-        children[int(stat[1])].append(pid)
+    for pid, _, fields in processes():
+        children[int(fields[1])].append(pid)
     found, rest = [], [root]
     while rest:
         found.append(rest.pop())
@@ -61,23 +63,12 @@ def family(root: int) -> list[int]:
 
 def parent_of(pid: int) -> int:
     """Who has started a process of anybody."""
-    return next(int(stat[1]) for found, stat in _stats() if found == pid)
+    return next(int(fields[1]) for found, _, fields in processes() if found == pid)
 
 
 def session(leader: int) -> list[int]:
     """The processes of a session."""
-    return [pid for pid, stat in _stats() if int(stat[3]) == leader]
-
-
-def _stats() -> Iterator[tuple[int, list[str]]]:
-    """All processes, with the fields of /proc/PID/stat behind the name: state, parent, group, session …"""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                text = (entry / "stat").read_text(errors="replace")
-            except OSError:
-                continue  # it has just ended
-            yield int(entry.name), text.rpartition(")")[2].split()
+    return [pid for pid, _, fields in processes() if int(fields[3]) == leader]
 
 
 def _place() -> Path | None:
@@ -105,7 +96,7 @@ def _used(folder: Path) -> float:
 
 
 def _read_processes(groups: Mapping[str, Sequence[int]]) -> dict[str, float]:
-    stats = dict(_stats())
+    stats = {pid: fields for pid, _, fields in processes()}
     return {
         name: sum(
             sum(map(int, stats[pid][11:15])) / _TICKS

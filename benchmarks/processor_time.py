@@ -6,7 +6,7 @@ and the generator by their process ids, so that a neighbour's worker is nobody o
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,9 +21,8 @@ class Used(NamedTuple):
     seconds: float
 
 
-def snapshot() -> dict[int, Used]:
-    """All processes by their ids."""
-    found = {}
+def processes() -> Iterator[tuple[int, str, list[str]]]:
+    """All processes: id, name, and what /proc/PID/stat has behind it (state, parent, group, session …)."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -31,9 +30,14 @@ def snapshot() -> dict[int, Used]:
             except OSError:
                 continue  # it has just ended
             name, _, rest = text[text.index("(") + 1 :].rpartition(")")
-            fields = rest.split()
-            found[int(entry.name)] = Used(name, (int(fields[11]) + int(fields[12])) / _TICKS)
-    return found
+            yield int(entry.name), name, rest.split()
+
+
+def snapshot() -> dict[int, Used]:
+    """All processes by their ids."""
+    return {
+        pid: Used(name, (int(fields[11]) + int(fields[12])) / _TICKS) for pid, name, fields in processes()
+    }
 
 
 def split(

@@ -1,8 +1,7 @@
 """Statements on many rows at once, as each of the two databases likes them.
 
 PostgreSQL takes one array for each column, and plain values for a single row, which it plans in half
-the time.  SQLite takes the rows one after the other, and keys
-as one JSON text.
+the time.  SQLite takes the rows one after the other, and keys as one JSON text.
 """
 
 import json
