@@ -90,8 +90,12 @@ def place(session: Session, room: Room, trader_id: str, request_key: str, terms:
 
 
 def cancel(session: Session, trader_id: str, offer_id: str) -> None:
-    """Take back what is in no trade yet.  Raises Problem NOT_FOUND, NOT_YOURS, TOO_LATE; twice is fine."""
+    """Take back what is in no trade yet.  Raises Problem NOT_FOUND, NOT_YOURS, TOO_LATE; twice is fine.
+
+    A trade that has failed keeps nothing: its end is carried over before the offer is looked at.
+    """
     _lock(session)
+    _settle(session)
     offer = session.get(Offer, offer_id, with_for_update=True)
     if offer is None:
         raise Problem("NOT_FOUND", "There is no such offer.")

@@ -21,6 +21,8 @@ class TradeOfOffer(msgspec.Struct, frozen=True, kw_only=True):
     gets: int
     is_booked: bool
     """What it gets is in its trader's ledger."""
+    is_settled: bool
+    """The offer has learned how it ended."""
 
 
 class OfferView(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +54,10 @@ class OfferView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_running(self) -> bool:
-        """A trade of it is under way."""
-        return any(one.state == "running" for one in self.trades)
+        """A trade of it is under way, or has failed and what it took is not open again yet."""
+        return any(
+            one.state == "running" or (one.state == "failed" and not one.is_settled) for one in self.trades
+        )
 
     @property
     def is_resting(self) -> bool:
@@ -166,6 +170,7 @@ def _offers(session: Session, rows: list[Offer]) -> list[OfferView]:
                 Entry.cents > 0,
             )
             .exists(),
+            Trade.is_settled,
         )
         .join(Trade, Trade.trade_id == given.c.trade_id)
         .join(
@@ -175,9 +180,9 @@ def _offers(session: Session, rows: list[Offer]) -> list[OfferView]:
         .where(given.c.offer_id.in_(of_offer))
         .order_by(Trade.created_at, Trade.trade_id)
     )
-    for offer_id, trade_id, state, gives, gets, is_booked in session.execute(wanted):
+    for offer_id, *seen in session.execute(wanted):
         of_offer[offer_id].append(
-            TradeOfOffer(trade_id=trade_id, state=state, gives=gives, gets=gets, is_booked=is_booked)
+            TradeOfOffer(**dict(zip(TradeOfOffer.__struct_fields__, seen, strict=True)))
         )
     return [_offer(one, tuple(of_offer[one.offer_id])) for one in rows]
 

@@ -54,6 +54,14 @@ class Trader(Caller):
         """Take an offer back."""
         return self.session.delete(f"{self._base}/offers/{offer_id}", timeout=60)
 
+    def take_all_back(self) -> bool:
+        """Cancel what is still offered, unless the trader has left; False while a trade runs."""
+        answer = self.get("/offers", whose="mine", limit=500)
+        if answer.status_code == 401:
+            return True
+        stand = [one["id"] for one in answer.json() if one["status"] in ("open", "running")]
+        return all(self.cancel(one).status_code == 200 for one in stand)
+
     def seen(self, offer_id: str) -> dict[str, Any]:
         """An offer as it is now."""
         answer = self.get(f"/offers/{offer_id}")

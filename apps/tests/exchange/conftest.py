@@ -41,10 +41,14 @@ def bank(exchange: Program, folder: Path) -> Trader:
 
 
 @pytest.fixture
-def new_trader(exchange: Program, bank: Trader) -> NewTrader:
-    """Admits somebody new, with money."""
+def new_trader(exchange: Program, bank: Trader) -> Iterator[NewTrader]:
+    """Admits somebody new, with money; what they still offer is taken back, for the book is everybody's."""
+    admitted: list[Trader] = []
 
     def make(**money: str) -> Trader:
-        return admit(exchange, bank, **money)
+        admitted.append(admit(exchange, bank, **money))
+        return admitted[-1]
 
-    return make
+    yield make
+    for trader in admitted:
+        wait_until(trader.take_all_back, "no offers in the book")

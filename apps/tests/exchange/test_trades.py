@@ -119,6 +119,24 @@ def test_a_leg_that_is_rejected(new_trader: NewTrader, mode: str) -> None:
     assert rich.seen(stands)["status"] == "filled"
 
 
+def test_an_offer_whose_trade_has_failed_is_never_called_filled(
+    exchange: Program, new_trader: NewTrader, folder: Path
+) -> None:
+    """Not even before all of it is open again; and it can be taken back as soon as the trade is over."""
+    rich, poor = new_trader(OAK="4.00"), new_trader()
+    stands = rich.made("OAK", "4.00", "ASH", "1")
+    with closing(psycopg2.connect(exchange.database_url)) as book:
+        with held(folder, "PrepareTransfer"):
+            comes = poor.made("ASH", "4.00", "OAK", "1")
+            wait_until(lambda: poor.seen(comes)["trades"], "a trade")
+            with book.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        assert poor.trade(comes)["status"] == "failed"
+        assert [rich.seen(stands)["status"], poor.seen(comes)["status"]] == ["running", "running"]
+    assert rich.cancel(stands).json()["status"] == "cancelled"
+    assert poor.seen(comes)["status"] == "refused"
+
+
 def test_time_passes_before_all_is_prepared(new_trader: NewTrader, folder: Path) -> None:
     """Nothing moves, both offers stand again, and meet once more when the server answers."""
     one, two = new_trader(OAK="5.00"), new_trader(ASH="5.00")
