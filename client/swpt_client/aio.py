@@ -69,6 +69,7 @@ class Agent:
     account = _awaited(threads.Agent.account)
     entries = _awaited(threads.Agent.entries)
     transfer = _awaited(threads.Agent.transfer)
+    transfer_many = _awaited(threads.Agent.transfer_many)
     issue = _awaited(threads.Agent.issue)
     reserve = _awaited(threads.Agent.reserve)
     commit = _awaited(threads.Agent.commit)

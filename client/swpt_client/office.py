@@ -1,7 +1,7 @@
 """Calls: checked, folded in a transaction of their own or of the caller, tried again after a conflict."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from logging import getLogger
@@ -21,12 +21,14 @@ from .moments import Moment
 from .policy import Policy
 from .records import AccountKey
 from .store.base import Overtaken, Store, StoreAway, Transaction
-from .store.drive import step
+from .store.drive import RefusedAt, step_whole
 from .values import Fault
 
 Words: TypeAlias = Mapping[str, str]
 """The names that a caller knows of fields of the protocol."""
 NO_WORDS: Final[Words] = {}
+Names: TypeAlias = Callable[[int, str], str]
+"""The place of a call among others, and a field of it in the protocol: how the caller names that."""
 _T = TypeVar("_T")
 _logger = getLogger(__name__)
 _PATIENCE_SECONDS: Final = 10.0
@@ -34,7 +36,15 @@ _PATIENCE_SECONDS: Final = 10.0
 _LONGEST_PAUSE_SECONDS: Final = 0.2
 _TRIES_WITHIN: Final = 10
 _OF_ONE_ROW: Final = (Begin, Commit, Configure)
-"""These insert one record at most, and that first: who finds the key taken has written nothing."""
+"""One of these inserts one record at most, and that first: who finds the key taken has written nothing."""
+
+
+def _as_it_is(_place: int, field: str) -> str:
+    return field
+
+
+def _bad_field(key: str | AccountKey, fault: tuple[str, str]) -> Refusal:
+    return Refusal(code="BAD_FIELD", key=key, field=fault[0], detail=fault[1])
 
 
 class Office:
@@ -62,41 +72,55 @@ class Office:
         Raises a Refused if the answer is no, StoreAway if nothing could be stored, and, for a
         `session` of the caller, whatever its database raises.
         """
-        self.require(one.key, fault_of(one, self.policy), words)
-        result = self._call_alone(one) if session is None else self._call_within(one, session)
-        answer = result.answers[0]
-        if isinstance(answer, Refusal):
-            raise refused(replace(answer, field=words.get(answer.field, answer.field)))
-        return answer
+        return self.call_all([one], session, lambda _place, field: words.get(field, field))[0]
 
-    def require(self, key: str | AccountKey, fault: Fault, words: Words = NO_WORDS) -> None:
+    def call_all(
+        self, calls: Sequence[Call | PersonCall], session: Any = None, named: Names = _as_it_is
+    ) -> Sequence[Answer]:
+        """Fold calls, one after the other, in one transaction: all of them, or none if one is refused.
+
+        `named` gives the caller's name of a field of the call at a place.  Raises as `call`, for the
+        first that is refused; those with a bad field come before all others.
+        """
+        for place, one in enumerate(calls):
+            fault = fault_of(one, self.policy)
+            if fault is not None:
+                raise refused(_bad_field(one.key, (named(place, fault[0]), fault[1])))
+        if not calls:
+            return []
+        try:
+            return (self._call_alone(calls) if session is None else self._call_within(calls, session)).answers
+        except RefusedAt as error:
+            refusal = error.refusal
+            field = named(error.place, refusal.field) if refusal.field else ""
+            raise refused(replace(refusal, field=field)) from None
+
+    def require(self, key: str | AccountKey, fault: Fault) -> None:
         """Raise BadField if there is a fault."""
         if fault is not None:
-            field, detail = fault
-            field = words.get(field, field)
-            raise refused(Refusal(code="BAD_FIELD", key=key, field=field, detail=detail))
+            raise refused(_bad_field(key, fault))
 
-    def _call_alone(self, one: Call | PersonCall) -> Result:
+    def _call_alone(self, calls: Sequence[Call | PersonCall]) -> Result:
         self.check_place()
 
         def work(transaction: Transaction) -> Result:
-            return self.fold(transaction, one)
+            return self.fold(transaction, calls)
 
         try:
             result = self.transact(work)
         except StoreAway as error:
-            raise StoreAway(str(error), one.key) from error
+            raise StoreAway(str(error), calls[0].key) from error
         self._on_commit(result)
         return result
 
-    def _call_within(self, one: Call | PersonCall, session: Any) -> Result:
+    def _call_within(self, calls: Sequence[Call | PersonCall], session: Any) -> Result:
         """In the caller's transaction, of which nothing is undone if a key is taken meanwhile."""
         transaction = self.store.join(session)
-        is_whole = isinstance(one, _OF_ONE_ROW)
+        is_whole = len(calls) == 1 and isinstance(calls[0], _OF_ONE_ROW)
         for attempt in range(_TRIES_WITHIN):
             try:
                 with nullcontext() if is_whole else transaction.savepoint():
-                    result = self.fold(transaction, one)
+                    result = self.fold(transaction, calls)
             except Overtaken:
                 if attempt == _TRIES_WITHIN - 1:
                     raise
@@ -105,9 +129,9 @@ class Office:
             return result
         raise AssertionError("the last attempt returns or raises")
 
-    def fold(self, transaction: Transaction, one: Call | PersonCall) -> Result:
-        """One call, and its news."""
-        result = step(transaction, [one], self.policy, self.clock)
+    def fold(self, transaction: Transaction, calls: Sequence[Call | PersonCall]) -> Result:
+        """The calls, and their news.  Raises RefusedAt, and has stored nothing then."""
+        result = step_whole(transaction, calls, self.policy, self.clock)
         if result.news:
             self.handlers.tell(transaction, result.news, self.clock())
         return result

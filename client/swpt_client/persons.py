@@ -54,8 +54,7 @@ class Persons:
         count = 0
         after = ""
         while keys := self._store.open_keys(kind, after, _AT_ONCE):
-            for key in keys:
-                self._office.call(Park(kind=kind, key=key))
+            self._office.call_all([Park(kind=kind, key=key) for key in keys])
             count += len(keys)
             after = keys[-1]
         return count

@@ -40,6 +40,7 @@ CALLS = {
         "key, *, debtor_id, sender, recipient, amount, note='', note_format='', coordinator='direct',"
         " coordinator_id=None, terms=Terms(), session=None"
     ),
+    "transfer_many": "payments, *, session=None",
     "wait": "key, timeout",
     "wait_for_account": "debtor_id, creditor_id, timeout, until=is_settled",
     "watch": "key, wake",

@@ -6,9 +6,9 @@ from typing import Any, Final
 from swpt_client.inputs import Begin, BeginBundle, Commit, Dismiss, DismissBundle
 from swpt_client.limits import DIRECT, ISSUING, ROOT_CREDITOR_ID
 from swpt_client.office import NO_WORDS, Office, Words
+from swpt_client.payments import ANY_TERMS, Payment
 from swpt_client.records import Bundle, Decision, Leg, Request, Terms, Transfer
 
-ANY_TERMS: Final = Terms()
 _DECISION_WORDS: Final = {
     "committed_amount": "amount",
     "transfer_note": "note",
@@ -62,11 +62,36 @@ class PaymentCalls:
         TransferFinished, or `wait`.
         Raises BadField; KeyConflict; LedgerIsBehind; StoreAway.
         """
-        decision = Decision(committed_amount=amount, transfer_note=note, transfer_note_format=note_format)
-        locked = amount if coordinator == ISSUING else 0
-        request = _request(debtor_id, sender, recipient, locked, locked, coordinator, coordinator_id, terms)
-        words = _words_of(_TRANSFER_WORDS, coordinator, coordinator_id)
-        return self._transfer(Begin(key=key, request=request, decision=decision), session, words)
+        payment = Payment(
+            key=key,
+            debtor_id=debtor_id,
+            sender=sender,
+            recipient=recipient,
+            amount=amount,
+            note=note,
+            note_format=note_format,
+            coordinator=coordinator,
+            coordinator_id=coordinator_id,
+            terms=terms,
+        )
+        return self._transfer(_begin_of(payment), session, _words_of(payment))
+
+    def transfer_many(self, payments: Sequence[Payment], *, session: Any = None) -> list[Transfer]:
+        """Pay each of the payments, as `transfer` does, in one transaction: all of them are stored, or none.
+
+        For a hundred payments this takes as many statements as for one.  Each has its own key and its
+        own outcome; they are not one bundle.  Gives the records, in the order of the payments.
+        Raises as `transfer`, for the first that is refused; `field` is a path as `payments[2].amount`.
+        """
+        calls = [_begin_of(one) for one in payments]
+
+        def named(place: int, field: str) -> str:
+            return f"payments[{place}].{_words_of(payments[place]).get(field, field)}"
+
+        answers = self._office.call_all(calls, session, named)
+        found = [one for one in answers if isinstance(one, Transfer)]
+        assert len(found) == len(calls), "each payment has a record"
+        return found
 
     def issue(
         self,
@@ -122,7 +147,7 @@ class PaymentCalls:
         request = _request(
             debtor_id, sender, recipient, min_amount, max_amount, coordinator, coordinator_id, terms
         )
-        words = _words_of(_RESERVE_WORDS, coordinator, coordinator_id)
+        words = _with_coordinator(_RESERVE_WORDS, coordinator, coordinator_id)
         return self._transfer(Begin(key=key, request=request), session, words)
 
     def commit(
@@ -192,7 +217,29 @@ class PaymentCalls:
         return self._office.store.bundle(key, session)
 
 
-def _words_of(words: Words, coordinator: str, coordinator_id: int | None) -> Words:
+def _begin_of(one: Payment) -> Begin:
+    decision = Decision(
+        committed_amount=one.amount, transfer_note=one.note, transfer_note_format=one.note_format
+    )
+    locked = one.amount if one.coordinator == ISSUING else 0
+    request = _request(
+        one.debtor_id,
+        one.sender,
+        one.recipient,
+        locked,
+        locked,
+        one.coordinator,
+        one.coordinator_id,
+        one.terms,
+    )
+    return Begin(key=one.key, request=request, decision=decision)
+
+
+def _words_of(one: Payment) -> Words:
+    return _with_coordinator(_TRANSFER_WORDS, one.coordinator, one.coordinator_id)
+
+
+def _with_coordinator(words: Words, coordinator: str, coordinator_id: int | None) -> Words:
     """Of a coordinator that was not named the fault is that of the argument which it was taken from."""
     if coordinator_id is not None:
         return words

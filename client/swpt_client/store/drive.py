@@ -7,7 +7,7 @@ import msgspec
 
 from swpt_client import core
 from swpt_client.core import Records, Result
-from swpt_client.inputs import Input
+from swpt_client.inputs import Input, Refusal
 from swpt_client.moments import Moment
 from swpt_client.policy import Policy
 from swpt_client.records import AccountKey, LedgerKey
@@ -25,6 +25,30 @@ def step(
     return step_claimed(transaction, inputs, policy, clock, None)[0]
 
 
+class RefusedAt(Exception):
+    """The first of some calls that is refused."""
+
+    def __init__(self, place: int, refusal: Refusal) -> None:
+        super().__init__(place, refusal)
+        self.place = place
+        self.refusal = refusal
+
+
+def step_whole(
+    transaction: Transaction, calls: Sequence[Input], policy: Policy, clock: Callable[[], Moment]
+) -> Result:
+    """Fold calls, and store what was decided if none of them is refused.
+
+    Raises RefusedAt, and nothing is stored; Overtaken as `step`.
+    """
+    records, result, now = _decide(transaction, calls, policy, clock)
+    for place, answer in enumerate(result.answers):
+        if isinstance(answer, Refusal):
+            raise RefusedAt(place, answer)
+    transaction.write(records, result, now)
+    return result
+
+
 def step_claimed(
     transaction: Transaction,
     inputs: Sequence[Input],
@@ -33,14 +57,20 @@ def step_claimed(
     claim: Claim | None,
 ) -> tuple[Result, OutboxRow | None]:
     """The same; what leaves is claimed as it is written, and given as well."""
+    records, result, now = _decide(transaction, inputs, policy, clock)
+    return result, transaction.write(records, result, now, claim)
+
+
+def _decide(
+    transaction: Transaction, inputs: Sequence[Input], policy: Policy, clock: Callable[[], Moment]
+) -> tuple[Records, Result, Moment]:
     records = transaction.read(core.needs(inputs))
     now = clock()
     wanted = core.needs_stored(inputs, records, now)
     if wanted:
         stored = transaction.read_stored([_latest_ledger(records, key) for key in sorted(wanted)])
         records = msgspec.structs.replace(records, stored=stored)
-    result = core.fold(inputs, records, now, secrets.randbits(64), policy)
-    return result, transaction.write(records, result, now, claim)
+    return records, core.fold(inputs, records, now, secrets.randbits(64), policy), now
 
 
 def _latest_ledger(records: Records, key: AccountKey) -> LedgerKey:
