@@ -22,6 +22,7 @@ from swpt_client.embedded import EmbeddedServer, embedded_engine, embedded_trans
 from swpt_client.inputs import Begin, Configure, Input, Sent
 from swpt_client.messages import address, decode
 from swpt_client.news import TransferFinished
+from swpt_client.payments import Payment
 from swpt_client.policy import Policy
 from swpt_client.records import AccountKey, Decision, Request
 from swpt_client.store.base import Store
@@ -230,30 +231,27 @@ class Application:
         began, ended = perf_counter(), self._ended
         for first in range(0, transfers, _AT_ONCE):
             self._wait_until(ended + first + _AT_ONCE - _WINDOW)
-            with self.agent.begin() as session:
-                for _ in range(_AT_ONCE):
-                    self._pay_one(session)
+            self.agent.transfer_many([self._next_payment() for _ in range(_AT_ONCE)])
         self._wait_until(ended + transfers)
         return transfers / (perf_counter() - began)
 
-    def _pay_one(self, session: Any = None) -> str:
+    def _next_payment(self) -> Payment:
         self._number += 1
-        key = secrets.token_hex(8)
         place = self._number % self._accounts
-        self.agent.transfer(
-            key,
+        return Payment(
+            key=secrets.token_hex(8),
             debtor_id=DEBTOR_ID,
             sender=SUBNET + 1 + place,
             recipient=str(SUBNET + 1 + (place + 7) % self._accounts),
             amount=1,
-            session=session,
         )
-        return key
 
     def pay_and_wait(self) -> float:
         """One transfer, from the call to its outcome: milliseconds."""
+        payment = self._next_payment()
         began = perf_counter()
-        self.agent.wait(self._pay_one(), 60)
+        self.agent.transfer(**{name: getattr(payment, name) for name in payment.__struct_fields__})
+        self.agent.wait(payment.key, 60)
         return 1000 * (perf_counter() - began)
 
     def _wait_until(self, ended: int) -> None:
@@ -336,16 +334,12 @@ def in_memory(transfers: int) -> list[Row]:
         agent.issue("issue", debtor_id=DEBTOR_ID, recipient=str(SUBNET + 1), amount=transfers)
         bench.settle(lambda: _has_ended(bench, "issue"))
         began = perf_counter()
-        with agent.begin() as session:
-            for key in keys[1:]:
-                agent.transfer(
-                    key,
-                    debtor_id=DEBTOR_ID,
-                    sender=SUBNET + 1,
-                    recipient=str(SUBNET + 2),
-                    amount=1,
-                    session=session,
-                )
+        agent.transfer_many(
+            [
+                Payment(key=key, debtor_id=DEBTOR_ID, sender=SUBNET + 1, recipient=str(SUBNET + 2), amount=1)
+                for key in keys[1:]
+            ]
+        )
         while keys:
             last = keys[-1]
             bench.settle(lambda: _has_ended(bench, last))  # noqa: B023 - called at once
