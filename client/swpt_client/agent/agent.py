@@ -33,6 +33,8 @@ from .worker import Worker
 
 _H = TypeVar("_H", bound=Handler)
 _logger = getLogger(__name__)
+_HOLD_SECONDS: Final = 2.0
+"""So long the end of a message's way waits for the server's answer, to be stored together with it."""
 CRASH_POINTS: Final = ("before_fold", "before_commit", "after_commit", "claimed", "published")
 
 
@@ -99,7 +101,15 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
         """What people do: after a restore, and with dead letters."""
         self._waiters = Waiters()
         self._inbox = Inbox()
-        pump = Pump(self._store, transport, now, metrics, claim_seconds=claim_seconds, crash_at=crash_at)
+        pump = Pump(
+            self._store,
+            transport,
+            now,
+            metrics,
+            claim_seconds=claim_seconds,
+            hold_seconds=min(_HOLD_SECONDS, 2 * poll_seconds),
+            crash_at=crash_at,
+        )
         self._worker = Worker(
             self._office,
             transport,

@@ -25,7 +25,7 @@ from swpt_client.store.drive import step_claimed
 from swpt_client.store.packing import read_news
 from swpt_client.transport.base import Delivery
 
-from .pump import Landing
+from .landings import Landing
 
 Item: TypeAlias = Delivery | Landing | Due | DeadLetter
 """What is processed as one piece: a message, the end of an outbox row, a date, a letter that was put back."""

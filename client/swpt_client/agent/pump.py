@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from swpt_client.inputs import Sent
 from swpt_client.metrics import Metrics
 from swpt_client.moments import SECOND, Moment
 from swpt_client.store.base import Claim, OutboxRow, Store
-from swpt_client.store.packing import Parcel
 from swpt_client.transport.base import UNANSWERED, Publication, Transport
+
+from .landings import Landing, Landings
 
 _logger = getLogger(__name__)
 _MOST_IN_FLIGHT: Final = 2000
@@ -32,20 +32,6 @@ class Flight(msgspec.Struct):
     reasons: set[str] = msgspec.field(default_factory=set)
 
 
-class Landing(msgspec.Struct, frozen=True):
-    """All messages of a row are settled: what is confirmed, and what is left for another try."""
-
-    row_id: int
-    confirmed: list[Parcel]
-    left: list[Parcel]
-    pause: int
-    """Microseconds until what is left is tried again."""
-
-    def reports(self, at: Moment) -> list[Sent]:
-        """What the core wants to know."""
-        return [Sent(ref=one.ref, at=at) for one in self.confirmed if one.ref is not None]
-
-
 class Pump:
     """Belongs to the worker's thread."""
 
@@ -57,6 +43,7 @@ class Pump:
         metrics: Metrics,
         *,
         claim_seconds: float,
+        hold_seconds: float,
         crash_at: Callable[[str], None],
     ) -> None:
         self._crash_at = crash_at
@@ -67,6 +54,7 @@ class Pump:
         self._claim = round(claim_seconds * SECOND)
         self._owner = secrets.token_hex(8)
         self._is_full = False
+        self.landings = Landings(hold_seconds)
         self._flights: dict[int, Flight] = {}
         self._places: dict[int, tuple[int, int]] = {}
         """Of publications in flight: row, and place in it."""
@@ -117,7 +105,7 @@ class Pump:
         self._renew_at = now + self._claim // 3
         publications = []
         for row in rows:
-            if row.id in self._flights:
+            if row.id in self._flights or row.id in self.landings:
                 continue
             self._flights[row.id] = Flight(row, [False] * len(row.parcels), len(row.parcels))
             for place, parcel in enumerate(row.parcels):
@@ -129,9 +117,8 @@ class Pump:
         self._crash_at("published")
         self._metrics.set("in_flight_messages", self.in_flight)
 
-    def land(self, settled: Sequence[tuple[int, str | None]]) -> list[Landing]:
-        """Rows whose messages are all settled."""
-        landings = []
+    def land(self, settled: Sequence[tuple[int, str | None]]) -> None:
+        """Publications are settled: `landings` gets the rows of which all are."""
         for number, reason in settled:
             row_id, place = self._places.pop(number)
             flight = self._flights[row_id]
@@ -144,10 +131,9 @@ class Pump:
             if flight.unsettled == 0:
                 del self._flights[row_id]
                 self._tell(flight.reasons)
-                landings.append(_landing_of(flight))
+                self.landings.add(_landing_of(flight))
         if settled:
             self._metrics.set("in_flight_messages", self.in_flight)
-        return landings
 
     def _tell(self, reasons: set[str]) -> None:
         """Say once that the broker does not take what we send."""

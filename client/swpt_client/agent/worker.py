@@ -23,7 +23,7 @@ MOST_EVENTS: Final = 500
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _CLEAN_SECONDS: Final = 600.0
 _LINGER_SECONDS: Final = 0.05
-"""So long the end of a message's way waits for the server's answer, to be stored together with it."""
+"""So long confirmations wait for company."""
 _PAUSE_TRANSPORT_SECONDS: Final = 60.0
 """The store is away for so long: the broker gets its messages back."""
 
@@ -108,7 +108,8 @@ class Worker:
     def _is_over(self) -> bool:
         if self._stop_at is None:
             return False
-        return self._pump.in_flight == 0 or monotonic() >= self._stop_at
+        is_done = self._pump.in_flight == 0 and not self._pump.landings
+        return is_done or monotonic() >= self._stop_at
 
     def _wait(self, seconds: float) -> None:
         self._is_stopping.wait(seconds)
@@ -123,8 +124,8 @@ class Worker:
         linger = 0.0 if is_stopping or self._pump.is_crowded else self._linger_seconds
         told = self._inbox.take(0 if is_stopping else MOST_EVENTS, self._patience(), linger)
         self._has_to_send |= told.is_woken
-        items: list[Item] = [*self._pump.land(told.settled), *told.deliveries]
-        self._process(items)
+        self._pump.land(told.settled)
+        self._process([*self._pump.landings.take(is_hurried=is_stopping), *told.deliveries])
         if is_stopping:
             return
         if monotonic() >= self._look_at:
@@ -139,7 +140,9 @@ class Worker:
     def _patience(self) -> float:
         if self._stop_at is not None:
             return max(0.0, min(0.1, self._stop_at - monotonic()))
-        return max(0.0, self._look_at - monotonic())
+        ripe_at = self._pump.landings.ripe_at
+        until = self._look_at if ripe_at is None else min(self._look_at, ripe_at)
+        return max(0.0, until - monotonic())
 
     def _look(self) -> None:
         """What is due, and what a person has put back; there may be more than one batch of it."""

@@ -40,7 +40,7 @@ def test_money_moves(office):
         assert (committed["committed_amount"], committed["transfer_note"]) == (100, "June")
         office.wire.deliver(finalized_transfer(transfer, committed_amount=100))
         assert agent.wait("rent", 10).outcome == "OK"
-        assert office.store.count_outbox() == 0
+        office.wire.wait_until(lambda: office.store.count_outbox() == 0)
 
 
 def test_messages_go_where_the_server_looks_for_them(office):

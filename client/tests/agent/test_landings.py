@@ -1,0 +1,98 @@
+"""What has arrived at the broker is stored when the server has answered, or a little later."""
+
+import pytest
+from sqlalchemy import create_engine, event
+
+from swpt_client.agent import Agent
+from swpt_client.agent.landings import Landing, Landings
+from swpt_client.messages import Envelope
+from swpt_client.moments import to_datetime
+from swpt_client.store.packing import Parcel
+from tests.bench import ALICE, DEBTOR, START
+from tests.server_messages import finalized_transfer, prepared_transfer
+
+from .wire import Wire
+
+PARCEL = Parcel(envelope=Envelope(exchange="e", routing_key="k", type="t", headers={}, body=b""), ref=None)
+
+
+def landing(row_id, confirmed=1, left=0):
+    """All messages of a row are settled."""
+    return Landing(row_id, [PARCEL] * confirmed, [PARCEL] * left, 0)
+
+
+def rows(landings):
+    """Which they are."""
+    return [one.row_id for one in landings]
+
+
+def test_it_is_held_for_a_while():
+    """Not stored yet, but known: whatever its claim says, such a row does not leave again."""
+    held = Landings(1000.0)
+    held.add(landing(7))
+    assert (held.take(), 7 in held, 8 in held, len(held)) == ([], True, False, 1)
+    assert rows(held.take(is_hurried=True)) == [7]
+    assert (7 in held, len(held), held.ripe_at) == (False, 0, None)
+
+
+def test_it_is_not_held_for_ever():
+    """When its time has come, it is taken, in the order in which it came."""
+    held = Landings(0.0)
+    for row_id in (2, 1, 3):
+        held.add(landing(row_id))
+    assert held.ripe_at is not None
+    assert rows(held.take()) == [2, 1, 3]
+
+
+def test_what_has_to_leave_again_does_not_wait():
+    """It comes before all that is held."""
+    held = Landings(1000.0)
+    held.add(landing(1))
+    held.add(landing(2, left=1))
+    assert rows(held.take()) == [2]
+    assert rows(held.take(is_hurried=True)) == [1]
+
+
+def test_not_too_much_is_held():
+    """The oldest goes first."""
+    held = Landings(1000.0)
+    for row_id in range(12):
+        held.add(landing(row_id, confirmed=1000))
+    assert rows(held.take()) == [0, 1]
+
+
+def test_a_transfer_is_written_three_times(tmp_path):
+    """When it begins, is decided, and has ended: not once more for each message that has left."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'client.db'}")
+    writes = []
+
+    def look(_connection, _cursor, statement, *_rest):
+        if statement.startswith(("INSERT INTO smp_transfer ", "UPDATE smp_transfer ")):
+            writes.append(statement.split()[0])
+
+    event.listen(engine, "before_cursor_execute", look)
+    wire = Wire()
+    options = {"subnet": ALICE, "debtor_ids": [DEBTOR], "poll_seconds": 60.0}
+    with Agent(engine, wire, clock=lambda: to_datetime(START), **options) as agent:
+        transfer = agent.transfer("rent", debtor_id=DEBTOR, sender=ALICE, recipient="2", amount=100)
+        wire.wait_for("PrepareTransfer")
+        wire.wait_until(lambda: len(agent._worker._pump.landings) == 1)
+        wire.deliver(prepared_transfer(transfer))
+        wire.wait_for("FinalizeTransfer")
+        wire.deliver(finalized_transfer(transfer, committed_amount=100))
+        assert agent.wait("rent", 10).outcome == "OK"
+    assert writes == ["INSERT", "UPDATE", "UPDATE"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("poll_seconds", [0.02, 60.0])
+def test_who_stops_stores_what_has_arrived(tmp_path, poll_seconds):
+    """Nothing of it leaves a second time at the next start."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'client.db'}")
+    wire = Wire()
+    agent = Agent(engine, wire, subnet=ALICE, poll_seconds=poll_seconds)
+    with agent:
+        agent.transfer("rent", debtor_id=DEBTOR, sender=ALICE, recipient="2", amount=100)
+        wire.wait_for("PrepareTransfer")
+    assert agent._store.count_outbox() == 0
+    engine.dispose()
