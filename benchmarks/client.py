@@ -20,12 +20,13 @@ from swpt_client import core
 from swpt_client.agent import Agent
 from swpt_client.embedded import EmbeddedServer, embedded_engine, embedded_transport
 from swpt_client.inputs import Begin, Configure, Input, Sent
-from swpt_client.messages import address, decode
+from swpt_client.messages import CONTENT_TYPE, Undecodable, decode
+from swpt_client.moments import Moment
 from swpt_client.news import TransferFinished
 from swpt_client.payments import Payment
 from swpt_client.policy import Policy
 from swpt_client.records import AccountKey, Decision, Request
-from swpt_client.store.base import Store
+from swpt_client.store.base import Claim, OutboxRow, Store, Transaction
 from swpt_client.store.memory import MemoryStore
 from swpt_client.store.sql import SqlStore
 from swpt_client.testing.bench import DEBTOR_ID, SUBNET, Bench
@@ -111,42 +112,57 @@ class Alone:
     def _payment(self, number: int) -> Begin:
         return self._begin(False, SUBNET + 1 + number, SUBNET + 1 + _BATCH + number, 1)
 
-    def play(self, inputs: Sequence[Input]) -> None:
-        """Fold, and go on with the answers until there are none."""
-        while inputs:
-            messages = self._fold(inputs)
-            self._server.take(messages)
-            answers: list[Any] = []
-            self._server.send(answers.extend)
-            inputs = [decode(one.body, "application/json", one.type) for one in answers]  # type: ignore[misc]
+    def play(self, calls: Sequence[Begin | Configure]) -> None:
+        """Fold calls, and go on with the answers until there are none.
 
-    def _fold(self, inputs: Sequence[Input]) -> list[tuple[bytes, str]]:
-        """One batch, its row of the outbox, and the end of that: as an agent does it."""
+        As an agent does it: what calls have stored is claimed afterwards, what answers bring about as it is
+        written; and that a row has left is stored together with the answers to it.
+        """
         began, thread_began = perf_counter(), thread_time()
-        result = self._step(inputs)
+        with self._store.begin() as transaction:
+            self._decide(transaction, calls, None)
         rows = self._store.claim("bench", self._clock.now, self._clock.now + 1, 1_000_000)
-        sent = [
-            Sent(ref=one.ref, at=self._clock.now)
-            for row in rows
-            for one in row.parcels
-            if one.ref is not None
-        ]
-        self._step(sent, [row.id for row in rows])
+        self._count(began, thread_began)
+        while rows:
+            answers = self._answers(rows)
+            began, thread_began = perf_counter(), thread_time()
+            inputs = [*answers, *_reports(rows, self._clock.now)]
+            with self._store.begin() as transaction:
+                transaction.settle([row.id for row in rows], [])
+                row = self._decide(transaction, inputs, Claim("bench", self._clock.now + 1))
+            self._count(began, thread_began)
+            rows = [] if row is None else [row]
+
+    def _answers(self, rows: Sequence[OutboxRow]) -> list[Input]:
+        """Of the server; that they come, and are decoded, is not counted."""
+        self._server.take([(one.envelope.body, one.envelope.type) for row in rows for one in row.parcels])
+        answers: list[Any] = []
+        self._server.send(answers.extend)
+        return [_decode(one.body, one.type) for one in answers]
+
+    def _decide(
+        self, transaction: Transaction, inputs: Sequence[Input], claim: Claim | None
+    ) -> OutboxRow | None:
+        records = transaction.read(core.needs(inputs))
+        began = thread_time()
+        result = core.fold(inputs, records, self._clock.now, secrets.randbits(64), self._policy)
+        self._folding += thread_time() - began
+        return transaction.write(records, result, self._clock.now, claim)
+
+    def _count(self, began: float, thread_began: float) -> None:
         self._elapsed += perf_counter() - began
         self._python += thread_time() - thread_began
-        envelopes = [address(one.message) for one in result.outgoing]
-        return [(one.body, one.type) for one in envelopes]
 
-    def _step(self, inputs: Sequence[Input], done_rows: Sequence[int] = ()) -> core.Result:
-        with self._store.begin() as transaction:
-            if done_rows:
-                transaction.settle(done_rows, [])
-            records = transaction.read(core.needs(inputs))
-            began = thread_time()
-            result = core.fold(inputs, records, self._clock.now, secrets.randbits(64), self._policy)
-            self._folding += thread_time() - began
-            transaction.write(records, result, self._clock.now)
-        return result
+
+def _reports(rows: Sequence[OutboxRow], at: Moment) -> list[Input]:
+    parcels = (parcel for row in rows for parcel in row.parcels)
+    return [Sent(ref=one.ref, at=at) for one in parcels if one.ref is not None]
+
+
+def _decode(body: bytes, type_: str) -> Input:
+    message = decode(body, CONTENT_TYPE, type_)
+    assert not isinstance(message, Undecodable), "the server sends what can be read"
+    return message
 
 
 def alone(place: Site, batches: int, rounds: int) -> list[Row]:

@@ -11,6 +11,7 @@ from swpt_client.errors import AlreadyDecided
 from swpt_client.formulas import amount_to_lock
 from swpt_client.moments import T_FAR
 from swpt_client.news import EntriesAppended, Silent, Surprise, TransferFinished, TransferPrepared
+from swpt_client.payments import Payment
 from swpt_client.records import Bundle, ConfigurationState, Entry, Leg, Request, Terms, Transfer
 
 # --- issuer ---
@@ -56,6 +57,23 @@ def order(agent: Agent, number: int, debtor_id: int, sender: int, recipient: str
             note=f"order {number}",
             session=session,
         )
+
+
+def pay_wages(
+    agent: Agent, month: str, debtor_id: int, employer: int, wages: dict[str, int]
+) -> list[Transfer]:
+    """Every wage once, by the recipients' identifiers; called again, it pays nobody a second time."""
+    payments = [
+        Payment(
+            key=f"wage {month} {account_id}",
+            debtor_id=debtor_id,
+            sender=employer,
+            recipient=account_id,
+            amount=amount,
+        )
+        for account_id, amount in wages.items()
+    ]
+    return agent.transfer_many(payments)
 
 
 def follow_orders(agent: Agent, announced: list[tuple[int, int]]) -> None:

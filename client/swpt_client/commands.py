@@ -24,7 +24,7 @@ from .office import Office
 from .persons import Persons
 from .policy import Policy
 from .records import Account, Bundle, Transfer
-from .store.base import DeadLetter, LetterKind, LetterState, Overtaken, Retention, StoreAway
+from .store.base import DeadLetter, LetterKind, LetterState, OutboxRow, Overtaken, Retention, StoreAway
 from .store.packing import to_text
 from .store.sql import SqlStore
 
@@ -99,7 +99,7 @@ def _now() -> Moment:
     return of_datetime(datetime.now(UTC))
 
 
-def _no_commit(_result: Result) -> None:
+def _no_commit(_result: Result, _row: OutboxRow | None) -> None:
     """Running agents look by themselves."""
 
 

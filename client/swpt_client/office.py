@@ -20,7 +20,7 @@ from .metrics import Metrics
 from .moments import Moment
 from .policy import Policy
 from .records import AccountKey
-from .store.base import Overtaken, Store, StoreAway, Transaction
+from .store.base import Claim, OutboxRow, Overtaken, Store, StoreAway, Transaction
 from .store.drive import RefusedAt, step_whole
 from .values import Fault
 
@@ -48,7 +48,11 @@ def _bad_field(key: str | AccountKey, fault: tuple[str, str]) -> Refusal:
 
 
 class Office:
-    """Takes calls.  `on_commit` hears of what has been committed, in whichever thread."""
+    """Takes calls.
+
+    `on_commit` hears of what has been committed, in whichever thread; with a `claim`, the row of the
+    outbox is the caller's to send, at once.
+    """
 
     def __init__(
         self,
@@ -57,7 +61,8 @@ class Office:
         clock: Callable[[], Moment],
         handlers: Handlers,
         metrics: Metrics,
-        on_commit: Callable[[Result], None],
+        on_commit: Callable[[Result, OutboxRow | None], None],
+        claim: Callable[[], Claim | None] = lambda: None,
     ) -> None:
         self.store = store
         self.policy = policy
@@ -65,6 +70,7 @@ class Office:
         self.handlers = handlers
         self.metrics = metrics
         self._on_commit = on_commit
+        self._claim = claim
 
     def call(self, one: Call | PersonCall, session: Any = None, words: Words = NO_WORDS) -> Answer:
         """Fold one call; `words` are the caller's names of fields.
@@ -103,38 +109,43 @@ class Office:
     def _call_alone(self, calls: Sequence[Call | PersonCall]) -> Result:
         self.check_place()
 
-        def work(transaction: Transaction) -> Result:
-            return self.fold(transaction, calls)
+        def work(transaction: Transaction) -> tuple[Result, OutboxRow | None]:
+            return self._fold(transaction, calls, self._claim())
 
         try:
-            result = self.transact(work)
+            result, row = self.transact(work)
         except StoreAway as error:
             raise StoreAway(str(error), calls[0].key) from error
-        self._on_commit(result)
+        self._on_commit(result, row)
         return result
 
     def _call_within(self, calls: Sequence[Call | PersonCall], session: Any) -> Result:
-        """In the caller's transaction, of which nothing is undone if a key is taken meanwhile."""
+        """In the caller's transaction, of which nothing is undone if a key is taken meanwhile.
+
+        Nothing is claimed: the caller may undo a part of its transaction, and what has left cannot be undone.
+        """
         transaction = self.store.join(session)
         is_whole = len(calls) == 1 and isinstance(calls[0], _OF_ONE_ROW)
         for attempt in range(_TRIES_WITHIN):
             try:
                 with nullcontext() if is_whole else transaction.savepoint():
-                    result = self.fold(transaction, calls)
+                    result, _ = self._fold(transaction, calls, None)
             except Overtaken:
                 if attempt == _TRIES_WITHIN - 1:
                     raise
                 continue
-            self.store.after_commit(session, partial(self._on_commit, result))
+            self.store.after_commit(session, partial(self._on_commit, result, None))
             return result
         raise AssertionError("the last attempt returns or raises")
 
-    def fold(self, transaction: Transaction, calls: Sequence[Call | PersonCall]) -> Result:
+    def _fold(
+        self, transaction: Transaction, calls: Sequence[Call | PersonCall], claim: Claim | None
+    ) -> tuple[Result, OutboxRow | None]:
         """The calls, and their news.  Raises RefusedAt, and has stored nothing then."""
-        result = step_whole(transaction, calls, self.policy, self.clock)
+        result, row = step_whole(transaction, calls, self.policy, self.clock, claim)
         if result.news:
             self.handlers.tell(transaction, result.news, self.clock())
-        return result
+        return result, row
 
     def check_place(self, session: Any = None) -> None:
         """Assert that this thread is in no handler, or has its session: it would wait for its own locks."""

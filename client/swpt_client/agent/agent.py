@@ -19,7 +19,7 @@ from swpt_client.moments import Moment, of_datetime
 from swpt_client.office import Office
 from swpt_client.persons import Persons, Restored
 from swpt_client.policy import Policy, Timers, UnknownAccounts
-from swpt_client.store.base import Retention, Store, StoreAway
+from swpt_client.store.base import Claim, OutboxRow, Retention, Store, StoreAway
 from swpt_client.store.sql import SqlStore
 from swpt_client.transport.base import Transport
 from swpt_client.waiting import Waiters
@@ -96,12 +96,8 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
             return of_datetime(clock())
 
         self._handlers = Handlers(self._store, metrics, retention)
-        self._office = Office(self._store, self.policy, now, self._handlers, metrics, self._committed)
-        self.persons = Persons(self._office)
-        """What people do: after a restore, and with dead letters."""
-        self._waiters = Waiters()
         self._inbox = Inbox()
-        pump = Pump(
+        self._pump = Pump(
             self._store,
             transport,
             now,
@@ -110,11 +106,18 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
             hold_seconds=min(_HOLD_SECONDS, 2 * poll_seconds),
             crash_at=crash_at,
         )
+
+        self._office = Office(
+            self._store, self.policy, now, self._handlers, metrics, self._committed, self._claim
+        )
+        self.persons = Persons(self._office)
+        """What people do: after a restore, and with dead letters."""
+        self._waiters = Waiters()
         self._worker = Worker(
             self._office,
             transport,
             self._inbox,
-            pump,
+            self._pump,
             self._processed,
             retention=retention,
             poll_seconds=poll_seconds,
@@ -122,9 +125,14 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
         )
         self._is_running = False
 
-    def _committed(self, result: Result) -> None:
+    def _claim(self) -> Claim | None:
+        return self._pump.claim() if self._is_running and not self._inbox.is_backed_up else None
+
+    def _committed(self, result: Result, row: OutboxRow | None) -> None:
         self._processed(result)
-        if result.outgoing:
+        if row is not None:
+            self._inbox.launch(row)
+        elif result.outgoing:
             self._inbox.wake()
 
     def _processed(self, result: Result) -> None:

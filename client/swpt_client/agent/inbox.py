@@ -4,10 +4,14 @@ from collections import deque
 from collections.abc import Sequence
 from threading import Condition
 from time import monotonic
+from typing import Final
 
 import msgspec
 
+from swpt_client.store.base import OutboxRow
 from swpt_client.transport.base import Delivery
+
+_MOST_ROWS: Final = 100
 
 
 class Told(msgspec.Struct):
@@ -18,11 +22,13 @@ class Told(msgspec.Struct):
     """Numbers of publications, and why they must be kept; None if they are confirmed."""
     is_woken: bool = False
     """Somebody has stored what is to leave, or publications are taken again."""
+    rows: list[OutboxRow] = []
+    """Stored, and claimed for us: they leave at once."""
 
 
 class Inbox:
     """See transport.base.Inbox.  What it holds is bounded: deliveries by what the transport fetches in
-    advance, and settled publications by what the agent has in flight."""
+    advance, settled publications by what the agent has in flight, and rows by `is_backed_up`."""
 
     def __init__(self) -> None:
         self._condition = Condition()
@@ -31,6 +37,7 @@ class Inbox:
         self._settled_since: float | None = None
         """When the oldest of the settled came, by `monotonic`; None if one of them is urgent."""
         self._is_woken = False
+        self._rows: list[OutboxRow] = []
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         """Messages have arrived."""
@@ -59,6 +66,17 @@ class Inbox:
             self._is_woken = True
             self._condition.notify()
 
+    @property
+    def is_backed_up(self) -> bool:
+        """Whether so much is to be launched that more of it had better wait in the outbox."""
+        return len(self._rows) >= _MOST_ROWS
+
+    def launch(self, row: OutboxRow) -> None:
+        """A row of the outbox is stored, and claimed for us."""
+        with self._condition:
+            self._rows.append(row)
+            self._condition.notify()
+
     def wake(self) -> None:
         """Let the worker look around."""
         with self._condition:
@@ -73,7 +91,7 @@ class Inbox:
         """
         limit = monotonic() + timeout
         with self._condition:
-            while not (self._is_woken or (self._deliveries and most)):
+            while not (self._is_woken or self._rows or (self._deliveries and most)):
                 now = monotonic()
                 until = limit
                 if self._settled:
@@ -84,6 +102,9 @@ class Inbox:
                 self._condition.wait(until - now)
             is_woken, self._is_woken = self._is_woken, False
             count = min(most, len(self._deliveries))
-            told = Told([self._deliveries.popleft() for _ in range(count)], list(self._settled), is_woken)
+            rows, self._rows = self._rows, []
+            told = Told(
+                [self._deliveries.popleft() for _ in range(count)], list(self._settled), is_woken, rows
+            )
             self._settled.clear()
             return told

@@ -80,8 +80,10 @@ class PaymentCalls:
         """Pay each of the payments, as `transfer` does, in one transaction: all of them are stored, or none.
 
         For a hundred payments this takes as many statements as for one.  Each has its own key and its
-        own outcome; they are not one bundle.  Gives the records, in the order of the payments.
-        Raises as `transfer`, for the first that is refused; `field` is a path as `payments[2].amount`.
+        own outcome (protocol.rst, PrepareTransfer and FinalizeTransfer); they are not one bundle.  Gives
+        the records, in the order of the payments.  What is refused first is named by its `key`, and by
+        a path as `field`: `payments[2].amount`.
+        Raises BadField; KeyConflict; LedgerIsBehind; StoreAway.
         """
         calls = [_begin_of(one) for one in payments]
 

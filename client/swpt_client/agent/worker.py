@@ -124,8 +124,11 @@ class Worker:
         linger = 0.0 if is_stopping or self._pump.is_crowded else self._linger_seconds
         told = self._inbox.take(0 if is_stopping else MOST_EVENTS, self._patience(), linger)
         self._has_to_send |= told.is_woken
+        for row in told.rows:
+            self._pump.launch_claimed(row)
         self._pump.land(told.settled)
-        self._process([*self._pump.landings.take(is_hurried=is_stopping), *told.deliveries])
+        # Answers come first: that a question has left is no news after them.
+        self._process([*told.deliveries, *self._pump.landings.take(is_hurried=is_stopping)])
         if is_stopping:
             return
         if monotonic() >= self._look_at:

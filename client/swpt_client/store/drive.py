@@ -35,9 +35,13 @@ class RefusedAt(Exception):
 
 
 def step_whole(
-    transaction: Transaction, calls: Sequence[Input], policy: Policy, clock: Callable[[], Moment]
-) -> Result:
-    """Fold calls, and store what was decided if none of them is refused.
+    transaction: Transaction,
+    calls: Sequence[Input],
+    policy: Policy,
+    clock: Callable[[], Moment],
+    claim: Claim | None = None,
+) -> tuple[Result, OutboxRow | None]:
+    """Fold calls, and store what was decided if none of them is refused; see `step_claimed`.
 
     Raises RefusedAt, and nothing is stored; Overtaken as `step`.
     """
@@ -45,8 +49,7 @@ def step_whole(
     for place, answer in enumerate(result.answers):
         if isinstance(answer, Refusal):
             raise RefusedAt(place, answer)
-    transaction.write(records, result, now)
-    return result
+    return result, transaction.write(records, result, now, claim)
 
 
 def step_claimed(

@@ -1,6 +1,7 @@
 """The agent: what is stored leaves, what arrives is stored and acknowledged, and nobody waits for ever."""
 
 import pytest
+from sqlalchemy import event
 
 from swpt_client.bindings import Binding
 from swpt_client.errors import (
@@ -41,6 +42,21 @@ def test_money_moves(office):
         office.wire.deliver(finalized_transfer(transfer, committed_amount=100))
         assert agent.wait("rent", 10).outcome == "OK"
         office.wire.wait_until(lambda: office.store.count_outbox() == 0)
+
+
+@pytest.mark.parametrize("office", ["sqlite"], indirect=True)
+def test_what_a_call_has_stored_leaves_without_another_question(office):
+    """Its row is claimed as it is written, and nobody looks for it in the outbox."""
+    statements = []
+    event.listen(office.store.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    office.agent = office.make_agent(office.wire, claim_seconds=1000.0)
+    with office.agent:
+        statements.clear()
+        for number in range(5):
+            office.pay(f"k{number}")
+        office.wire.wait_until(lambda: len(office.wire.published) == 5)
+    claims = [one for one in statements if one.startswith("UPDATE smp_outbox SET owner") and "IN" in one]
+    assert claims == []
 
 
 def test_messages_go_where_the_server_looks_for_them(office):

@@ -3,6 +3,7 @@
 import threading
 
 from swpt_client.agent.inbox import Inbox
+from swpt_client.store.base import OutboxRow
 from swpt_client.transport.base import Delivery
 
 LONG = 3600.0
@@ -56,3 +57,14 @@ def test_who_stops_takes_no_deliveries():
     told = inbox.take(0, LONG, linger=LONG)
     assert (told.is_woken, told.deliveries) == (True, [])
     assert not inbox.take(500, LONG).is_woken
+
+
+def test_what_is_stored_and_claimed_leaves_at_once():
+    """Whoever waits is woken by it; when very much of it waits, the rest stays in the outbox."""
+    inbox = Inbox()
+    for number in range(100):
+        assert not inbox.is_backed_up
+        inbox.launch(OutboxRow(number, []))
+    assert inbox.is_backed_up
+    assert [row.id for row in inbox.take(5, 1000.0).rows] == list(range(100))
+    assert not inbox.is_backed_up

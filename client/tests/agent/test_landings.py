@@ -1,5 +1,7 @@
 """What has arrived at the broker is stored when the server has answered, or a little later."""
 
+from functools import partial
+
 import pytest
 from sqlalchemy import create_engine, event
 
@@ -72,17 +74,24 @@ def test_a_transfer_is_written_three_times(tmp_path):
 
     event.listen(engine, "before_cursor_execute", look)
     wire = Wire()
-    options = {"subnet": ALICE, "debtor_ids": [DEBTOR], "poll_seconds": 60.0}
-    with Agent(engine, wire, clock=lambda: to_datetime(START), **options) as agent:
+    clock = partial(to_datetime, START)
+    with Agent(engine, wire, subnet=ALICE, clock=clock, poll_seconds=60.0) as agent:
         transfer = agent.transfer("rent", debtor_id=DEBTOR, sender=ALICE, recipient="2", amount=100)
         wire.wait_for("PrepareTransfer")
         wire.wait_until(lambda: len(agent._worker._pump.landings) == 1)
         wire.deliver(prepared_transfer(transfer))
         wire.wait_for("FinalizeTransfer")
         wire.deliver(finalized_transfer(transfer, committed_amount=100))
-        assert agent.wait("rent", 10).outcome == "OK"
+        wire.wait_until(lambda: outcome_of(agent, "rent") == "OK")
     assert writes == ["INSERT", "UPDATE", "UPDATE"]
     engine.dispose()
+
+
+def outcome_of(agent, key):
+    """Of a transfer that is known."""
+    transfer = agent.find_transfer(key)
+    assert transfer is not None
+    return transfer.outcome
 
 
 @pytest.mark.parametrize("poll_seconds", [0.02, 60.0])

@@ -31,7 +31,11 @@ OTHER = ACCOUNT._replace(creditor_id=BOB)
 def office_on(store, committed=None):
     """Takes calls for a store."""
     handlers = Handlers(store, NoMetrics(), Retention())
-    told = (lambda _result: None) if committed is None else committed.append
+
+    def told(result, _row):
+        if committed is not None:
+            committed.append(result)
+
     return Office(store, POLICY, lambda: START, handlers, NoMetrics(), told)
 
 

@@ -85,6 +85,21 @@ def test_a_currency_is_issued(store):
         assert agent.wait_for_account(DEBTOR_ID, ALICE, 30, until=holds(100)).principal == 100
 
 
+def test_wages_are_paid_once(store):
+    """All in one call; the same call again gives the same transfers."""
+    with running(Bench(store=store)) as agent:
+        guide.open_currency(agent, DEBTOR_ID, 0.0, "urn:example:gold")
+        alice, bob = accounts(agent, ALICE, BOB)
+        guide.pay_out(agent, "1", DEBTOR_ID, alice, 1000)
+        agent.wait_for_account(DEBTOR_ID, ALICE, 30, until=holds(1000))
+        wages = {bob: 30, "0": 5}
+        first = guide.pay_wages(agent, "May", DEBTOR_ID, ALICE, wages)
+        again = guide.pay_wages(agent, "May", DEBTOR_ID, ALICE, wages)
+        assert [one.key for one in first] == [one.key for one in again]
+        agent.wait_for_account(DEBTOR_ID, BOB, 30, until=holds(30))
+        agent.wait_for_account(DEBTOR_ID, ALICE, 30, until=holds(965))
+
+
 def test_creditors_are_served(store):
     """The order and its payment are one; the outcome is told; the statement has all pages."""
     bench = Bench(store=store)
