@@ -6,7 +6,7 @@ from threading import Event
 from typing import Any, Final, Protocol
 
 from swpt_accounts.broker.batch import Batch, Delivered
-from swpt_accounts.roles.admission import make_admission
+from swpt_accounts.roles.admission import admission_of
 from swpt_accounts.roles.chores.loop import CHORES, Chores, chosen
 from swpt_accounts.roles.chores.process import ASIDE, _turn_after_turn
 from swpt_accounts.roles.gate import Gate
@@ -140,7 +140,7 @@ class Worker(Process):
         )
         watch: Any = NoWatch()
         self.processor._watch, self.processor._is_stopping = watch, self.event()
-        self._admit = make_admission(settings.realm(), settings.internal_user)
+        self._admit = admission_of(settings)
         self.begin("batches", self._work)
 
     def _work(self) -> None:

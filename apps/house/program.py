@@ -230,7 +230,10 @@ def _surroundings(application: Application, settings: Settings) -> Iterator[tupl
     """The address of the application's database, and its transport."""
     if settings.postgres_url is not None:
         assert settings.broker_url is not None, "settings are complete"
-        yield settings.postgres_url, RabbitmqTransport(settings.broker_url, queue_name(application))
+        yield (
+            settings.postgres_url,
+            RabbitmqTransport(settings.broker_url, queue_name(application), with_user_id=True),
+        )
         return
     with _embedded(settings) as server:
         yield server.database_url(application.name), embedded_transport(server, queue_name(application))

@@ -113,10 +113,10 @@ def short_property(properties: bytes, flag: int) -> str | None:
     return None if raw is None else readable(raw)
 
 
-def kept_properties(properties: bytes, *, keep_user_id: bool = False) -> bytes:
+def kept_properties(properties: bytes, *, user_id: str = "") -> bytes:
     """A content header with content_type and type as they came, persistent, and nothing else.
 
-    That is all that the server looks at; who has sent the message is repeated only on demand.
+    That is all that the server looks at; who has sent the message is not repeated, but a user may be named.
     """
     content_type, type_ = _raw_property(properties, CONTENT_TYPE), _raw_property(properties, TYPE)
     flags, values = DELIVERY_MODE, b"\x02"
@@ -124,9 +124,8 @@ def kept_properties(properties: bytes, *, keep_user_id: bool = False) -> bytes:
         flags, values = flags | CONTENT_TYPE, bytes((len(content_type),)) + content_type + values
     if type_ is not None:
         flags, values = flags | TYPE, values + bytes((len(type_),)) + type_
-    user_id = _raw_property(properties, USER_ID) if keep_user_id else None
-    if user_id is not None:
-        flags, values = flags | USER_ID, values + bytes((len(user_id),)) + user_id
+    if user := user_id.encode():
+        flags, values = flags | USER_ID, values + bytes((len(user),)) + user
     return flags.to_bytes(2, "big") + values
 
 

@@ -96,8 +96,14 @@ def return_(ids: tuple[int, ...], reason: str | None, note: str, operator: str |
 
     with command_context() as context:
         ids = _meant(context, ids, reason)
-        user = context.settings.internal_user
-        return_dead_letters(context.connection, ids, note, order=order_of(operator), internal_user=user)
+        return_dead_letters(
+            context.connection,
+            ids,
+            note,
+            order=order_of(operator),
+            internal_user=context.settings.internal_user,
+            peers=context.settings.peers(),
+        )
     click.echo(f"returned: {_listed(ids)}")
 
 
@@ -129,7 +135,7 @@ def take_xq(limit: int, operator: str | None) -> None:
     discarded like any other dead letter.
     """
     from swpt_accounts.operators.operations.given_up import take_given_up
-    from swpt_accounts.roles.admission import make_admission
+    from swpt_accounts.roles.admission import admission_of
 
     with command_context() as context:
         settings = context.settings
@@ -137,7 +143,7 @@ def take_xq(limit: int, operator: str | None) -> None:
             context.connection,
             settings.protocol_broker_url,
             settings.protocol_broker_queue,
-            make_admission(settings.realm(), settings.internal_user),
+            admission_of(settings),
             most=limit,
             max_open=settings.dead_letter_max_open,
             order=order_of(operator),

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from swpt_accounts.broker.memory.transport import MemoryTransport
-from swpt_accounts.runtime.settings import Settings, load
+from swpt_accounts.runtime.settings import Settings, SettingsError, load
 from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres
 
 from .ownership import Ownership
@@ -37,6 +37,9 @@ class EmbeddedServer:
         self._ownership = Ownership(folder)
         self._postgres = EmbeddedPostgres(folder)
         self.settings: Settings = load({**(environ or {}), "POSTGRES_URL": self._postgres.url()})
+        if self.settings.peers_file:
+            # Peers are told apart by a name for which a broker vouches, and here is none.
+            raise SettingsError(["PEERS_FILE: within a program all agents are one: leave it empty"])
         self._programs = Programs(self.settings, self.transport)
 
     def __enter__(self) -> Self:

@@ -15,7 +15,7 @@ from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
 
-from .admission import make_admission
+from .admission import admission_of
 from .gate import Gate
 
 # How long the rest may take at the end, when the batch at hand is done.
@@ -36,7 +36,7 @@ def make_broker(
 ) -> SmpBroker:
     """The broker on RabbitMQ, not connected; or on a transport in this process, if one is given."""
     intake = Intake(
-        decode=make_admission(settings.realm(), settings.internal_user),
+        decode=admission_of(settings),
         prefetch_count=settings.protocol_broker_prefetch_count,
         limits=BatchLimits(
             # More than the broker gives us at once never waits together.

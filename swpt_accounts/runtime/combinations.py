@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from .peers_file import read_peers
 from .readers import user_of
+from .shown import spelled_out
 from .variables import Variable, render
 
 
@@ -49,6 +51,7 @@ def impossible(values: Mapping[str, Any]) -> Iterator[str]:
             f"INTERNAL_USER={user}: must be the user of PROTOCOL_BROKER_URL, which is {own}, because the "
             "broker lets nobody send under another name. Change one of the two."
         )
+    yield from _server_among_peers(values)
     retry = values.get("outbox_retry_min_delay"), values.get("outbox_retry_max_delay")
     if None not in retry and retry[0] > retry[1]:  # type: ignore[operator]
         yield (
@@ -60,6 +63,17 @@ def impossible(values: Mapping[str, Any]) -> Iterator[str]:
             f"ADMIN_PORT={values['admin_port']}: must differ from WEBSERVER_PORT, because the admin API has "
             "a listener of its own. Change one of the two."
         )
+
+
+def _server_among_peers(values: Mapping[str, Any]) -> Iterator[str]:
+    path, url = values.get("peers_file", ""), values.get("protocol_broker_url")
+    if not path or url is None:
+        return
+    try:
+        read_peers(path, user_of(url))
+    except ValueError as error:
+        # By itself the file can be used, or its own line would say why not.
+        yield f"PEERS_FILE={spelled_out(path)}: {error}."
 
 
 def _missing_for_shards(values: Mapping[str, Any]) -> Iterator[str]:

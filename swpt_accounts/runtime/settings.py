@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from swpt_accounts.wire.numbers import MAX_INT64
+from swpt_accounts.wire.peers import Peers
 from swpt_accounts.wire.routing import Realm
 
 from .combinations import impossible, unsafe
 from .errors import OperatorError, mask_secrets
+from .peers_file import read_peers, read_peers_path
 from .readers import (
     read_address,
     read_amqp_url,
@@ -24,6 +26,7 @@ from .readers import (
     read_queue_name,
     read_secret_key,
     read_user_name,
+    user_of,
 )
 from .reference_names import refused_names
 from .shown import spelled_out
@@ -218,6 +221,11 @@ class Settings:
         "The broker user of the server, who alone may send credits between shards; empty: nobody may.",
         read_user_name,
     )
+    peers_file: str = text(
+        "",
+        "A TOML file that says which broker user speaks for which accounts; empty: each for all.",
+        read_peers_path,
+    )
     protocol_broker_prefetch_count: int = whole(
         1000, "Messages that a worker holds without having acknowledged them.", floor=1, ceiling=65535
     )
@@ -291,6 +299,18 @@ class Settings:
     def realm(self) -> Realm:
         """The accounts that this shard owns (rules.md#realms)."""
         return Realm.parse(self.protocol_broker_queue_routing_key)
+
+    def peers(self) -> Peers | None:
+        """Who may say what, as it stands in the file now; None means everybody everything.
+
+        Raises SettingsError if the file was spoiled since the settings were read.
+        """
+        if not self.peers_file:
+            return None
+        try:
+            return read_peers(self.peers_file, user_of(self.protocol_broker_url))
+        except ValueError as error:
+            raise SettingsError([f"PEERS_FILE={_shown(self.peers_file)}: {error}."]) from None
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

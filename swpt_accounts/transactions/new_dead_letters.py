@@ -26,7 +26,7 @@ SELECT count(*) FROM (SELECT 1 FROM dead_letter WHERE state = 'open' LIMIT %(lim
 """
 
 ALARMING_REASONS: Final = frozenset(
-    {"credit_conflict", "credit_too_old", "wrong_shard", "not_internal", "internal_error"}
+    {"credit_conflict", "credit_too_old", "wrong_shard", "not_internal", "not_allowed", "internal_error"}
 )
 
 

@@ -36,7 +36,7 @@ REASONS: Final = {
     "reserved_coordinator_type": "This type of coordinator belongs to the server itself.",
     "foreign_coordinator": "The coordinator is not in the subnet of the sender.",
     "not_internal": "A credit that did not come from the server itself; it can only be discarded.",
-    "not_allowed": "The sender of the message may not send it; it can only be discarded.",
+    "not_allowed": "The table of peers does not let this sender say that; it can only be discarded.",
     "wrong_shard": "The account belongs to another shard.",
     "credit_conflict": "A credit that differs from the one that was applied under its name."
     " Money is in transit: only the command “credits” may settle it.",

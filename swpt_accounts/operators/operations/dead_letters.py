@@ -1,7 +1,6 @@
 """Dead letters in the hands of an operator: put back into the queue, or discarded (rules.md#dead-letters)."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final
 
 import psycopg2
@@ -17,8 +16,9 @@ from swpt_accounts.operators.inspection.dead_letters import (
 )
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.storage.outbox.returned import pack_returned, returned
-from swpt_accounts.wire.messages import PendingBalanceChange
+from swpt_accounts.wire.messages import Malformed, PendingBalanceChange
 from swpt_accounts.wire.moments import Moment
+from swpt_accounts.wire.peers import Peers
 
 from .conflicts import transact
 from .orders import Order
@@ -44,20 +44,31 @@ VALUES (%(now)s, %(type_counts)s, '', %(payload)s, %(now)s)
 
 
 def return_dead_letters(
-    connection: Any, ids: Sequence[int], note: str, *, order: Order, internal_user: str = ""
+    connection: Any,
+    ids: Sequence[int],
+    note: str,
+    *,
+    order: Order,
+    internal_user: str = "",
+    peers: Peers | None = None,
 ) -> None:
     """Put messages back into `accounts_in`, through the outbox; all of them or none.
 
     A credit goes only if `internal_user`, who publishes, has sent it before, and under that name again.
+    Where there is a table of peers, any other goes only if its sender may send it now, and then under the
+    name of the server: the broker vouches for no other name, and nobody is believed without one.
     """
 
+    def why_not(letter: DeadLetter, body: bytes | None) -> str | None:
+        return _why_not_returned(letter, body, internal_user, peers)
+
     def put_back(cursor: Any) -> None:
-        found = lock_dead_letters(cursor, ids, partial(_why_not_returned, internal_user))
+        found = lock_dead_letters(cursor, ids, why_not)
         now = settle(cursor, found, "returned", note, "dead-letters return", order)
         for letter, body in found:
             assert body is not None, "checked above"
-            is_credit = isinstance(read_message(letter, body), PendingBalanceChange)
-            properties = kept_properties(letter.properties, keep_user_id=is_credit)
+            user = _user_of_returned(letter, body, internal_user, peers)
+            properties = kept_properties(letter.properties, user_id=user)
             message = returned(body, letter.type, letter.routing_key, properties)
             payload = psycopg2.Binary(pack_returned(message))
             values = {"now": now, "type_counts": Json({message.type: 1}), "payload": payload}
@@ -115,7 +126,17 @@ def settle(
     return now
 
 
-def _why_not_returned(internal_user: str, letter: DeadLetter, body: bytes | None) -> str | None:
+def _user_of_returned(letter: DeadLetter, body: bytes, internal_user: str, peers: Peers | None) -> str:
+    """Under whose name a message goes that may be returned; nobody can tell what a malformed one will be."""
+    message = read_message(letter, body)
+    if isinstance(message, PendingBalanceChange):
+        return internal_user
+    return "" if peers is None or isinstance(message, Malformed) else peers.server_user
+
+
+def _why_not_returned(
+    letter: DeadLetter, body: bytes | None, internal_user: str, peers: Peers | None
+) -> str | None:
     if letter.reason in ONLY_DISCARDED:
         return f"is {letter.reason}: it can only be discarded"
     if letter.reason in ONLY_BY_CREDITS:
@@ -124,10 +145,15 @@ def _why_not_returned(internal_user: str, letter: DeadLetter, body: bytes | None
         return "has lost its body, because too many were open: it can only be discarded"
     if not letter.is_complete:
         return "has only the beginning of its body: it can only be discarded"
-    is_ours = internal_user != "" and letter.user_id == internal_user
-    if isinstance(read_message(letter, body), PendingBalanceChange) and not is_ours:
-        # It would come back as not_internal, and then be lost for good.
-        return "is a credit, which would come back as not_internal: use `credits apply`"
+    message = read_message(letter, body)
+    if isinstance(message, Malformed):
+        return None
+    if isinstance(message, PendingBalanceChange):
+        if internal_user == "" or letter.user_id != internal_user:
+            # It would come back as not_internal, and then be lost for good.
+            return "is a credit, which would come back as not_internal: use `credits apply`"
+    elif peers is not None and (why := peers.why_not(letter.user_id, message)):
+        return f"is not allowed by the table of peers ({why}): it can only be discarded"
     return None
 
 

@@ -119,6 +119,25 @@ def test_messages_travel_both_ways(amqp_url):
         assert [(one.body, one.is_repeated) for one in listener.deliveries] == [(b"two", True)]
 
 
+def publish_one(transport: RabbitmqTransport, listener: Listener) -> None:
+    """A message that a queue takes."""
+    wait_until(lambda: transport.is_connected)
+    transport.publish([publication(1)])
+    wait_until(lambda: listener.settled == {1: None})
+
+
+def test_messages_name_their_sender_if_they_shall(amqp_url):
+    """The user of the address, whom the broker takes for nobody else; without the option they name none."""
+    declare(amqp_url)
+    for is_named in (True, False):
+        with started(amqp_url, with_user_id=is_named) as (transport, listener):
+            publish_one(transport, listener)
+    user = pika.URLParameters(amqp_url).credentials.username
+    with channel_on(amqp_url) as channel:
+        found = [channel.basic_get("server", auto_ack=True)[1].user_id for _ in range(2)]
+    assert found == [user, None]
+
+
 def test_what_no_queue_takes_is_returned(amqp_url):
     """A confirmation alone does not mean that anybody has it."""
     declare(amqp_url, takes=False)

@@ -12,6 +12,7 @@ import pytest
 from swpt_accounts.demo.folder import private_folder
 from swpt_accounts.embedded import EmbeddedServer
 from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.runtime.settings import SettingsError
 from tests.backstage.commands import PYTHON, TOP
 
 PROGRAM = TOP / "tests" / "backstage" / "embedding.py"
@@ -67,3 +68,11 @@ def test_a_private_place_is_refused_in_one_line(folder):
     folder.chmod(0o700)
     with pytest.raises(OperatorError, match=f"runs as nobody, who may not enter {folder}: choose another"):
         EmbeddedServer(folder / "server").start_database()
+
+
+def test_within_a_program_nobody_vouches_for_names(folder):
+    """A table of peers would keep nobody apart, and is refused."""
+    table = folder / "peers.toml"
+    table.write_text("[peers.a]\ncreditors = [1]")
+    with pytest.raises(SettingsError, match=r"^PEERS_FILE: .*leave it empty"):
+        EmbeddedServer(folder, {"PEERS_FILE": str(table)})

@@ -73,3 +73,25 @@ def test_what_is_expected_is_said(words, told):
     done = CliRunner().invoke(program, ["check-message", *words], prog_name="swpt-accounts")
     assert done.exit_code == 2
     assert told in done.output
+
+
+@pytest.mark.parametrize(
+    ("user", "code", "detail"),
+    [
+        (["--user", "alice"], 0, None),
+        (["--user", "bob"], 1, "user_id: not in the table of peers"),
+        ([], 1, "user_id: missing"),
+    ],
+)
+def test_a_table_of_peers_can_be_tried(tmp_path, user, code, detail):
+    """Before the server is started anew with it."""
+    file = tmp_path / "peers.toml"
+    file.write_text(f"[peers.alice]\ncreditors = [{ALICE}]")
+    done, told = check(body_of(configure()), "--peers", str(file), *user)
+    assert (done, told.get("detail")) == (code, detail)
+    file.write_text("[peers.alice]")
+    wrong = CliRunner().invoke(
+        program, ["check-message", "-", "--peers", str(file)], input=body_of(configure())
+    )
+    assert wrong.exit_code == 2
+    assert "must speak for somebody" in wrong.output

@@ -5,6 +5,7 @@ import pytest
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.roles.admission import make_admission
 from swpt_accounts.wire.messages import Malformed, Message
+from swpt_accounts.wire.peers import IdRange, Ids, Peer, Peers
 from swpt_accounts.wire.routing import Realm
 from tests.backstage.builders import configure, credit, finalize, prepared, request
 from tests.backstage.wire import body_of, delivered
@@ -82,3 +83,22 @@ def test_credits_come_from_the_server_itself(internal_user, user, reason, realm)
     admit = make_admission(Realm.parse(realm), internal_user)
     assert outcome(admit(delivery(credit(456, debtor_id=123, other_creditor_id=457), user))) == reason
     assert outcome(admit(delivery(configure(456, debtor_id=123), user))) == ""
+
+
+def test_a_peer_is_asked_about_before_the_shard_and_never_about_credits():
+    """Who may not say it is told so wherever the account is; credits are the internal user's alone."""
+    peers = Peers(by_user={"a": Peer(creditors=Ids.of([IdRange.of_id(456)]))}, server_user="swpt")
+    admit = make_admission(Realm.parse("0.#"), "swpt", peers)
+    own, other = configure(456, debtor_id=123), configure(457, debtor_id=123)
+    assert [outcome(admit(delivery(own, user))) for user in (b"a", b"b", b"", b"swpt")] == [
+        "",
+        "not_allowed",
+        "not_allowed",
+        "",
+    ]
+    assert outcome(admit(delivery(other, b"a"))) == "not_allowed"
+    elsewhere = make_admission(Realm.parse("1.#"), "swpt", peers)
+    assert outcome(elsewhere(delivery(own, b"b"))) == "not_allowed"
+    assert outcome(elsewhere(delivery(own, b"a"))) == "wrong_shard"
+    sent = credit(456, debtor_id=123, other_creditor_id=457)
+    assert [outcome(admit(delivery(sent, user))) for user in (b"a", b"swpt")] == ["not_internal", ""]

@@ -58,6 +58,16 @@ def test_what_the_server_looks_at_travels_as_it_came(body, content_type, name, u
     )
 
 
+def test_a_user_is_named_if_one_is_given():
+    """Never the one who had sent it."""
+    came = encoded(type="ConfigureAccount", user_id="agent")
+    _, header, *_ = frames_of(
+        returned(b"{}", "ConfigureAccount", OLD_KEY, kept_properties(came, user_id="server")),
+        EnvelopeEncoder(),
+    )
+    assert header.properties.user_id == "server"
+
+
 def test_it_never_travels_under_our_own_name():
     """A credit that is put back has no user_id, though the publisher has one for our own credits."""
     message = returned(body_of(PENDING), PENDING, OLD_KEY, kept_properties(encoded(type=PENDING)))

@@ -62,8 +62,16 @@ class Topology:
 class Life:
     """One connection with one channel.  `run` returns when it has ended."""
 
-    def __init__(self, parameters: pika.URLParameters, topology: Topology, inbox: Inbox, number: int) -> None:
+    def __init__(
+        self,
+        parameters: pika.URLParameters,
+        topology: Topology,
+        inbox: Inbox,
+        number: int,
+        user_id: str | None = None,
+    ) -> None:
         self._topology = topology
+        self._user_id = user_id
         self._inbox = inbox
         self._number = number
         self._unconfirmed = Unconfirmed(inbox)
@@ -134,6 +142,7 @@ class Life:
                 app_id=_APP_ID,
                 headers=envelope.headers,
                 message_id=str(tag),
+                user_id=self._user_id,
             )
             self._channel.basic_publish(
                 envelope.exchange, envelope.routing_key, envelope.body, properties, mandatory=True

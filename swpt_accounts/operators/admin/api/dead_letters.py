@@ -133,8 +133,15 @@ def discard(args: dict[str, Any]) -> dict[str, Any]:
 def put_back(ids: list[int], note: str) -> list[int]:
     """Return these dead letters to the queue, as this request's order; their ids."""
     with admin_context().writing() as connection:
-        user = admin_context().settings.internal_user
-        return_dead_letters(connection, ids, note, order=order(), internal_user=user)
+        settings = admin_context().settings
+        return_dead_letters(
+            connection,
+            ids,
+            note,
+            order=order(),
+            internal_user=settings.internal_user,
+            peers=settings.peers(),
+        )
     return sorted(set(ids))
 
 

@@ -9,6 +9,7 @@ from swpt_accounts.operators.inspection.dead_letters import list_dead_letters, s
 from swpt_accounts.operators.operations.dead_letters import discard_dead_letters, return_dead_letters
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.storage.outbox.rows import unpack
+from swpt_accounts.wire.peers import IdRange, Ids, Peer, Peers
 from swpt_accounts.wire.routing import binary_key
 from tests.backstage import stories
 from tests.backstage.builders import ALICE, DEBTOR, NOW, configure, credit
@@ -195,3 +196,20 @@ def test_two_operators_return_a_message_once(stand, order):
     with pytest.raises(OperatorError, match="is returned already"):
         give_back(stand, order, number)
     assert stand.count("outbox") == 1
+
+
+def test_where_there_are_peers_only_what_its_sender_may_say_is_returned(stand, order):
+    """Under the name of the server, because nobody is believed without one; what was forged stays."""
+    peers = Peers(by_user={"guest": Peer(creditors=Ids.of([IdRange.of_id(ALICE)]))}, server_user="server")
+    allowed = put_aside(stand, "internal_error", body_of(configure()))
+    forged = put_aside(stand, "internal_error", body_of(configure(ALICE + 1)))
+    malformed = put_aside(stand, "bad_json", b"{")
+    with pytest.raises(
+        OperatorError, match=rf"{forged} is not allowed .*creditor_id.* can only be discarded"
+    ):
+        return_dead_letters(stand.connection, [allowed, forged], "", order=order, peers=peers)
+    assert stand.count("outbox") == 0
+    return_dead_letters(stand.connection, [allowed, malformed], "", order=order, peers=peers)
+    payloads = stand.rows("SELECT payload FROM outbox ORDER BY outbox_id")
+    users = [describe(unpack(bytes(one))[0].properties or b"").get("user_id") for (one,) in payloads]
+    assert users == ["server", None]
