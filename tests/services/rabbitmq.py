@@ -6,7 +6,7 @@ hosts of its own, and deletes them.
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -18,6 +18,7 @@ from swpt_accounts.runtime.errors import mask_secrets
 
 from .errors import ServiceMissing
 from .leftovers import is_leftover, new_folder, new_name
+from .network import Host
 from .rabbitmq_node import (
     CommandFailed,
     Rabbitmqctl,
@@ -160,11 +161,15 @@ def own_rabbitmq() -> Iterator[RabbitmqNode]:
 
 
 @contextmanager
-def own_cluster(nodes: int) -> Iterator[list[RabbitmqNode]]:
-    """Brokers of our own that are one; any of them may be killed."""
+def own_cluster(nodes: int, hosts: Sequence[Host] = ()) -> Iterator[list[RabbitmqNode]]:
+    """Brokers of our own that are one, each on a host of its own if there are some; any may be killed."""
     require_rabbitmq()
-    first = RabbitmqNode(new_folder(), "swpt_cluster_0")
-    others = [RabbitmqNode(new_folder(), f"swpt_cluster_{n}", first) for n in range(1, nodes)]
+    places: Sequence[Host | None] = hosts or [None] * nodes
+    first = RabbitmqNode(new_folder(), "swpt_cluster_0", host=places[0])
+    others = [
+        RabbitmqNode(new_folder(), f"swpt_cluster_{number}", first, places[number])
+        for number in range(1, nodes)
+    ]
     try:
         first.start()
         for node in others:

@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from .errors import ServiceMissing
 from .leftovers import abandoned_folders, on_the_right_clock, remove_folder
+from .network import Host
 from .ports import free_port
 
 _PROGRAMS: Final = Path("/usr/lib/rabbitmq/bin")
@@ -22,7 +23,8 @@ _START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.1
 _CONFIGURATION: Final = """\
-listeners.tcp.local = 127.0.0.1:{port}
+listeners.tcp.local = {address}:{port}
+loopback_users = none
 default_user = guest
 default_pass = guest
 log.console = false
@@ -50,7 +52,7 @@ class CommandFailed(Exception):
 class Rabbitmqctl:
     """Runs rabbitmqctl for one node: `rabbitmqctl("list_queues", "-p", vhost)` returns what it prints."""
 
-    def __init__(self, program: str | Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *program: str | Path, environment: Mapping[str, str] | None = None) -> None:
         self._program = program
         self._environment = None if environment is None else dict(environment)
 
@@ -58,7 +60,7 @@ class Rabbitmqctl:
         """What the command prints.  Raises CommandFailed."""
         try:
             done = subprocess.run(
-                [self._program, *arguments],
+                [*self._program, *arguments],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -76,7 +78,7 @@ class Rabbitmqctl:
 def system_rabbitmqctl() -> Rabbitmqctl:
     """The rabbitmqctl of the broker that is named or runs here.  Raises ServiceMissing if there is none."""
     if control := os.environ.get(CONTROL):
-        return Rabbitmqctl(_PROGRAMS / "rabbitmqctl", json.loads(control))
+        return Rabbitmqctl(_PROGRAMS / "rabbitmqctl", environment=json.loads(control))
     program = shutil.which("rabbitmqctl", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if program is None:
         raise ServiceMissing("there is no rabbitmqctl on this machine")
@@ -86,34 +88,44 @@ def system_rabbitmqctl() -> Rabbitmqctl:
 class RabbitmqNode:
     """A broker in `folder`: its own ports, node name, cookie and port mapper, no plugins.
 
-    One that is to join `other` has the cookie and the port mapper of that.
+    One that is to join `other` has the cookie of that, and its port mapper, unless it is on another host.
     """
 
-    def __init__(self, folder: Path, name: str = "swpt_test", other: "RabbitmqNode | None" = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "swpt_test",
+        other: "RabbitmqNode | None" = None,
+        host: Host | None = None,
+    ) -> None:
         self.folder = folder
-        self.name = f"{name}@localhost"
+        self._host = host
+        self._address = "127.0.0.1" if host is None else host.far
+        self.name = f"{name}@{'localhost' if host is None else host.far}"
         self._port, self._distribution_port, self._mapper_port = (free_port() for _ in range(3))
         self._home: Path = folder / "home" if other is None else other._home
         if other is not None:
             self._mapper_port = other._mapper_port
         self._node: subprocess.Popen[bytes] | None = None
         self._environment = self._describe()
-        self.rabbitmqctl = Rabbitmqctl(_PROGRAMS / "rabbitmqctl", self._environment)
+        self.rabbitmqctl = Rabbitmqctl(*self._there(_PROGRAMS / "rabbitmqctl"), environment=self._environment)
         self.control = json.dumps(self._environment)
 
     @property
     def url(self) -> str:
         """Where clients find it."""
-        return f"amqp://guest:guest@127.0.0.1:{self._port}"
+        return f"amqp://guest:guest@{self._address}:{self._port}"
 
     def start(self) -> None:
         """Start the node and wait until it takes connections.  Raises ServiceMissing if it does not."""
         self._home.mkdir(exist_ok=True)
-        (self.folder / "rabbitmq.conf").write_text(_CONFIGURATION.format(port=self._port))
+        (self.folder / "rabbitmq.conf").write_text(
+            _CONFIGURATION.format(address=self._address, port=self._port)
+        )
         (self.folder / "enabled_plugins").write_text("[].\n")
         with (self.folder / "output").open("ab") as output:
             self._node = subprocess.Popen(
-                [_PROGRAMS / "rabbitmq-server"],
+                self._there(_PROGRAMS / "rabbitmq-server"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -161,25 +173,36 @@ class RabbitmqNode:
     def remove(self) -> None:
         """Stop the node and its port mapper, and delete the folder."""
         self.stop()
-        _stop_port_mapper(self._environment)
+        self._stop_port_mapper()
         remove_folder(self.folder)
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=5) as connection:
+            with socket.create_connection((self._address, self._port), timeout=5) as connection:
                 # While the node starts, it takes connections that it does not serve yet.
                 connection.sendall(b"AMQP\x00\x00\x09\x01")
                 return connection.recv(1) == b"\x01"
         except OSError:
             return False
 
+    def _there(self, *words: str | Path) -> Sequence[str | Path]:
+        """The command that runs `words` on the host of this node."""
+        return words if self._host is None else self._host.words(*map(str, words))
+
+    def _stop_port_mapper(self) -> None:
+        program = shutil.which("epmd")
+        if program is not None:
+            words = self._there(program, "-kill")
+            subprocess.run(words, env=self._environment, capture_output=True, check=False)
+
     def _describe(self) -> dict[str, str]:
-        local = "-kernel inet_dist_use_interface {127,0,0,1}"
+        local = f"-kernel inet_dist_use_interface {{{self._address.replace('.', ',')}}}"
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "HOME": str(self._home),
             "RABBITMQ_NODENAME": self.name,
+            "RABBITMQ_USE_LONGNAME": "false" if self._host is None else "true",
             "RABBITMQ_BASE": str(self.folder),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
@@ -191,7 +214,7 @@ class RabbitmqNode:
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": local,
             "ERL_EPMD_PORT": str(self._mapper_port),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_ADDRESS": self._address,
         }
 
 
@@ -231,9 +254,3 @@ def _session(leader: int, mentioning: str) -> list[int]:
         except OSError:
             continue
     return members
-
-
-def _stop_port_mapper(environment: Mapping[str, str]) -> None:
-    program = shutil.which("epmd")
-    if program is not None:
-        subprocess.run([program, "-kill"], env=dict(environment), capture_output=True, check=False)

@@ -3,7 +3,7 @@
 import os
 import pwd
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -13,19 +13,31 @@ import psycopg2
 
 from .errors import ServiceMissing
 from .leftovers import new_folder, on_the_right_clock, remove_folder
+from .network import Host
 from .ports import free_port
 
 _VERSIONS: Final = Path("/usr/lib/postgresql")
 _SERVER_USER_FOR_ROOT: Final = "postgres"
 _START_SECONDS: Final = 60.0
 _STANDBY: Final = "standby"
+_AS_SERVER: Final = (
+    "setpriv",
+    f"--reuid={_SERVER_USER_FOR_ROOT}",
+    f"--regid={_SERVER_USER_FOR_ROOT}",
+    "--clear-groups",
+)
+"""Only root may enter another host, where it has to become somebody else."""
+
+_WHAT: Final = ("all", "replication")
 
 
 class Instance:
-    """One of the two servers, on a port of its own of 127.0.0.1, by trust."""
+    """One of the servers, on a port of its own of this machine or of another host, by trust."""
 
-    def __init__(self, programs: Path, folder: Path, name: str) -> None:
+    def __init__(self, programs: Path, folder: Path, name: str, host: Host | None = None) -> None:
         self.port = free_port()
+        self.address = "127.0.0.1" if host is None else host.far
+        self._host = host
         self._programs = programs
         self._folder = folder
         self._data = folder / name
@@ -33,7 +45,7 @@ class Instance:
 
     def url(self, database: str = "postgres") -> str:
         """Where it is, alone."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://postgres@{self.address}:{self.port}/{database}"
 
     def run(self, program: str, *words: str) -> None:
         """Run a program of PostgreSQL to its end.  Raises ServiceMissing with what it says."""
@@ -51,33 +63,39 @@ class Instance:
 
     def make(self) -> None:
         """Make an empty cluster."""
-        self.run("initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "--encoding=UTF8")
+        self.run(
+            "initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"
+        )
+        if self._host is not None:
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.writelines(f"host {what} all {self._host.everybody} trust\n" for what in _WHAT)
 
     def copy(self, primary: "Instance") -> None:
         """Become a standby of another one, which runs."""
-        source = f"host=127.0.0.1 port={primary.port} user=postgres application_name={_STANDBY}"
+        source = f"host={primary.address} port={primary.port} user=postgres application_name={_STANDBY}"
         self.run("pg_basebackup", "-d", source, "-D", str(self._data), "--write-recovery-conf")
 
     def start(self, **settings: str) -> None:
         """Start it, and wait until it answers."""
         chosen = {
             "port": str(self.port),
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": self.address,
             "unix_socket_directories": "",
             "max_connections": "200",
             **settings,
         }
         options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
+        words = (str(self._programs / "postgres"), "-D", str(self._data), *options)
         with (self._folder / f"{self._data.name}.log").open("ab") as log:
             self._server = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._data, *options],
+                words if self._host is None else self._host.words(*_AS_SERVER, *words),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
                 env=_environment(),
                 start_new_session=True,
-                **_as_user(),
+                **(_as_user() if self._host is None else {}),
             )
         limit = monotonic() + _START_SECONDS
         while (why := self._why_not()) is not None:
@@ -122,31 +140,58 @@ class Instance:
 
 
 @contextmanager
-def primary_and_standby() -> Iterator[tuple[Instance, Instance]]:
-    """Both run, and no commit is answered that only one of them has.  Raises ServiceMissing."""
+def one_instance(host: Host, **settings: str) -> Iterator[Instance]:
+    """One server on another host.  Raises ServiceMissing."""
+    with _folder() as (programs, folder):
+        instance = Instance(programs, folder, "alone", host)
+        try:
+            instance.make()
+            instance.start(**settings)
+            yield instance
+        finally:
+            instance.kill()
+
+
+@contextmanager
+def primary_and_standby(hosts: Sequence[Host] = ()) -> Iterator[tuple[Instance, Instance]]:
+    """Both run, each on a host of its own if there are some, and no commit is answered that one has alone.
+
+    Raises ServiceMissing.
+    """
+    with _folder() as (programs, folder):
+        places = hosts or (None, None)
+        primary = Instance(programs, folder, "primary", places[0])
+        standby = Instance(programs, folder, _STANDBY, places[1])
+        try:
+            primary.make()
+            primary.start(wal_level="replica", max_wal_senders="4")
+            standby.copy(primary)
+            standby.start(hot_standby="on")
+            primary.rows(f"ALTER SYSTEM SET synchronous_standby_names = '{_STANDBY}'")
+            primary.rows("SELECT pg_reload_conf()")
+            limit = monotonic() + _START_SECONDS
+            while primary.rows("SELECT sync_state FROM pg_stat_replication") != [("sync",)]:
+                if monotonic() > limit:
+                    raise ServiceMissing("PostgreSQL with a standby is missing: it does not follow")
+                sleep(0.05)
+            yield primary, standby
+        finally:
+            standby.kill()
+            primary.kill()
+
+
+@contextmanager
+def _folder() -> Iterator[tuple[Path, Path]]:
+    """The programs of the newest PostgreSQL, and a folder for what they make.  Raises ServiceMissing."""
     found = sorted(_VERSIONS.glob("*/bin/pg_basebackup"), key=lambda path: int(path.parts[-3]))
     if not found:
         raise ServiceMissing("PostgreSQL with a standby is missing: as root, apt-get install postgresql")
     folder = new_folder()
     if os.geteuid() == 0:
         os.chown(folder, pwd.getpwnam(_SERVER_USER_FOR_ROOT).pw_uid, -1)
-    primary, standby = (Instance(found[-1].parent, folder, name) for name in ("primary", _STANDBY))
     try:
-        primary.make()
-        primary.start(wal_level="replica", max_wal_senders="4")
-        standby.copy(primary)
-        standby.start(hot_standby="on")
-        primary.rows(f"ALTER SYSTEM SET synchronous_standby_names = '{_STANDBY}'")
-        primary.rows("SELECT pg_reload_conf()")
-        limit = monotonic() + _START_SECONDS
-        while primary.rows("SELECT sync_state FROM pg_stat_replication") != [("sync",)]:
-            if monotonic() > limit:
-                raise ServiceMissing("PostgreSQL with a standby is missing: it does not follow")
-            sleep(0.05)
-        yield primary, standby
+        yield found[-1].parent, folder
     finally:
-        standby.kill()
-        primary.kill()
         remove_folder(folder)
 
 
