@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -125,7 +126,14 @@ def remove_abandoned() -> None:
             if (data / "data").is_dir():
                 stop_leftover(data)
                 EmbeddedPostgres(data).remove()
+            if data.is_mount():
+                unmount(data)
         remove_folder(folder)
+
+
+def unmount(folder: Path) -> None:
+    """Take a disk away, from whoever still stands in it as well."""
+    subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
 
 
 def remove_folder(folder: Path) -> None:

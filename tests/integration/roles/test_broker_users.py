@@ -4,6 +4,7 @@ import json
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from apps.tests.backstage.running import Program
 from tests.backstage.applications import STORIES
 from tests.backstage.builders import configure, credit
 from tests.backstage.commands import TOP
-from tests.backstage.server import QUEUE, Server
+from tests.backstage.server import QUEUE, Server, vhost_of
 from tests.backstage.waiting import wait_until
 from tests.backstage.wire import body_of
 
@@ -102,31 +103,50 @@ def test_the_servers_own_credits_are_taken(site, postgres_url):
     assert server.rows("SELECT * FROM dead_letter") == []
 
 
-@pytest.mark.parametrize(
-    "attempt",
-    [
-        lambda channel: channel.queue_declare(QUEUE, passive=False, durable=True),
-        lambda channel: channel.queue_purge(QUEUE),
-        lambda channel: channel.queue_delete(QUEUE),
-        lambda channel: channel.basic_get(QUEUE),
-        lambda channel: channel.exchange_delete("accounts_in"),
-        lambda channel: channel.queue_bind(QUEUE, "to_creditors", "#"),
-        lambda channel: channel.basic_publish("to_creditors", "00.00", b"{}"),
-        lambda channel: channel.basic_publish("", QUEUE, b"{}"),
-        lambda channel: channel.exchange_declare("mine", "fanout"),
-    ],
-)
-def test_an_agent_can_not_break_what_is_the_servers(site, postgres_url, attempt):
-    """The rights of an agent end at its own queues: it can neither read, empty nor bypass the server's."""
-    Server(postgres_url, site("swpt_accounts"))
-    with (
-        closing(pika.BlockingConnection(pika.URLParameters(site("tour")))) as connection,
-        pytest.raises(ChannelClosedByBroker) as refusal,
-    ):
+ATTEMPTS = [
+    lambda channel: channel.queue_declare(QUEUE, passive=False, durable=True),
+    lambda channel: channel.queue_purge(QUEUE),
+    lambda channel: channel.queue_delete(QUEUE),
+    lambda channel: channel.basic_get(QUEUE),
+    lambda channel: channel.exchange_delete("accounts_in"),
+    lambda channel: channel.queue_bind(QUEUE, "to_creditors", "#"),
+    lambda channel: channel.basic_publish("to_creditors", "00.00", b"{}"),
+    lambda channel: channel.basic_publish("", QUEUE, b"{}"),
+    lambda channel: channel.exchange_declare("mine", "fanout"),
+]
+
+
+def refused(url, attempt):
+    """Whether the broker refuses an attempt for lack of a right."""
+    with closing(pika.BlockingConnection(pika.URLParameters(url))) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        attempt(channel)
-    assert refusal.value.reply_code == 403
+        try:
+            attempt(channel)
+        except ChannelClosedByBroker as error:
+            return error.reply_code == 403
+        return False
+
+
+def test_an_agent_can_not_break_what_is_the_servers(site, postgres_url):
+    """The rights of an agent end at its own queues: it can neither read, empty nor bypass the server's."""
+    Server(postgres_url, site("swpt_accounts"))
+    assert [place for place, one in enumerate(ATTEMPTS) if not refused(site("tour"), one)] == []
+
+
+def test_a_right_too_many_of_an_agent_is_seen(site, postgres_url, own_rabbitmq):
+    """The list above fails as soon as an agent may read the queues of others."""
+    Server(postgres_url, site("swpt_accounts"))
+    permissions = json.loads(DEFINITIONS.read_text())["permissions"]
+    [rights] = [one for one in permissions if (one["user"], one["vhost"]) == ("tour", "/")]
+    vhost, usual = vhost_of(site("tour")), (rights["configure"], rights["write"], rights["read"])
+    set_rights = partial(own_rabbitmq.rabbitmqctl, "set_permissions", "-p", vhost, "tour")
+    set_rights(*usual[:2], ".*")
+    try:
+        allowed = [place for place, one in enumerate(ATTEMPTS) if not refused(site("tour"), one)]
+    finally:
+        set_rights(*usual)
+    assert allowed == [1, 3], "to empty it, and to take a message"
 
 
 @pytest.mark.timeout(300)
