@@ -28,6 +28,7 @@ from swpt_client.policy import Policy
 from swpt_client.records import AccountKey, Decision, Request
 from swpt_client.store.base import Claim, OutboxRow, Store, Transaction
 from swpt_client.store.memory import MemoryStore
+from swpt_client.store.packing import is_of_transfer
 from swpt_client.store.sql import SqlStore
 from swpt_client.testing.bench import DEBTOR_ID, SUBNET, Bench
 from swpt_client.testing.clock import Clock
@@ -115,48 +116,42 @@ class Alone:
     def play(self, calls: Sequence[Begin | Configure]) -> None:
         """Fold calls, and go on with the answers until there are none.
 
-        As an agent does it: what calls have stored is claimed afterwards, what answers bring about as it is
-        written; and that a row has left is stored together with the answers to it.
+        As an agent does it: rows are claimed as they are written, and forgotten when the answers to all of
+        their messages are stored; only of the others it is stored that they have left.
         """
-        began, thread_began = perf_counter(), thread_time()
-        with self._store.begin() as transaction:
-            self._decide(transaction, calls, None)
-        rows = self._store.claim("bench", self._clock.now, self._clock.now + 1, 1_000_000)
-        self._count(began, thread_began)
-        while rows:
-            answers = self._answers(rows)
-            began, thread_began = perf_counter(), thread_time()
-            inputs = [*answers, *_reports(rows, self._clock.now)]
-            with self._store.begin() as transaction:
-                transaction.settle([row.id for row in rows], [])
-                row = self._decide(transaction, inputs, Claim("bench", self._clock.now + 1))
-            self._count(began, thread_began)
-            rows = [] if row is None else [row]
+        row = self._step(calls, None)
+        while row is not None:
+            row = self._step(self._answers(row), row)
 
-    def _answers(self, rows: Sequence[OutboxRow]) -> list[Input]:
+    def _answers(self, row: OutboxRow) -> list[Input]:
         """Of the server; that they come, and are decoded, is not counted."""
-        self._server.take([(one.envelope.body, one.envelope.type) for row in rows for one in row.parcels])
+        self._server.take([(one.envelope.body, one.envelope.type) for one in row.parcels])
         answers: list[Any] = []
         self._server.send(answers.extend)
         return [_decode(one.body, one.type) for one in answers]
 
-    def _decide(
-        self, transaction: Transaction, inputs: Sequence[Input], claim: Claim | None
-    ) -> OutboxRow | None:
+    def _step(self, inputs: Sequence[Input], done: OutboxRow | None) -> OutboxRow | None:
+        began, thread_began = perf_counter(), thread_time()
+        with self._store.begin() as transaction:
+            if done is not None:
+                transaction.settle([done.id], [])
+            row = self._decide(transaction, [*inputs, *_reports(done, self._clock.now)])
+        self._elapsed += perf_counter() - began
+        self._python += thread_time() - thread_began
+        return row
+
+    def _decide(self, transaction: Transaction, inputs: Sequence[Input]) -> OutboxRow | None:
         records = transaction.read(core.needs(inputs))
         began = thread_time()
         result = core.fold(inputs, records, self._clock.now, secrets.randbits(64), self._policy)
         self._folding += thread_time() - began
-        return transaction.write(records, result, self._clock.now, claim)
-
-    def _count(self, began: float, thread_began: float) -> None:
-        self._elapsed += perf_counter() - began
-        self._python += thread_time() - thread_began
+        return transaction.write(records, result, self._clock.now, Claim("bench", self._clock.now + 1))
 
 
-def _reports(rows: Sequence[OutboxRow], at: Moment) -> list[Input]:
-    parcels = (parcel for row in rows for parcel in row.parcels)
-    return [Sent(ref=one.ref, at=at) for one in parcels if one.ref is not None]
+def _reports(done: OutboxRow | None, at: Moment) -> list[Input]:
+    """Transfers of a row that has left have their answers in this world, and accounts have not."""
+    parcels = [] if done is None else done.parcels
+    return [Sent(ref=one.ref, at=at) for one in parcels if one.ref and not is_of_transfer(one.ref)]
 
 
 def _decode(body: bytes, type_: str) -> Input:

@@ -4,8 +4,8 @@ How a store drives it, in one transaction:
 
 1. `needs(inputs)` names the keys of the records that the inputs touch.  The store completes them
    (a request key leads to its transfer, a transfer with a `bundle_key` to its bundle, a bundle to
-   its `transfers_of` and its `accounts_of`), locks bundles, then transfers, then accounts, each by
-   key, and reads the records under the lock.
+   its `transfers_of` and its `accounts_of`), locks transfers that belong to no bundle, then bundles,
+   then their transfers, then accounts, each by key, and reads the records under the lock.
 2. `needs_stored(inputs, records, now)` names the accounts whose stored transfers are needed, all
    of their latest ledger.  In ordinary life there are none, and nothing is asked for.
 3. `fold(inputs, records, now, chance, policy)` decides.  It never fails: "no" is a `Refusal` in

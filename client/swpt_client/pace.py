@@ -24,9 +24,14 @@ def repeat(pace: Pace) -> Pace:
     return replace(pace, copies=pace.copies + 1, is_waiting=True)
 
 
+def is_awaited(pace: Pace, copy: int) -> bool:
+    """Whether it matters that the broker has a copy; once it does not, it never does again."""
+    return copy == pace.copies and pace.is_waiting
+
+
 def confirm(pace: Pace, copy: int, at: Moment) -> Pace:
     """The broker has a copy; only the latest one ends the waiting."""
-    if copy != pace.copies or not pace.is_waiting:
+    if not is_awaited(pace, copy):
         return pace
     first = at if pace.first_confirmed_at is None else pace.first_confirmed_at
     return replace(pace, is_waiting=False, confirmed_at=at, first_confirmed_at=first)

@@ -107,6 +107,7 @@ class Pump:
         for row in rows:
             if row.id in self._flights or row.id in self.landings:
                 continue
+            self.landings.begin(row.parcels)
             self._flights[row.id] = Flight(row, [False] * len(row.parcels), len(row.parcels))
             for place, parcel in enumerate(row.parcels):
                 self._number += 1

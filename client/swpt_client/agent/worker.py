@@ -194,6 +194,7 @@ class Worker:
         self._crash_at("before_fold")
         done = self._persist(work)
         self._crash_at("after_commit")
+        self._pump.landings.hear(done.result.transfers)
         if done.row is not None:
             self._pump.launch_claimed(done.row)
         elif done.result.outgoing or done.has_left_rows:

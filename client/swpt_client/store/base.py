@@ -130,7 +130,7 @@ class Transaction(Protocol):
         """What happens within it is undone by an exception, and nothing else is."""
 
     def read(self, needs: Needs) -> Records:
-        """Complete the keys, lock bundles, then transfers, then accounts, each by key, and read them."""
+        """Complete the keys; lock lone transfers, bundles, legs, accounts, each by key; read them."""
 
     def read_stored(self, ledgers: Sequence[LedgerKey]) -> Mapping[AccountKey, Sequence[StoredTransfer]]:
         """All that is stored for these ledgers of locked accounts."""

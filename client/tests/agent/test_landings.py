@@ -3,15 +3,20 @@
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import create_engine, event
 
+from swpt_client import pace
 from swpt_client.agent import Agent
 from swpt_client.agent.landings import Landing, Landings
+from swpt_client.inputs import Ref
 from swpt_client.messages import Envelope
 from swpt_client.moments import to_datetime
+from swpt_client.records import Transfer, TransferState
 from swpt_client.store.packing import Parcel
 from tests.bench import ALICE, DEBTOR, START
 from tests.server_messages import finalized_transfer, prepared_transfer
+from tests.transfer_states import REQUEST
 
 from .wire import Wire
 
@@ -53,6 +58,52 @@ def test_what_has_to_leave_again_does_not_wait():
     held.add(landing(2, left=1))
     assert rows(held.take()) == [2]
     assert rows(held.take(is_hurried=True)) == [1]
+
+
+def sent(key, copy):
+    """A message of a transfer."""
+    return Parcel(envelope=PARCEL.envelope, ref=Ref("transfer", key, copy))
+
+
+def reported(held):
+    """What the core gets to know."""
+    reports = [one.ref for landing in held.take(is_hurried=True) for one in landing.reports(START)]
+    return [(ref.key, ref.copy) for ref in reports]
+
+
+def test_what_has_been_answered_is_no_news():
+    """The answer is stored: neither the question that has left is, nor is its record read for it."""
+    held = Landings(1000.0)
+    parcels = [sent("answered", 1), sent("asked", 1), sent("repeated", 1), sent("decided", 2)]
+    held.begin(parcels)
+    held.add(Landing(1, parcels, [], 0))
+    asked = Transfer(
+        key="asked",
+        state=TransferState.INITIATED,
+        request=REQUEST,
+        coordinator_request_id=1,
+        began_at=START,
+        pace=pace.begin(START),
+    )
+    repeated = replace(asked, pace=pace.repeat(asked.pace))
+    decided = replace(asked, pace=pace.begin(START, asked.pace))
+    answered = replace(asked, pace=pace.quiet(START, asked.pace))
+    held.hear({"asked": asked, "repeated": repeated, "decided": decided, "answered": answered})
+    assert reported(held) == [("asked", 1), ("decided", 2)]
+    assert reported(held) == []
+
+
+def test_what_has_left_again_is_news_again():
+    """A row that came back is reported for its second way."""
+    held = Landings(1000.0)
+    for parcels in ([sent("a", 1)], [sent("b", 1)]):
+        held.begin(parcels)
+    held.add(Landing(1, [], [sent("a", 1)], 0))
+    held.add(Landing(2, [sent("b", 1)], [], 0))
+    assert reported(held) == [("b", 1)]
+    held.begin([sent("a", 1)])
+    held.add(Landing(1, [sent("a", 1)], [], 0))
+    assert reported(held) == [("a", 1)]
 
 
 def test_not_too_much_is_held():

@@ -38,8 +38,12 @@ class Statements(Protocol):
         keys: Sequence[Row],
         *,
         lock: bool,
+        only: str = "",
     ) -> Iterable[Any]:
-        """Read `wanted` of rows with such keys in `columns`, in the order of the keys; locks if asked."""
+        """Read `wanted` of rows with such keys in `columns`, in the order of the primary key; locks if asked.
+
+        `only` is a further condition.
+        """
 
     def hurry(self, connection: Connection) -> None:
         """The commit need not wait for the disk."""
@@ -96,10 +100,12 @@ def _pg_delete(table: Table, names: tuple[str, ...], of_many: bool) -> Any:
 
 
 @lru_cache
-def _pg_select(table: Table, wanted: str, names: tuple[str, ...], of_many: bool, lock: bool) -> Any:
+def _pg_select(
+    table: Table, wanted: str, names: tuple[str, ...], only: str, of_many: bool, lock: bool
+) -> Any:
     rows = f", {_rows_of_arrays(table, names)}" if of_many else ""
-    found = _found(table, names, of_many)
-    order = ", ".join(f"t.{name}" for name in names)
+    found = _found(table, names, of_many) + (f" AND {only}" if only else "")
+    order = ", ".join(f"t.{name}" for name in table.primary_key.c.keys())  # noqa: SIM118 - no dictionary
     tail = " FOR NO KEY UPDATE OF t" if lock else ""
     return text(f"SELECT {wanted} FROM {table.name} t{rows} WHERE {found} ORDER BY {order}{tail}")  # noqa: S608 - names of ours
 
@@ -137,10 +143,12 @@ class PostgresStatements:
         keys: Sequence[Row],
         *,
         lock: bool,
+        only: str = "",
     ) -> Iterable[Any]:
         """One statement for all; the rows are locked in the order in which they come."""
         names = tuple(_names(columns))
-        return connection.execute(_pg_select(table, wanted, names, len(keys) > 1, lock), _bound(names, keys))
+        statement = _pg_select(table, wanted, names, only, len(keys) > 1, lock)
+        return connection.execute(statement, _bound(names, keys))
 
     def hurry(self, connection: Connection) -> None:
         """For this transaction alone; what others have waited for stays as safe as it was."""
@@ -166,13 +174,15 @@ def _lite_update(table: Table) -> Any:
 
 
 @lru_cache
-def _lite_keyed(table: Table, head: str, columns: str) -> Any:
+def _lite_keyed(table: Table, head: str, columns: str, only: str = "") -> Any:
     names = _names(columns)
     values = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(names)))
     found = f"({columns}) IN (SELECT {values} FROM json_each(:keys))"  # noqa: S608 - names of ours
     if head == "DELETE":
         return text(f"DELETE FROM {table.name} WHERE {found}")  # noqa: S608 - names of ours
-    return text(f"SELECT {head} FROM {table.name} t WHERE {found} ORDER BY {columns}")  # noqa: S608
+    order = ", ".join(table.primary_key.c.keys())
+    also = f" AND {only}" if only else ""
+    return text(f"SELECT {head} FROM {table.name} t WHERE {found}{also} ORDER BY {order}")  # noqa: S608 - names of ours
 
 
 def _storable(value: Any) -> Any:
@@ -204,9 +214,10 @@ class SqliteStatements:
         keys: Sequence[Row],
         *,
         lock: bool,
+        only: str = "",
     ) -> Iterable[Any]:
         """One statement for all."""
-        return connection.execute(_lite_keyed(table, wanted, columns), {"keys": self._json(keys)})
+        return connection.execute(_lite_keyed(table, wanted, columns, only), {"keys": self._json(keys)})
 
     def hurry(self, connection: Connection) -> None:
         """There is no such thing within one transaction."""

@@ -16,6 +16,7 @@ from swpt_client.records import (
     Bundle,
     Entry,
     LedgerKey,
+    RequestKey,
     StoredTransfer,
     Transfer,
 )
@@ -34,6 +35,11 @@ from . import schema
 from .statements import Row, Statements
 
 _SEND: Final = schema.outbox.insert()
+_REQUEST: Final = "coordinator_id, coordinator_request_id, coordinator_type"
+
+
+def _request_rows(requests: set[RequestKey]) -> list[Row]:
+    return [(one[1], one[2], one[0]) for one in requests]
 
 
 class SqlTransaction:
@@ -59,42 +65,58 @@ class SqlTransaction:
     # --- reading --------------------------------------------------------------------------------
 
     def read(self, needs: Needs) -> Records:
-        """Complete the keys, lock bundles, then transfers, then accounts, each by key."""
-        transfer_keys, bundle_keys = self._known(needs)
-        bundles = self._bundles(bundle_keys)
+        """Complete the keys, and lock: transfers by themselves, bundles, legs, accounts, each by key.
+
+        What only answers are about is found and locked by one statement.
+        """
+        requests = needs.requests
+        transfers: dict[str, Transfer] = {}
+        if not needs.transfers:
+            transfers = self._asked(requests)
+            requests = requests - {one.request_key for one in transfers.values()}
+        known = self._known(requests, needs.transfers)
+        transfers |= self._transfers({key for key, bundle_key in known if bundle_key is None})
+        bundles = self._bundles(needs.bundles | {one for _, one in known if one is not None})
+        legs = {key for key, bundle_key in known if bundle_key is not None}
         account_keys = set(needs.accounts)
         for bundle in bundles.values():
-            transfer_keys |= transfers_of(bundle)
+            legs |= transfers_of(bundle)
             account_keys |= accounts_of(bundle)
-        transfers = self._transfers(transfer_keys)
+        transfers |= self._transfers(legs)
         accounts = self._accounts(account_keys)
         glimpsed = needs.glimpses - account_keys
         accounts |= self._accounts(glimpsed, lock=False)
         return Records(accounts, transfers, bundles, glimpsed=glimpsed)
 
-    def _known(self, needs: Needs) -> tuple[set[str], set[str]]:
-        """Which transfers and bundles are meant; these names of a transfer never change.
+    def _asked(self, requests: set[RequestKey]) -> dict[str, Transfer]:
+        """The transfers of which these are the requests, locked, but for legs of bundles."""
+        keys = _request_rows(requests)
+        texts = self._texts(schema.transfer, _REQUEST, keys, only="t.bundle_key IS NULL")
+        return {one.key: one for one in map(packing.read_transfer, texts)}
+
+    def _known(self, requests: set[RequestKey], transfers: set[str]) -> list[tuple[str, str | None]]:
+        """Which transfers are meant, and their bundles; these names of a transfer never change.
 
         A transfer that is added after this is as if it came later: who adds another one is Overtaken.
         """
         table, names = schema.transfer, "t.key, t.bundle_key"
         found: list[Any] = []
-        if needs.requests:
-            wanted = "coordinator_id, coordinator_request_id, coordinator_type"
-            keys = [(one[1], one[2], one[0]) for one in needs.requests]
-            found += self._statements.select(self._connection, table, names, wanted, keys, lock=False)
-        if needs.transfers:
-            keys_of = [(key,) for key in needs.transfers]
-            found += self._statements.select(self._connection, table, names, "key", keys_of, lock=False)
-        return (
-            {key for key, _ in found},
-            needs.bundles | {bundle_key for _, bundle_key in found if bundle_key is not None},
-        )
+        if requests:
+            rows = _request_rows(requests)
+            found += self._statements.select(self._connection, table, names, _REQUEST, rows, lock=False)
+        if transfers:
+            keys = [(key,) for key in transfers]
+            found += self._statements.select(self._connection, table, names, "key", keys, lock=False)
+        return [(key, bundle_key) for key, bundle_key in found]
 
-    def _texts(self, table: Any, columns: str, keys: Sequence[Row], *, lock: bool = True) -> Iterable[str]:
+    def _texts(
+        self, table: Any, columns: str, keys: Sequence[Row], *, lock: bool = True, only: str = ""
+    ) -> Iterable[str]:
         if not keys:
             return
-        rows = self._statements.select(self._connection, table, "t.record", columns, keys, lock=lock)
+        rows = self._statements.select(
+            self._connection, table, "t.record", columns, keys, lock=lock, only=only
+        )
         for (record,) in rows:
             yield record
 
