@@ -95,6 +95,10 @@ chaos: $(INSTALLED)  ## Servers and workers are killed under load; not a part of
 	@HYPOTHESIS_PROFILE=thorough $(PYTEST) -m chaos --timeout=1800
 	@cd apps && ../$(PYTEST) -m chaos --timeout=1800
 
+.PHONY: chaos-table
+chaos-table: $(INSTALLED)  ## What breaks, twice, under load, and how it ends, into docs/reliability.md; 20 minutes
+	@$(BIN)/python -m tests.chaos.table --write docs/reliability.md
+
 .PHONY: calendar
 calendar: $(INSTALLED)  ## The server's tests three weeks, half a year and a year ahead; needs faketime
 	@for days in 21 190 365; do FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -m -f "+$${days}d" \

@@ -53,11 +53,7 @@ def database(host) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL that both hosts reach: this one by a socket, the other by TCP."""
     settings = {"listen_addresses": host.near, "port": str(free_port())}
     try:
-        with own_postgres(settings) as database:
-            with (database.folder / "data" / "pg_hba.conf").open("a") as rules:
-                rules.write(f"host all all {host.near}/24 trust\n")
-            database.stop()
-            database.start()
+        with own_postgres(settings, admitted=f"{host.near}/24") as database:
             migrations.upgrade(database.url())
             yield database
     except ServiceMissing as error:

@@ -3,6 +3,7 @@
 import os
 import runpy
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -47,3 +48,31 @@ def shifted(faketime: str, days: int, environ: Mapping[str, str]) -> tuple[tuple
     Clocks that only measure stay as they are: every wait of Python goes by them.
     """
     return (faketime, "-m", "-f", f"{days:+d}d"), {**environ, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+class MovedClock:
+    """A clock that a test moves while programs run by it; clocks that only measure stay as they are."""
+
+    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+        self._path = path
+        self.environ = {
+            **environ,
+            "FAKETIME_TIMESTAMP_FILE": str(path),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        self.move(0)
+
+    def move(self, hours: int) -> None:
+        """Stand so many hours ahead from now on, or behind if it is negative."""
+        new = self._path.with_suffix(".new")
+        new.write_text(f"{hours:+d}h\n")
+        new.replace(self._path)
+
+
+def moved_clock(path: Path) -> MovedClock:
+    """A clock that is right, kept in a file.  Raises ServiceMissing."""
+    words = (require_faketime(), "-m", "-f", "+0d", "env")
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    [library] = [line for line in done.stdout.splitlines() if line.startswith("LD_PRELOAD=")]
+    return MovedClock(path, {"LD_PRELOAD": library.removeprefix("LD_PRELOAD=")})

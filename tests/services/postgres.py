@@ -8,6 +8,7 @@ import getpass
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -131,11 +132,21 @@ def postgres() -> Iterator[Postgres]:
 
 
 @contextmanager
-def own_postgres(settings: Mapping[str, str] | None = None) -> Iterator[EmbeddedPostgres]:
-    """A running server of our own, which tests may stop, kill and start again."""
-    server = EmbeddedPostgres(new_folder(), _FAST_AND_LOOSE | dict(settings or {}))
+def own_postgres(
+    settings: Mapping[str, str] | None = None, *, admitted: str = "", folder: Path | None = None
+) -> Iterator[EmbeddedPostgres]:
+    """A running server of our own, which tests may stop, kill and start again.
+
+    `admitted` is a network from which everybody may come; `folder` an empty one that is its place.
+    """
+    server = EmbeddedPostgres(folder or new_folder(), _FAST_AND_LOOSE | dict(settings or {}))
     try:
         server.start()
+        if admitted:
+            with (server.folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {admitted} trust\n")
+            server.stop()
+            server.start()
         yield server
     except OperatorError as error:
         raise ServiceMissing(f"PostgreSQL is missing: {error}") from error

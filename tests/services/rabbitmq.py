@@ -149,10 +149,13 @@ def rabbitmq() -> Iterator[Rabbitmq]:
 
 
 @contextmanager
-def own_rabbitmq() -> Iterator[RabbitmqNode]:
-    """A running broker of our own, which tests may stop, kill and start again."""
+def own_rabbitmq(near: str = "") -> Iterator[RabbitmqNode]:
+    """A running broker of our own, which tests may stop, kill and start again.
+
+    `near` is another address of this machine at which it is found.
+    """
     require_rabbitmq()
-    node = RabbitmqNode(new_folder())
+    node = RabbitmqNode(new_folder(), near=near)
     try:
         node.start()
         yield node

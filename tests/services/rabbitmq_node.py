@@ -32,6 +32,8 @@ log.file.level = warning
 disk_free_limit.absolute = 50MB
 """
 
+_ELSEWHERE: Final = "listeners.tcp.near = {near}:{port}\n"
+
 _EMPTY: Final = """\
 rabbit_vhost:delete(<<"/">>, <<"tests">>),
 rabbit_vhost:add(<<"/">>, <<"tests">>),
@@ -89,6 +91,7 @@ class RabbitmqNode:
     """A broker in `folder`: its own ports, node name, cookie and port mapper, no plugins.
 
     One that is to join `other` has the cookie of that, and its port mapper, unless it is on another host.
+    `near` is another address of this machine, at which it is found as well.
     """
 
     def __init__(
@@ -97,12 +100,14 @@ class RabbitmqNode:
         name: str = "swpt_test",
         other: "RabbitmqNode | None" = None,
         host: Host | None = None,
+        near: str = "",
     ) -> None:
         self.folder = folder
+        self._near = near
         self._host = host
         self._address = "127.0.0.1" if host is None else host.far
         self.name = f"{name}@{'localhost' if host is None else host.far}"
-        self._port, self._distribution_port, self._mapper_port = (free_port() for _ in range(3))
+        self.port, self._distribution_port, self._mapper_port = (free_port() for _ in range(3))
         self._home: Path = folder / "home" if other is None else other._home
         if other is not None:
             self._mapper_port = other._mapper_port
@@ -114,13 +119,14 @@ class RabbitmqNode:
     @property
     def url(self) -> str:
         """Where clients find it."""
-        return f"amqp://guest:guest@{self._address}:{self._port}"
+        return f"amqp://guest:guest@{self._address}:{self.port}"
 
     def start(self) -> None:
         """Start the node and wait until it takes connections.  Raises ServiceMissing if it does not."""
         self._home.mkdir(exist_ok=True)
+        elsewhere = _ELSEWHERE.format(near=self._near, port=self.port) if self._near else ""
         (self.folder / "rabbitmq.conf").write_text(
-            _CONFIGURATION.format(address=self._address, port=self._port)
+            _CONFIGURATION.format(address=self._address, port=self.port) + elsewhere
         )
         (self.folder / "enabled_plugins").write_text("[].\n")
         with (self.folder / "output").open("ab") as output:
@@ -178,7 +184,7 @@ class RabbitmqNode:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection((self._address, self._port), timeout=5) as connection:
+            with socket.create_connection((self._address, self.port), timeout=5) as connection:
                 # While the node starts, it takes connections that it does not serve yet.
                 connection.sendall(b"AMQP\x00\x00\x09\x01")
                 return connection.recv(1) == b"\x01"

@@ -75,6 +75,18 @@ class Instance:
         source = f"host={primary.address} port={primary.port} user=postgres application_name={_STANDBY}"
         self.run("pg_basebackup", "-d", source, "-D", str(self._data), "--write-recovery-conf")
 
+    def follow(self, primary: "Instance") -> None:
+        """Become the synchronous standby of another one, and run."""
+        self.copy(primary)
+        self.start(hot_standby="on")
+        primary.rows(f"ALTER SYSTEM SET synchronous_standby_names = '{_STANDBY}'")
+        primary.rows("SELECT pg_reload_conf()")
+        limit = monotonic() + _START_SECONDS
+        while primary.rows("SELECT sync_state FROM pg_stat_replication") != [("sync",)]:
+            if monotonic() > limit:
+                raise ServiceMissing("PostgreSQL with a standby is missing: it does not follow")
+            sleep(0.05)
+
     def start(self, **settings: str) -> None:
         """Start it, and wait until it answers."""
         chosen = {
@@ -158,26 +170,24 @@ def primary_and_standby(hosts: Sequence[Host] = ()) -> Iterator[tuple[Instance, 
 
     Raises ServiceMissing.
     """
+    with instances("primary", _STANDBY, hosts=hosts) as (primary, standby):
+        primary.make()
+        primary.start(wal_level="replica", max_wal_senders="4")
+        standby.follow(primary)
+        yield primary, standby
+
+
+@contextmanager
+def instances(*names: str, hosts: Sequence[Host] = ()) -> Iterator[list[Instance]]:
+    """Servers that are still empty; they end with the context.  Raises ServiceMissing."""
     with _folder() as (programs, folder):
-        places = hosts or (None, None)
-        primary = Instance(programs, folder, "primary", places[0])
-        standby = Instance(programs, folder, _STANDBY, places[1])
+        places = hosts or (None,) * len(names)
+        made = [Instance(programs, folder, name, place) for name, place in zip(names, places, strict=True)]
         try:
-            primary.make()
-            primary.start(wal_level="replica", max_wal_senders="4")
-            standby.copy(primary)
-            standby.start(hot_standby="on")
-            primary.rows(f"ALTER SYSTEM SET synchronous_standby_names = '{_STANDBY}'")
-            primary.rows("SELECT pg_reload_conf()")
-            limit = monotonic() + _START_SECONDS
-            while primary.rows("SELECT sync_state FROM pg_stat_replication") != [("sync",)]:
-                if monotonic() > limit:
-                    raise ServiceMissing("PostgreSQL with a standby is missing: it does not follow")
-                sleep(0.05)
-            yield primary, standby
+            yield made
         finally:
-            standby.kill()
-            primary.kill()
+            for one in reversed(made):
+                one.kill()
 
 
 @contextmanager

@@ -17,11 +17,18 @@ from tests.services.leftovers import is_leftover, new_name, on_the_right_clock
 
 RUN = """
 import signal, tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from tests.services.errors import ServiceMissing
 from tests.services.leftovers import folder_of_this_run
 from tests.services.postgres import own_postgres
+from tests.services.small_disk import small_disk
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began us may ignore it
-with folder_of_this_run() as folder, own_postgres() as server:
+with folder_of_this_run() as folder, own_postgres() as server, ExitStack() as stack:
+    try:
+        Path(stack.enter_context(small_disk(1)), "on a disk of its own").touch()
+    except ServiceMissing:
+        pass  # a folder is as good for what comes now
     Path(tempfile.mkdtemp(), "of the demonstration").touch()
     print(folder, server._server.pid, flush=True)
     signal.pause()
