@@ -154,7 +154,7 @@ class Instance:
 @contextmanager
 def one_instance(host: Host, **settings: str) -> Iterator[Instance]:
     """One server on another host.  Raises ServiceMissing."""
-    with _folder() as (programs, folder):
+    with folder_of_server() as (programs, folder):
         instance = Instance(programs, folder, "alone", host)
         try:
             instance.make()
@@ -180,7 +180,7 @@ def primary_and_standby(hosts: Sequence[Host] = ()) -> Iterator[tuple[Instance, 
 @contextmanager
 def instances(*names: str, hosts: Sequence[Host] = ()) -> Iterator[list[Instance]]:
     """Servers that are still empty; they end with the context.  Raises ServiceMissing."""
-    with _folder() as (programs, folder):
+    with folder_of_server() as (programs, folder):
         places = hosts or (None,) * len(names)
         made = [Instance(programs, folder, name, place) for name, place in zip(names, places, strict=True)]
         try:
@@ -191,18 +191,23 @@ def instances(*names: str, hosts: Sequence[Host] = ()) -> Iterator[list[Instance
 
 
 @contextmanager
-def _folder() -> Iterator[tuple[Path, Path]]:
+def folder_of_server() -> Iterator[tuple[Path, Path]]:
     """The programs of the newest PostgreSQL, and a folder for what they make.  Raises ServiceMissing."""
     found = sorted(_VERSIONS.glob("*/bin/pg_basebackup"), key=lambda path: int(path.parts[-3]))
     if not found:
         raise ServiceMissing("PostgreSQL with a standby is missing: as root, apt-get install postgresql")
     folder = new_folder()
-    if os.geteuid() == 0:
-        os.chown(folder, pwd.getpwnam(_SERVER_USER_FOR_ROOT).pw_uid, -1)
+    give_to_server(folder)
     try:
         yield found[-1].parent, folder
     finally:
         remove_folder(folder)
+
+
+def give_to_server(path: Path) -> None:
+    """To the user of the server, if that is another one than ours."""
+    if os.geteuid() == 0:
+        os.chown(path, pwd.getpwnam(_SERVER_USER_FOR_ROOT).pw_uid, -1)
 
 
 def _environment() -> dict[str, str]:
