@@ -76,6 +76,10 @@ worlds: $(INSTALLED)  ## Random worlds of client and server: WORLDS=10000 of the
 simulate: $(INSTALLED)  ## The real server in worlds that follow from a seed: SEED=1 on, STEPS=50000 in all
 	@$(BIN)/python -m simulation --seed $(or $(SEED),1) --steps $(or $(STEPS),50000) --keep
 
+.PHONY: fuzz
+fuzz: $(INSTALLED)  ## Odd messages, frames, requests and forms from a SEED on, for MINUTES=5; what breaks is kept
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),5) $(if $(SEED),--seed '$(SEED)')
+
 .PHONY: mutants
 mutants: $(INSTALLED)  ## Faults planted into the client's pure rooms, which its tests must find; ROOM=ledger, or all
 	@cd client && HYPOTHESIS_PROFILE=quick ../$(BIN)/mutmut run $(if $(ROOM),"swpt_client.$(ROOM)*")

@@ -178,18 +178,18 @@ def delivery_count(properties: bytes) -> int:
         name_end = at + 1 + table[at]
         if name_end >= end:
             return 0
-        name, kind = table[at + 1 : name_end], table[name_end]
-        value = table[name_end + 1 :]
+        # Places in the table instead of copies: an agent may send tens of thousands of headers.
+        start, kind = name_end + 1, table[name_end]
         size = _FIXED_SIZES.get(kind)
         if size is None:
-            if kind not in _SIZED_KINDS or len(value) < 4:
+            if kind not in _SIZED_KINDS or start + 4 > end:
                 return 0
-            size = 4 + _U32.unpack_from(value)[0]
-        if len(value) < size:
+            size = 4 + _U32.unpack_from(table, start)[0]
+        if start + size > end:
             return 0
-        if name == _DELIVERY_COUNT:
-            return _count(kind, value[:size])
-        at = name_end + 1 + size
+        if table[at + 1 : name_end] == _DELIVERY_COUNT:
+            return _count(kind, table[start : start + size])
+        at = start + size
     return 0
 
 

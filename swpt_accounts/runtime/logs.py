@@ -12,8 +12,10 @@ from .settings import Settings
 from .shown import spelled_out, spelled_out_lines
 
 # They log every connection, frame and plugin; what matters to operators we say ourselves.
-_TALKATIVE: Final = {
+TALKATIVE: Final = {
     "alembic.runtime.plugins": logging.WARNING,
+    # It says once more why a form was refused.
+    "flask_wtf.csrf": logging.WARNING,
     "pika": logging.CRITICAL,
     "waitress": logging.ERROR,
     "waitress.queue": logging.ERROR,
@@ -63,7 +65,7 @@ def set_up(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for name, level in _TALKATIVE.items():
+    for name, level in TALKATIVE.items():
         logging.getLogger(name).setLevel(level)
     threading.excepthook = _log_end_of_thread
     for line in settings.warnings:

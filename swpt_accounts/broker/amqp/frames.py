@@ -124,6 +124,8 @@ class FrameReader:
         if kind == BODY_FRAME:
             return self._body_frame(data[start:stop])
         if kind == HEADER_FRAME:
+            if start + 14 > stop or self._body_seen:
+                raise _garbled()
             (self._body_size,) = _U64(data, start + 4)
             self._properties = data[start + 12 : stop]
             return self._finished(b"", None) if self._body_size == 0 else None
@@ -139,19 +141,27 @@ class FrameReader:
             at = start + 5 + data[start + 4]  # behind the consumer tag
             tag, redelivered = _TAG_AND_BIT(data, at)
             exchange, at = _short_string(data, at + 9)
-            routing_key, _ = _short_string(data, at)
-            self._content = (False, tag, exchange, routing_key, bool(redelivered))
+            routing_key, at = _short_string(data, at)
+            self._begin((False, tag, exchange, routing_key, bool(redelivered)), is_whole=at <= stop)
             return None
         if method in (_ACK, _NACK):
+            if start + 13 > stop:
+                raise _garbled()
             tag, bits = _TAG_AND_BIT(data, start + 4)
             return Confirm(tag, bool(bits & 1), method == _ACK)
         if method == _RETURN:
             at = start + 7 + data[start + 6]  # behind the code and its text
             exchange, at = _short_string(data, at)
-            routing_key, _ = _short_string(data, at)
-            self._content = (True, 0, exchange, routing_key, False)
+            routing_key, at = _short_string(data, at)
+            self._begin((True, 0, exchange, routing_key, False), is_whole=at <= stop)
             return None
         return Method(channel, data[start:stop])
+
+    def _begin(self, content: _Content, *, is_whole: bool) -> None:
+        """Wait for the content of a method that lies within its frame, when there is no other to wait for."""
+        if self._content is not None or not is_whole:
+            raise _garbled()
+        self._content = content
 
     def _body_frame(self, chunk: bytes) -> Frame | None:
         """Take a part of a body; most bodies come in one."""
@@ -159,7 +169,8 @@ class FrameReader:
         if len(chunk) == size and not self._body_seen and size <= numbers.MAX_MESSAGE_BYTES:
             return self._finished(chunk, None)
         room = numbers.MAX_MESSAGE_BYTES - self._body_seen
-        if room > 0:
+        # A frame with nothing in it brings the body no nearer to its end: it must not be kept.
+        if room > 0 and chunk:
             self._chunks.append(chunk[:room])
         self._body_seen += len(chunk)
         is_cut = size > numbers.MAX_MESSAGE_BYTES

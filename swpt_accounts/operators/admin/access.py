@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from flask import Flask, current_app, g, redirect, request, url_for
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from werkzeug.exceptions import BadRequest, Forbidden, TooManyRequests, Unauthorized
+from werkzeug.exceptions import BadHost, BadRequest, Forbidden, TooManyRequests, Unauthorized
 from werkzeug.wrappers import Response as AnyResponse
 
 from swpt_accounts.operators.inspection.tokens import OPERATOR, ApiToken, find_token
@@ -132,6 +132,8 @@ def log_in(token: str) -> ApiToken:
 
 
 def _guard() -> AnyResponse | None:
+    if has_bad_address():
+        raise BadRequest("The host or the query of this address cannot be read.")
     view = current_app.view_functions.get(request.endpoint or "")
     if request.endpoint == "static" or getattr(view, _OPEN, False):
         return None
@@ -220,9 +222,22 @@ def _send_to_login() -> AnyResponse:
     raise Unauthorized("This needs a token: send it as `Authorization: Bearer TOKEN`.")
 
 
+def has_bad_address() -> bool:
+    """Whether the host cannot be one, or the query is no text: pages repeat both, and cannot be shown."""
+    try:
+        request.query_string.decode()
+    except UnicodeDecodeError:
+        return True
+    return isinstance(request.routing_exception, BadHost)
+
+
 def is_page() -> bool:
     """Whether this request is for a page of the console, which people look at."""
-    return request.path.startswith("/admin") and not request.path.startswith("/admin/api/")
+    return (
+        not has_bad_address()
+        and request.path.startswith("/admin")
+        and not request.path.startswith("/admin/api/")
+    )
 
 
 def _shown_request() -> str:

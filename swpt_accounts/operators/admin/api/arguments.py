@@ -32,6 +32,9 @@ class StrictParser(FlaskParser):
             return super().load_json(req, schema)
         except RecursionError:
             raise BadRequest("The body is nested too deep.") from None
+        except ValueError:
+            # Python reads no number of more than 4,300 digits.
+            raise BadRequest("The body has a number that is too long.") from None
 
 
 class AdminBlueprint(Blueprint):
