@@ -81,10 +81,12 @@ fuzz: $(INSTALLED)  ## Odd messages, frames, requests and forms from a SEED on, 
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),5) $(if $(SEED),--seed '$(SEED)')
 
 .PHONY: mutants
-mutants: $(INSTALLED)  ## Faults planted into the client's pure rooms, which its tests must find; ROOM=ledger, or all
-	@cd client && HYPOTHESIS_PROFILE=quick ../$(BIN)/mutmut run $(if $(ROOM),"swpt_client.$(ROOM)*")
-	@cd client && ../$(BIN)/mutmut results
-	@$(BIN)/python -m scripts.mutants
+mutants: $(INSTALLED)  ## Faults planted into pure rules, which tests must find; PART=client, ROOM=rules/transfers
+	@PATH=$(CURDIR)/$(BIN):$$PATH python -m scripts.mutants score --part $(or $(PART),server) $(if $(ROOM),--room '$(ROOM)')
+
+.PHONY: mutants-gate
+mutants-gate: $(INSTALLED)  ## The same for the files that differ from SINCE=main; fails if one lives unexplained
+	@PATH=$(CURDIR)/$(BIN):$$PATH python -m scripts.mutants change --since $(or $(SINCE),main)
 
 .PHONY: integration
 integration: $(INSTALLED)  ## Tests with PostgreSQL and RabbitMQ
@@ -226,5 +228,5 @@ wheel: $(INSTALLED)  ## Build the wheels of server and client into dist/; PROJEC
 
 .PHONY: clean
 clean:  ## Delete all that commands have made, .venv as well
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build client/mutants
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build mutants client/mutants
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

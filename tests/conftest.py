@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from swpt_accounts.storage.postgres_from_wheel import EmbeddedPostgres
 from tests.backstage.patience import pytest_timeout_set_timer
@@ -36,6 +36,16 @@ settings.register_profile(
     max_examples=2000,
     deadline=None,
     print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+# Thousands of runs, each of which must find only one fault, and need not find its smallest example.
+settings.register_profile(
+    "quick",
+    derandomize=True,
+    max_examples=10,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))

@@ -134,7 +134,8 @@ def test_an_order_key_is_never_set_forward(ts, seqnum, is_back):
 def test_a_deleted_account_is_set_back_in_silence():
     """No AccountUpdate, and the moment that decides about its purge stays."""
     book = batch(deleted(ALICE, last_config_ts=NOW + DAY, last_change_ts=NOW - DAY))
-    assert set_back_configuration(book, (DEBTOR, ALICE), NOW, 0)
+    assert set_back_configuration(book, (DEBTOR, ALICE), NOW, -7)
     assert owner(book, ALICE).last_change_ts == NOW - DAY
     assert owner(book, ALICE).last_config_ts == NOW
+    assert owner(book, ALICE).last_config_seqnum == -7
     assert book.events == []

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from swpt_accounts.rules.flows import SLOT, late_before, slot_of
-from swpt_accounts.rules.node import CurrencySums, ShardBooks, SlotFlow, add_up
+from swpt_accounts.rules.invariants import Violation
+from swpt_accounts.rules.node import MOST_APART, CurrencySums, ShardBooks, SlotFlow, add_up
 from swpt_accounts.wire.routing import Realm
-from tests.backstage.builders import DAY, DEBTOR, HOUR, NOW
+from tests.backstage.builders import DAY, DEBTOR, HOUR, NOW, text
 
 OLD = slot_of(NOW - 2 * HOUR)
 NEW = slot_of(NOW)
@@ -94,25 +95,83 @@ def test_a_transfer_is_late_after_an_hour_in_whole_slots():
         assert bool(sums.violations) is is_late
 
 
+SENT, COME = late_before(NOW) - SLOT, text(late_before(NOW))
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("left", "right", "words"),
     [
-        {"foreign_accounts": 5},
-        {"realm_since": NOW - HOUR // 2},
-        {"began_at": NOW - 2 * HOUR},
+        (part(-5), part(0), "the principals add up to -5, and 0 is on its way"),
+        (part(-300, (NEW, 301, 0)), part(0), "the principals add up to -300, and 301 is on its way"),
+        (
+            part(-1, (SENT, 1, 0)),
+            part(0),
+            f"1 more has left its shard than has come, of transfers committed before {COME}",
+        ),
+        (
+            part(0),
+            part(7, (SENT, 0, 7)),
+            f"7 more has come than has left its shard, of transfers committed before {COME}",
+        ),
     ],
 )
-def test_what_can_not_be_said_is_told(changes):
+def test_money_that_is_lost_or_made_is_told_in_words(left, right, words):
+    """Which currency, how much, and since when (rule V3)."""
+    sums = add_up([books("0.#", left), books("1.#", right)])
+    assert sums.violations == [Violation("V3", DEBTOR, None, words)]
+
+
+def test_currencies_after_one_that_has_overflown_are_added_up():
+    """An overflow hides nothing but itself."""
+    lost = CurrencySums(DEBTOR + 1, -5, 0, 0, is_overflown=False, flows=[])
+    sums = add_up([books("#", part(9, is_overflown=True), lost)])
+    assert [one.debtor_id for one in sums.violations] == [DEBTOR + 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        (
+            {"foreign_accounts": 5},
+            "1.#.json still has 5 accounts of its sibling: what is on its way is known when they are removed",
+        ),
+        (
+            {"realm_since": NOW - HOUR // 2},
+            f"1.#.json has its realm since {text(NOW - HOUR // 2)}: what is late can be said two hours later",
+        ),
+        (
+            {"began_at": NOW - 2 * HOUR},
+            (
+                f"the checks lasted from {text(NOW - 2 * HOUR)} to {text(NOW)}, which is too long to say"
+                " whether money is late"
+            ),
+        ),
+    ],
+)
+def test_what_can_not_be_said_is_told(changes, note):
     """While a split goes on, shortly after it, and of checks that lasted long, lateness is unknown."""
     late = part(-300, (OLD, 300, 0))
     sums = add_up([books("0.#", late), books("1.#", part(0), **changes)])
-    assert (sums.violations, len(sums.notes)) == ([], 1)
+    assert (sums.violations, sums.notes) == ([], [note])
     assert sums.on_the_way == {DEBTOR: 300}
 
 
-@pytest.mark.parametrize("changes", [{"is_whole": False}, {"violations_count": 2}])
-def test_a_shard_that_is_not_right_is_not_added_up(changes):
+@pytest.mark.parametrize("changes", [{"realm_since": late_before(NOW)}, {"ended_at": NOW + MOST_APART}])
+def test_what_can_just_be_said_is_said(changes):
+    """A realm as old as what is late, and checks that lasted as long as they may."""
+    sums = add_up([books("0.#", part(-300, (OLD, 300, 0))), books("1.#", part(0), **changes)])
+    assert (len(sums.violations), sums.notes) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"is_whole": False}, "1.#.json: not all of its currencies were checked"),
+        ({"violations_count": 2}, "1.#.json: it has found 2 violations itself"),
+    ],
+)
+def test_a_shard_that_is_not_right_is_not_added_up(changes, words):
     """What is wrong on one shard is to be mended there first."""
     sums = add_up([books("0.#", part(-5)), books("1.#", **changes)])
-    assert [one.rule for one in sums.violations] == ["shard"]
-    assert sums.on_the_way == {}
+    assert sums.violations == [Violation("shard", None, None, words)]
+    assert (sums.on_the_way, sums.notes) == ({}, ["money was not added up"])

@@ -40,6 +40,13 @@ def test_a_chain_is_whole():
     assert chain(1)[0].begins == BEGINNING
 
 
+@pytest.mark.parametrize("ends", [Place(100), Place(99)])
+def test_a_segment_has_something_in_it(ends):
+    """It goes on where the last one has ended; anything else is a fault of ours."""
+    with pytest.raises(AssertionError, match=r"^a segment goes on where the last one has ended"):
+        next_seal(chain(1)[0], ends, 0, ROWS, NOW)
+
+
 CHANGES = [
     ({"rows": 7}, "it is not the SHA-256 of what it says"),
     ({"rows_sha256": FIRST}, "it is not the SHA-256 of what it says"),

@@ -97,6 +97,115 @@ def test_the_next_step(view, changes, doing, words):
     assert (step.doing, words in step.text) == (doing, True), step
 
 
+@pytest.mark.parametrize(
+    ("view", "changes", "side", "text"),
+    [
+        (FRESH, {}, None, "messages go to left and right from now on"),
+        (
+            FRESH,
+            {"is_one_database": True},
+            None,
+            "the databases of the parent and of both children must be three",
+        ),
+        (
+            FRESH,
+            {"child_queues": ("left", "left")},
+            None,
+            "the queues of the parent and of both children must have three names",
+        ),
+        (
+            FRESH,
+            {"has_shard_settings": False},
+            None,
+            "INTERNAL_USER and FETCH_API_URL are not set here: the children will need them",
+        ),
+        (
+            BEGUN,
+            {"sessions": ()},
+            None,
+            "the queue parent is empty: stop all roles of this shard (workers), web too",
+        ),
+        (
+            BEGUN,
+            {"sessions": (), "parent_queue": IDLE},
+            None,
+            "nobody is at work: the database is closed for good",
+        ),
+        (
+            CLOSED,
+            {"copies": (CHILDREN[0], CopyState())},
+            1,
+            "make the database for 1.1.#, as a physical copy of this one",
+        ),
+        (
+            CLOSED,
+            {"copies": (CHILDREN[0], CopyState()), "can_copy": True},
+            1,
+            "the database for 1.1.# is copied",
+        ),
+        (
+            CLOSED,
+            other((CHILDREN[0], STANDBY), 1, is_caught_up=False),
+            1,
+            "the standby for 1.1.# has not all that the parent has yet",
+        ),
+        (
+            CLOSED,
+            {"copies": (CHILDREN[0], STANDBY)},
+            1,
+            "the standby for 1.1.# becomes a database of its own",
+        ),
+        (
+            CLOSED,
+            {"copies": (CHILDREN[0], COPY)},
+            1,
+            "the copy has the accounts of 1.1.# from now on",
+        ),
+        (
+            CLOSED,
+            other((CHILDREN[0], COPY), 1, closed_at=NOW - 1),
+            1,
+            (
+                "the database for 1.1.# is no copy of this one as it was closed: what was done until then is"
+                " missing there; make it again from the parent"
+            ),
+        ),
+        (
+            NARROWED,
+            {"child_queue_states": (AT_WORK, IDLE)},
+            1,
+            "start the server of 1.1.#, and let the router lead to it",
+        ),
+        (
+            AT_HOME,
+            other(CHILDREN, 1, foreign_rows=9),
+            1,
+            "1.1.# still has 9 rows of its sibling: DELETE_FOREIGN_RECORDS goes on",
+        ),
+        (AT_HOME, {}, None, "the queue parent, which is empty, is deleted"),
+        (
+            AT_HOME,
+            {"parent_queue": None},
+            None,
+            "the split is done: turn DELETE_FOREIGN_RECORDS off, and drop the parent's database",
+        ),
+    ],
+)
+def test_a_step_says_which_child_it_is_about(view, changes, side, text):
+    """In the whole sentence, and by its place."""
+    step = next_step(msgspec.structs.replace(view, **changes))
+    assert (step.side, step.text) == (side, text)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_of_a_child_that_is_there_nobody_is_asked_to_go(side):
+    """Sessions at the parent's database are no obstacle when one of the children is its own."""
+    copies = [STANDBY, STANDBY]
+    copies[side] = CHILDREN[side]
+    view = msgspec.structs.replace(CLOSED, copies=tuple(copies), sessions=("chores",))
+    assert next_step(view).doing is Doing.PROMOTE
+
+
 def test_a_split_is_walked_through_and_every_step_is_made_once():
     """Each step leads to the next one, from the beginning to the end."""
     walk = [FRESH, msgspec.structs.replace(BEGUN, sessions=(), parent_queue=IDLE), CLOSED]

@@ -189,6 +189,21 @@ def test_a_debt_is_forgiven(negligible_amount, is_announced):
         assert only(emitted(book, AccountTransfer)).acquired_amount == 5000
 
 
+def test_debts_that_are_forgiven_are_counted():
+    """Each of a batch, and no account that owes nothing."""
+    debtors = [scheduled(ALICE, principal=-5), scheduled(BOB, principal=-7), scheduled(BOB + 1)]
+    book = batch(*debtors, root(principal=12))
+    for debtor in debtors:
+        assert delete(book, (DEBTOR, debtor.creditor_id), PERIODS)
+    assert book.debts_forgiven == 2
+
+
+def test_what_an_overflow_has_left_locked_is_gone():
+    """Without transfers nothing is locked."""
+    book = after_deletion(scheduled(total_locked_amount=5), root())
+    assert owner(book, ALICE).total_locked_amount == 0
+
+
 def test_only_interest_that_is_owed_is_a_debt_as_well():
     """A negative balance without principal is forgiven without a payment."""
     book = after_deletion(scheduled(interest=-0.5), root())

@@ -10,7 +10,7 @@ import pytest
 from swpt_accounts.events import AccountTransfer, AccountUpdate, PendingBalanceChange
 from swpt_accounts.rules.accounts import Account, balance_at, begin_change, interest_at, moved, replace
 from swpt_accounts.rules.policy import Policy
-from swpt_accounts.rules.upkeep import announce_pending, capitalize, pay
+from swpt_accounts.rules.upkeep import announce_pending, capitalize, pay, tend
 from swpt_accounts.wire.moments import MICROSECONDS, T0
 from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.builders import (
@@ -377,3 +377,10 @@ def test_a_payment_of_a_whole_amount_returns_the_account():
     after = pay(book, owner(book, ALICE), 3, "interest", "why")
     assert after is owner(book, ALICE)
     assert (after.principal, after.interest) == (13, 0.5)
+
+
+def test_interest_is_paid_when_an_account_is_tended():
+    """Among all else that may be due."""
+    book = batch(rich(1000, interest=5.5), root(principal=-1000))
+    assert tend(book, KEY, PERIODS)
+    assert owner(book, ALICE).principal == 1005

@@ -9,7 +9,16 @@ import pytest
 from swpt_accounts.rules.accounts import interest_at, moved, settings_changes, update_due_at
 from swpt_accounts.rules.balances import due_interest
 from swpt_accounts.rules.currency import NO_DEBTOR_INFO, CurrencySettings
-from swpt_accounts.rules.upkeep import announce_pending, capitalize, delete, heartbeat, purge, remind, tend
+from swpt_accounts.rules.upkeep import (
+    announce_pending,
+    begin_wait_anew,
+    capitalize,
+    delete,
+    heartbeat,
+    purge,
+    remind,
+    tend,
+)
 from swpt_accounts.wire.moments import T0, is_astray, is_over, latest_due
 from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.builders import (
@@ -171,6 +180,23 @@ def test_the_quiet_time_before_a_deletion_begins_anew():
     assert (after.last_config_applied_at, after.is_deleted) == (NOW, False)
     assert not delete(batch(after, now=NOW + 7 * DAY - 1), KEY, PERIODS)
     assert delete(batch(after, now=NOW + 7 * DAY), KEY, PERIODS)
+
+
+@pytest.mark.parametrize(
+    ("before", "is_begun_anew"),
+    [
+        (scheduled(last_config_applied_at=AHEAD), True),
+        (scheduled(last_deletion_ts=AHEAD), True),
+        (buried(last_deletion_ts=AHEAD), True),
+        (scheduled(), False),
+        (rich(last_config_applied_at=AHEAD), False),
+    ],
+)
+def test_a_wait_that_begins_anew_is_told(before, is_begun_anew):
+    """The chore that looks at accounts stores what has changed, and counts it."""
+    book = batch(before)
+    assert begin_wait_anew(book, KEY, PERIODS) is is_begun_anew
+    assert bool(book.changed_accounts()) is is_begun_anew
 
 
 def test_a_revived_account_can_be_deleted_again():

@@ -1,0 +1,69 @@
+"""The mutants that may live: which they are, and that the document which says why does not grow old."""
+
+import pytest
+
+from scripts.mutants import explained
+from scripts.mutants.parts import PARTS
+from scripts.mutants.results import Change
+
+SERVER = PARTS["server"]
+KNOWN = explained.read(SERVER.explained.read_text())
+
+DOCUMENT = """
+They change nothing.
+
+```diff
+# swpt_accounts/rules/balances.py contain
+-if -MAX_INT64 <= value <= MAX_INT64:
++if -MAX_INT64 < value <= MAX_INT64:
+
+# swpt_accounts/rules/book.py Book.store
+-a = 1
+-b = 2
++a = b = None
+```
+
+```diff
+# swpt_accounts/rules/book.py Book.store
+-a = 1
+-b = 2
++a = b = None
+```
+"""
+ONE = Change(
+    "swpt_accounts/rules/balances.py",
+    "contain",
+    ("-if -MAX_INT64 <= value <= MAX_INT64:", "+if -MAX_INT64 < value <= MAX_INT64:"),
+)
+OTHER = Change("swpt_accounts/rules/book.py", "Book.store", ("-a = 1", "-b = 2", "+a = b = None"))
+
+
+def test_a_change_is_read_as_it_is_shown():
+    """What the command prints can stand in the document."""
+    known = explained.read(DOCUMENT)
+    assert known == {ONE: 1, OTHER: 2}
+    assert explained.read(f"```diff\n{ONE}\n\n{OTHER}\n```\n") == {ONE: 1, OTHER: 1}
+
+
+@pytest.mark.parametrize(
+    ("living", "left"),
+    [
+        ([], []),
+        ([ONE, OTHER, OTHER], []),
+        ([OTHER] * 3, [OTHER]),
+        ([ONE, ONE], [ONE]),
+        ([ONE._replace(function="store")], [ONE._replace(function="store")]),
+    ],
+)
+def test_one_explanation_is_for_one_mutant(living, left):
+    """Of the same function, file and lines."""
+    assert explained.unexplained(living, explained.read(DOCUMENT)) == left
+
+
+def test_what_is_explained_is_still_there():
+    """Whoever changes a line takes its mutants out of the document; `make mutants-gate` finds new ones."""
+    for change in KNOWN:
+        assert SERVER.mutates(change.path)
+        lines = [line.strip() for line in (SERVER.folder / change.path).read_text().splitlines()]
+        for line in change.lines:
+            assert line.startswith("+") or line[1:] in lines, f"{change.path}: {line[1:]}"
