@@ -269,9 +269,10 @@ def _complain(text: str) -> None:
 def _is_outage(error: Exception) -> bool:
     """Whether a server is away or refuses us, which nobody understands better with a traceback."""
     from dramatiq.errors import BrokerConnectionError
-    from psycopg2 import OperationalError
     from psycopg2.errors import InsufficientPrivilege
     from sqlalchemy.exc import DBAPIError
 
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(cause, (BrokerConnectionError, OperationalError, InsufficientPrivilege))
+    from swpt_accounts.storage.faults import has_lost_connection
+
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return isinstance(cause, (BrokerConnectionError, InsufficientPrivilege)) or has_lost_connection(cause)

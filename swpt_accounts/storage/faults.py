@@ -44,7 +44,7 @@ def fault_of(error: BaseException) -> Fault:
         return Fault.MESSAGE
     code = error.pgcode
     if code is None:
-        return Fault.OUTAGE if _has_lost_connection(error) else Fault.MESSAGE
+        return Fault.OUTAGE if has_lost_connection(error) else Fault.MESSAGE
     if code in _CONFLICTS or (code == "23505" and error.diag.constraint_name in _RACES):
         return Fault.CONFLICT
     if code == _LOCK_NOT_AVAILABLE:
@@ -54,8 +54,11 @@ def fault_of(error: BaseException) -> Fault:
     return Fault.MESSAGE
 
 
-def _has_lost_connection(error: psycopg2.Error) -> bool:
-    """Of a server that was stopped at once the driver says so by the plain class, and no subclass."""
+def has_lost_connection(error: BaseException) -> bool:
+    """Whether the connection is gone, or could not be made.
+
+    Of a server that was stopped at once the driver says so by the plain class, and no subclass.
+    """
     is_lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
     return is_lost or type(error) is psycopg2.DatabaseError
 

@@ -6,6 +6,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
+from swpt_accounts.commands.cli import _is_outage
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.faults import Fault, fault_of
 
@@ -24,3 +25,4 @@ def test_a_database_that_stops_is_away(restartable_postgres, number):
         restartable_postgres.kill()
         restartable_postgres.start()
     assert fault_of(caught.value) is Fault.OUTAGE, repr(caught.value)
+    assert _is_outage(caught.value), "a command needs no traceback for it"
