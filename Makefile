@@ -82,11 +82,11 @@ fuzz: $(INSTALLED)  ## Odd messages, frames, requests and forms from a SEED on, 
 
 .PHONY: mutants
 mutants: $(INSTALLED)  ## Faults planted into pure rules, which tests must find; PART=client, ROOM=rules/transfers
-	@PATH=$(CURDIR)/$(BIN):$$PATH python -m scripts.mutants score --part $(or $(PART),server) $(if $(ROOM),--room '$(ROOM)')
+	@$(BIN)/python -m scripts.mutants score --part $(or $(PART),server) $(if $(ROOM),--room '$(ROOM)')
 
 .PHONY: mutants-gate
 mutants-gate: $(INSTALLED)  ## The same for the files that differ from SINCE=main; fails if one lives unexplained
-	@PATH=$(CURDIR)/$(BIN):$$PATH python -m scripts.mutants change --since $(or $(SINCE),main)
+	@$(BIN)/python -m scripts.mutants change --since $(or $(SINCE),main)
 
 .PHONY: integration
 integration: $(INSTALLED)  ## Tests with PostgreSQL and RabbitMQ

@@ -8,7 +8,7 @@ import click
 
 from . import explained, tables
 from .changed import changed_files
-from .parts import PARTS, Part
+from .parts import PARTS, TOP, Part
 from .results import Change, change_of, mutants_of
 
 
@@ -50,8 +50,8 @@ def change(since: str) -> None:
 
 def _run(part: Part, patterns: list[str]) -> None:
     """Let mutmut try mutants; those with certain names also if it has tried them before."""
-    environment = os.environ | {"HYPOTHESIS_PROFILE": "quick"}
-    subprocess.run(["mutmut", "run", *patterns], cwd=part.folder, env=environment, check=True)
+    command = [sys.executable, "-m", "scripts.mutants.nearest", "run", *patterns]
+    subprocess.run(command, cwd=part.folder, env=os.environ | {"PYTHONPATH": str(TOP)}, check=True)
 
 
 def _unexplained(part: Part, paths: list[str] | None) -> list[Change]:

@@ -55,6 +55,18 @@ def test_a_rate_of_zero_grows_nothing():
     assert accumulated_interest(1000, 0.0, 0.0, NOW, NOW + YEAR) == 0.0
 
 
+@pytest.mark.parametrize(("principal", "interest"), [(0, 0.0), (-3, 3.0), (5, -5.0)])
+def test_nothing_grows_to_nothing_however_long_it_lies(principal, interest):
+    """Also when the growth itself is beyond all numbers."""
+    assert accumulated_interest(principal, interest, 100.0, NOW, NOW + 5000 * YEAR) == interest
+
+
+@pytest.mark.parametrize("interest", [0.0, -0.5])
+def test_a_single_unit_bears_interest(interest):
+    """And a part of one."""
+    assert accumulated_interest(1, interest, 5.0, NOW, NOW + YEAR) > interest
+
+
 # -- accumulated interest (rules.md#whole-balance) ---------------------------------------------
 
 

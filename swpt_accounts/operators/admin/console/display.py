@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from socket import gethostname
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from flask import Flask, url_for
 from flask import request as asked
@@ -25,6 +26,8 @@ from .arguments import REFRESH_SECONDS
 from .badges import Waiting
 
 _UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+# The same as in other links.
+_SAFE: Final = "!$'()*,/:;?@"
 _MINUS: Final = "\N{MINUS SIGN}"
 _SOON_SECONDS: Final = 1
 
@@ -150,4 +153,6 @@ def _here(**changes: Any) -> str:
     """This page with other arguments; those that are none are left out."""
     arguments: Mapping[str, Any] = {**asked.args.to_dict(), **changes}
     kept = {name: value for name, value in arguments.items() if value not in (None, "")}
-    return url_for(asked.endpoint or "console.overview", **(asked.view_args or {}), **kept)
+    # Not as arguments of `url_for`: somebody may have asked for one that means something there.
+    path = url_for(asked.endpoint or "console.overview", **(asked.view_args or {}))
+    return f"{path}?{urlencode(kept, safe=_SAFE)}" if kept else path
