@@ -4,7 +4,7 @@
 --
 -- Run it as the owner of the tables, after every `swpt-accounts configure` of the owner: it can be repeated at
 -- any time, and gives new tables their rights.  The service appends to journal, seals and audit, and reads
--- them; what stands there it can neither change nor remove.  It makes the partitions of the next months by a
+-- them; what stands there it can neither change nor remove, and it can not close a month.  It makes the partitions of the next months by a
 -- function of the owner.
 
 \set ON_ERROR_STOP on
@@ -29,7 +29,8 @@ BEGIN
             CONTINUE;
         END IF;
         EXECUTE format('REVOKE ALL ON %I.%I FROM PUBLIC, %I', place, one.relname, service);
-        IF one.relispartition OR one.relname = 'alembic_version' THEN
+        IF one.relispartition OR one.relname IN ('alembic_version', 'closed_month', 'archived_segment')
+            OR one.relname LIKE 'journal\_archived\_%' THEN
             EXECUTE format('GRANT SELECT ON %I.%I TO %I', place, one.relname, service);
         ELSIF one.relname IN ('journal', 'seal', 'audit') THEN
             EXECUTE format('GRANT SELECT, INSERT ON %I.%I TO %I', place, one.relname, service);

@@ -10,12 +10,19 @@ shows it.  Adds the newest seal to the file, so that the next check goes on from
     swpt-accounts seals rows 17 > rows.txt
     python3 check_seals.py seals.jsonl kept.txt 17=rows.txt
 
-also holds rows against their seal.  Exit code 0: all is as it was.  1: it is not.
+also holds rows against their seal, and
+
+    python3 check_seals.py seals.jsonl kept.txt archive=2026-01.txt archive=2026-02.txt
+
+the rows of closed months: each segment that is whole in the archives has to be what was sealed.  Others, of
+which a part is in a month that is not among them, are told.  Exit code 0: all is as it was.  1: it is not.
 """
 
 import hashlib
+import heapq
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +57,38 @@ def check(seals: list[dict[str, Any]], kept: dict[int, str], rows: dict[int, byt
     return wrong + [f"seal {number} was kept, and is not there any more" for number in lost]
 
 
+def place_of(line: bytes) -> list[int]:
+    """Where a row stands: who has written it, when it was applied, and its number."""
+    return [int(part) for part in line.split(b"\t", 3)[:3]]
+
+
+def check_archives(seals: list[dict[str, Any]], archives: list[Path]) -> Iterator[tuple[bool, str]]:
+    """What is to be said of the rows of archives, and whether it is wrong."""
+    files = [path.open("rb") for path in archives]
+    rows = heapq.merge(*files, key=place_of)
+    row = next(rows, None)
+    for seal in seals:
+        count, digest = 0, hashlib.sha256()
+        while row is not None and place_of(row)[:2] < seal["ends"]:
+            count += 1
+            digest.update(row)
+            row = next(rows, None)
+        named = f"of seal {seal['seal_id']}"
+        if count == seal["rows"] and count and digest.hexdigest() != seal["rows_sha256"]:
+            yield True, f"the archived rows {named} are not those that were sealed"
+        elif count > seal["rows"]:
+            yield (
+                True,
+                f"the archived rows {named} are not those that were sealed: {count}, not {seal['rows']}",
+            )
+        elif 0 < count < seal["rows"]:
+            yield False, f"{count} rows {named} are in the archives, which has {seal['rows']}"
+    if row is not None:
+        yield True, "the archives have rows, which are not those of any seal"
+    for file in files:
+        file.close()
+
+
 def main(arguments: list[str]) -> int:
     """Check, say what is wrong, and keep the newest seal if nothing is."""
     if len(arguments) < 2:
@@ -59,8 +98,14 @@ def main(arguments: list[str]) -> int:
     notebook = Path(arguments[1])
     lines = notebook.read_text().splitlines() if notebook.exists() else []
     kept = {int(number): digest for number, digest, *_ in map(str.split, lines)}
-    rows = {int(name): Path(path).read_bytes() for name, _, path in (a.partition("=") for a in arguments[2:])}
+    named = [(name, Path(path)) for name, _, path in (a.partition("=") for a in arguments[2:])]
+    rows = {int(name): path.read_bytes() for name, path in named if name != "archive"}
     wrong = check(seals, kept, rows)
+    for is_wrong, line in check_archives(seals, [path for name, path in named if name == "archive"]):
+        if is_wrong:
+            wrong.append(line)
+        else:
+            print(line)
     for line in wrong:
         print(line)
     if wrong:

@@ -97,7 +97,7 @@ def ledger(
     It reads the journal, also for accounts that are gone.  The table leaves out what CSV and JSON have
     besides, such as coordinators.
     """
-    from swpt_accounts.operators.inspection.ledger import LedgerEntry, list_entries
+    from swpt_accounts.operators.inspection.ledger import LedgerEntry, list_entries, read_archived_until
     from swpt_accounts.operators.inspection.tabular import cells
 
     begin, end = checked_span(since, until)
@@ -113,6 +113,9 @@ def ledger(
         )
         columns = _FEW if form == TABLE else LedgerEntry.__struct_fields__
         show_pages(read, columns, form, limit=limit, is_all=is_all, shown=cells)
+        archived = read_archived_until(context.connection)
+    if archived is not None and begin < archived:
+        click.echo(f"archived until {moment(archived)}: older entries are in closed months", err=True)
 
 
 @account_commands.command(name="set-back-config", context_settings=NEGATIVE_IDS)

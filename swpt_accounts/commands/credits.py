@@ -21,12 +21,16 @@ def credit_commands() -> None:
 @credit_commands.command()
 @_id
 @note_option
+@click.option(
+    "--not-in-archives", is_flag=True, help="The archives of closed months were searched for the credit."
+)
 @operator_option
-def apply(dead_letter_id: int, note: str, operator: str | None) -> None:
+def apply(dead_letter_id: int, note: str, not_in_archives: bool, operator: str | None) -> None:
     """Apply the credit in a dead letter, however old it is.
 
     The credit has all its effects, in one transaction.  A credit that the registry or the journal
-    knows already is refused, so that no money is made.
+    knows already is refused, so that no money is made; so is one that may be in a closed month, until
+    somebody says that it is not.
     """
     from swpt_accounts.operators.operations.credits import apply_credit
 
@@ -37,6 +41,7 @@ def apply(dead_letter_id: int, note: str, operator: str | None) -> None:
             note,
             context=context.transaction_context(),
             order=order_of(operator),
+            is_searched=not_in_archives,
         )
     click.echo(
         f"applied {applied.principal_delta:+} to account {applied.debtor_id}/{applied.creditor_id}:"

@@ -74,6 +74,31 @@ class Restoration(db.Model):  # type: ignore[name-defined,misc]
     accounts = Column(BigInteger, nullable=False, server_default="0")
 
 
+class ClosedMonth(db.Model):  # type: ignore[name-defined,misc]
+    """A month that was taken out of the journal (rules.md#closed-months)."""
+
+    __tablename__ = "closed_month"
+
+    starts_at = Column(BigInteger, primary_key=True, autoincrement=False)
+    ends_at = Column(BigInteger, nullable=False)
+    table_name = Column(Text, nullable=False)
+    row_count = Column(BigInteger, nullable=False)
+    openings = Column(BigInteger, nullable=False)
+    archive_sha256 = Column(LargeBinary, nullable=False)
+    closed_at = Column(BigInteger, nullable=False)
+    dropped_at = Column(BigInteger)
+
+
+class ArchivedSegment(db.Model):  # type: ignore[name-defined,misc]
+    """How many rows of a seal are in a closed month, and not in the journal any more."""
+
+    __tablename__ = "archived_segment"
+
+    seal_id = Column(BigInteger, primary_key=True, autoincrement=False)
+    starts_at = Column(BigInteger, primary_key=True, autoincrement=False)
+    row_count = Column(BigInteger, nullable=False)
+
+
 class Refusal(db.Model):  # type: ignore[name-defined,misc]
     """A request that was refused, so that operators can see why.  Kept for some days.
 

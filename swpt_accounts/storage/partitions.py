@@ -100,7 +100,7 @@ def _make(connection: Any, name: str, month: Month | None) -> bool:
     with connection, connection.cursor() as cursor:
         cursor.execute(_DO_NOT_WAIT)
         cursor.execute(_LOCK)
-        if name in _existing(cursor):
+        if name in partition_names(cursor):
             return False
         cursor.execute(_DEFAULT if month is None else month.making)
         return month is not None
@@ -117,7 +117,7 @@ def _missing(connection: Any, now: Moment, strays: list[Month]) -> dict[str, Mon
     A month of which the default partition holds rows has to wait.
     """
     with connection, connection.cursor() as cursor:
-        existing = _existing(cursor)
+        existing = partition_names(cursor)
     wanted: dict[str, Month | None] = {DEFAULT: None}
     wanted |= {month.name: month for month in _months(now)}
     unable = existing | {month.name for month in strays}
@@ -127,12 +127,12 @@ def _missing(connection: Any, now: Moment, strays: list[Month]) -> dict[str, Mon
 def has_room(connection: Any, now: Moment) -> bool:
     """Whether the journal takes rows of this moment."""
     with connection, connection.cursor() as cursor:
-        return not _existing(cursor).isdisjoint({DEFAULT, Month(to_datetime(now)).name})
+        return not partition_names(cursor).isdisjoint({DEFAULT, Month(to_datetime(now)).name})
 
 
 def find_strays(cursor: Any) -> list[Month]:
     """The months of which the default partition holds rows, found by jumps in its primary key."""
-    if DEFAULT not in _existing(cursor):
+    if DEFAULT not in partition_names(cursor):
         return []
     months: list[Month] = []
     after: Moment = -(2**63)
@@ -150,15 +150,15 @@ def _read_strays(connection: Any) -> list[Month]:
         return find_strays(cursor)
 
 
-def _existing(cursor: Any) -> set[str]:
-    """The partitions that the journal of our own schema has."""
+def partition_names(cursor: Any) -> set[str]:
+    """The partitions that the journal has, in our own schema."""
     cursor.execute(_FIND)
     return {name.rpartition(".")[2] for (name,) in cursor.fetchall()}
 
 
 def journal_start(cursor: Any) -> Moment | None:
     """From when on the journal knows everything: where its oldest month begins; None without any."""
-    months = [_MONTH.fullmatch(name) for name in _existing(cursor)]
+    months = [_MONTH.fullmatch(name) for name in partition_names(cursor)]
     starts = [datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC) for found in months if found]
     return from_datetime(min(starts)) if starts else None
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from swpt_accounts.operators.inspection.closed_months import archived_until
 from swpt_accounts.rules.openings import OPENING
 from swpt_accounts.storage.arrays import int_array
 from swpt_accounts.storage.partitions import journal_start
@@ -132,6 +133,12 @@ class PastPrincipal(msgspec.Struct, frozen=True):
     at: Moment
     principal: int | None
     applied_at: Moment | None
+
+
+def read_archived_until(connection: Any) -> Moment | None:
+    """Up to which moment entries are in archives, and not in the journal any more; None if all are here."""
+    with connection, connection.cursor() as cursor:
+        return archived_until(cursor)
 
 
 def list_entries(

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from swpt_accounts.operators.inspection.closed_months import archived_until
 from swpt_accounts.operators.inspection.dead_letters import DeadLetter, read_message
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.deciding import decide
@@ -46,9 +47,19 @@ class AppliedCredit(msgspec.Struct, frozen=True):
 
 
 def apply_credit(
-    connection: Any, dead_letter_id: int, note: str, *, context: TransactionContext, order: Order
+    connection: Any,
+    dead_letter_id: int,
+    note: str,
+    *,
+    context: TransactionContext,
+    order: Order,
+    is_searched: bool = False,
 ) -> AppliedCredit:
-    """Apply a credit that was refused for its age, with all effects of a credit, in one transaction."""
+    """Apply a credit that was refused for its age, with all effects of a credit, in one transaction.
+
+    If months of the journal are closed in which it may have been applied, somebody must have searched
+    their archives for it (`is_searched`).
+    """
 
     def apply(cursor: Any) -> tuple[AppliedCredit, Outcome]:
         found = lock_dead_letters(cursor, [dead_letter_id], _why_not_applied)
@@ -58,6 +69,8 @@ def apply_credit(
             raise OperatorError(f"dead letter {dead_letter_id} belongs to an account of another shard")
         book = _decide(cursor, credit, context)
         _check_journal(cursor, credit, dead_letter_id)
+        if not is_searched:
+            _refuse_archived(cursor, credit)
         outcome = close_book(cursor, context, book)
         shown = "applied: " + _described(credit) + (f": {note}" if note else "")
         settle(cursor, found, "returned", shown, "credits apply", order)
@@ -117,6 +130,16 @@ def _check_journal(cursor: Any, credit: PendingBalanceChange, dead_letter_id: in
         raise OperatorError(
             f"the journal knows this credit, applied at {render_timestamp(row[0])}:"
             f" `credits discard {dead_letter_id}` closes the dead letter"
+        )
+
+
+def _refuse_archived(cursor: Any, credit: PendingBalanceChange) -> None:
+    until = archived_until(cursor)
+    if until is not None and credit.committed_at - MICROSECONDS_PER_DAY < until:
+        raise OperatorError(
+            f"the journal is archived until {render_timestamp(until)}: look in the archives for the transfer"
+            f" {credit.change_id} from {credit.other_creditor_id} to {credit.creditor_id}, and say by"
+            " --not-in-archives that it is not there"
         )
 
 

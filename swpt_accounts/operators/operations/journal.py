@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 from psycopg2.errors import LockNotAvailable
 
+from swpt_accounts.operators.inspection.closed_months import read_closed_months
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.storage.partitions import DEFAULT, Month, creation, find_strays
 from swpt_accounts.wire.moments import from_datetime
@@ -77,11 +78,17 @@ def tidy(
     """
     moved: list[Moved] = []
     with _turn(connection):
-        for month in transact(connection, find_strays):
+        for month in transact(connection, _find_open_strays):
             if not _copy(connection, month, step_rows, is_stopping):
                 break
             moved.append(_insist(connection, month, order))
     return moved
+
+
+def _find_open_strays(cursor: Any) -> list[Month]:
+    """What a wrong clock writes into a closed month stays in the default partition: that month is gone."""
+    closed = {one.starts_at for one in read_closed_months(cursor)}
+    return [month for month in find_strays(cursor) if from_datetime(month.start) not in closed]
 
 
 @contextmanager

@@ -11,8 +11,12 @@ from psycopg2.errors import InsufficientPrivilege
 
 from swpt_accounts.operators.inspection.books.seals import check_seals
 from swpt_accounts.operators.inspection.books.verification import verify
+from swpt_accounts.operators.operations.closing import close_month
+from swpt_accounts.operators.operations.orders import Order
+from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.storage import connections, trial
-from swpt_accounts.storage.partitions import MONTHS_AHEAD, make_partitions
+from swpt_accounts.storage.partitions import MONTHS_AHEAD, Month, make_partitions
+from swpt_accounts.wire.moments import LAST_MOMENT, to_datetime
 from swpt_accounts.wire.routing import Realm
 from tests.backstage.builders import (
     ALICE,
@@ -111,9 +115,22 @@ FORBIDDEN = [
     "UPDATE audit SET operator = 'nobody'",
     "DELETE FROM audit",
     "UPDATE alembic_version SET version_num = '0001'",
+    "INSERT INTO closed_month VALUES (0, 1, 'journal', 0, 0, '', 0, NULL)",
+    "INSERT INTO archived_segment VALUES (1, 0, 1)",
     "CREATE TABLE mine (x int)",
     "ALTER TABLE account DROP CONSTRAINT deleted_means_settled",
 ]
+
+
+def test_the_service_can_not_close_a_month(service, tmp_path):
+    """Only the owner of the tables takes rows out of the journal."""
+    month = Month(to_datetime(NOW))
+    order = Order("olga", "desk-1", lambda: NOW)
+    with (
+        connections.session(service, "a test") as connection,
+        pytest.raises(OperatorError, match="only the owner of the tables closes a month"),
+    ):
+        close_month(connection, month, tmp_path / "archive", closed_before=LAST_MOMENT, order=order)
 
 
 def refused(stand, statement):

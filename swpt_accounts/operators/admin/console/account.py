@@ -11,7 +11,7 @@ from swpt_accounts.operators.admin.context import admin_context
 from swpt_accounts.operators.admin.fields import WrittenInteger
 from swpt_accounts.operators.admin.pages import MOST_ITEMS
 from swpt_accounts.operators.inspection.accounts import ShownAccount
-from swpt_accounts.operators.inspection.ledger import principals_over
+from swpt_accounts.operators.inspection.ledger import principals_over, read_archived_until
 from swpt_accounts.wire.moments import FIRST_MOMENT, LAST_MOMENT, Moment
 
 from . import plots
@@ -103,10 +103,16 @@ def account(debtor_id: int, creditor_id: int) -> str:
         args=args,
         plot=_plot(debtor_id, creditor_id, args, _begin(found, ledger)),
         ledger=ledger,
+        archived_until=_archived_until(),
         prepared=prepared_page_of({**few, "overdue": "no"}, debtor_id, creditor_id),
         refusals=refusals_page({**few, **ever, **whose}),
         is_ranged=args["since"] != FIRST_MOMENT or args["until"] != LAST_MOMENT,
     )
+
+
+def _archived_until() -> Moment | None:
+    with admin_context().reading() as connection:
+        return read_archived_until(connection)
 
 
 def _begin(found: ShownAccount | None, ledger: dict[str, Any]) -> Moment:

@@ -1,4 +1,4 @@
 """Whether the books are right: accounts against their journal, the journal against its seals.
 
-May import: `storage`, `rules`, `runtime`, `events`, `wire`.
+May import: `operators`, `storage`, `rules`, `runtime`, `events`, `wire`.
 """

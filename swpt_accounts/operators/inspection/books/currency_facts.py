@@ -14,7 +14,7 @@ from swpt_accounts.rules.invariants import AccountFacts, AnnouncedNumbers, Ledge
 from swpt_accounts.rules.node import SlotFlow
 from swpt_accounts.rules.openings import OPENING
 from swpt_accounts.wire.moments import Moment, render_timestamp
-from swpt_accounts.wire.numbers import MAX_INT64
+from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 
 FETCHED_ROWS: Final = 2000
 
@@ -37,7 +37,7 @@ FROM journal AS j, LATERAL (VALUES
     (j.recipient_creditor_id, j.recipient_created_at, j.recipient_transfer_number, j.recipient_principal,
      j.amount, j.coordinator_type = '{OPENING}')
 ) AS side (creditor_id, created_at, number, principal, moved, is_opening)
-WHERE j.debtor_id = %(debtor_id)s AND side.created_at IS NOT NULL
+WHERE j.debtor_id = %(debtor_id)s AND j.applied_at >= %(since)s AND side.created_at IS NOT NULL
     AND (side.is_opening OR j.coordinator_type <> '{OPENING}')
 """
 
@@ -76,11 +76,11 @@ _COUNT_NUMBERS: Final = """
 (SELECT count(DISTINCT number) FROM (
     SELECT sender_transfer_number FROM journal WHERE debtor_id = %(debtor_id)s
         AND sender_creditor_id = a.creditor_id AND sender_created_at = a.created_at
-        AND sender_creditor_id <> recipient_creditor_id
+        AND sender_creditor_id <> recipient_creditor_id AND applied_at >= %(since)s
     UNION ALL
     SELECT recipient_transfer_number FROM journal WHERE debtor_id = %(debtor_id)s
         AND recipient_creditor_id = a.creditor_id AND recipient_created_at = a.created_at
-        AND sender_creditor_id <> recipient_creditor_id
+        AND sender_creditor_id <> recipient_creditor_id AND applied_at >= %(since)s
  ) AS numbers (number) WHERE number > 0)
 """
 
@@ -170,8 +170,11 @@ class CurrencyRow(NamedTuple):
         return is_younger or self.opening_principal is not None
 
 
-def read_currency(connection: Any, debtor_id: int) -> Iterator[CurrencyRow]:
-    """The rows of a currency, from a cursor of the database, in the transaction at hand."""
+def read_currency(connection: Any, debtor_id: int, since: Moment = MIN_INT64) -> Iterator[CurrencyRow]:
+    """The rows of a currency, from a cursor of the database, in the transaction at hand.
+
+    Of the journal only what was applied from `since` on, as if it began there.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_BOUNDS)
         cursor.execute(_HAS_ENTRIES, [debtor_id])
@@ -180,7 +183,8 @@ def read_currency(connection: Any, debtor_id: int) -> Iterator[CurrencyRow]:
         cursor.itersize = FETCHED_ROWS
         # Most debtors of a test, and many quiet ones, have no entries.
         cursor.execute(
-            _FACTS.format(entries=_ENTRIES if has_entries else _NO_ENTRIES), {"debtor_id": debtor_id}
+            _FACTS.format(entries=_ENTRIES if has_entries else _NO_ENTRIES),
+            {"debtor_id": debtor_id, "since": since},
         )
         yield from map(CurrencyRow._make, cursor)
 
@@ -202,7 +206,12 @@ def read_flows(connection: Any, debtor_id: int) -> list[SlotFlow]:
 
 def find_break(connection: Any, debtor_id: int, creditor_id: int, created_at: Moment) -> str:
     """The first entry of an account, in the order of time, that does not follow from the one before."""
-    account = {"debtor_id": debtor_id, "creditor_id": creditor_id, "created_at": created_at}
+    account = {
+        "debtor_id": debtor_id,
+        "creditor_id": creditor_id,
+        "created_at": created_at,
+        "since": MIN_INT64,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_FIRST_BREAK, account)
         found = cursor.fetchone()

@@ -389,3 +389,13 @@ def test_a_dead_letter_is_shown_decoded_or_raw(desk, viewer):
     page = read(viewer, f"/admin/dead-letters/{letter}")
     assert "/zxzY3JpcHQ+" in page
     assert "The body is not JSON." in page
+
+
+def test_an_account_says_up_to_when_its_ledger_is_archived(desk, viewer):
+    """As soon as a month is closed, and not before."""
+    seed(desk.stand)
+    assert "Archived until" not in read(viewer, ACCOUNT)
+    desk.stand.execute(
+        "INSERT INTO closed_month VALUES (0, %s, 'journal_archived', 1, 1, '', 0, NULL)", SECOND
+    )
+    assert "Archived until" in read(viewer, ACCOUNT)

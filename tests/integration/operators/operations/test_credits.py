@@ -117,6 +117,18 @@ def test_the_journal_remembers_what_the_registry_has_forgotten(stand, order):
     assert stand.account(BOB).principal == 100
 
 
+def test_what_may_be_in_an_archive_is_searched_there_first(stand, order):
+    """The journal of a closed month can not be asked, so that a person has to say that it was not applied."""
+    ends_at = OLD + 1
+    stand.execute("INSERT INTO closed_month VALUES (0, %s, 'journal_archived', 1, 1, '', 0, NULL)", ends_at)
+    number = refuse(stand, credit(BOB, 100, committed_at=OLD, change_id=77))
+    with pytest.raises(OperatorError, match=f"archived until .* for the transfer 77 from {ALICE} to {BOB}"):
+        apply(stand, order, number)
+    assert stand.account(BOB).principal == 0
+    applied = apply_credit(stand.connection, number, "", context=stand.context, order=order, is_searched=True)
+    assert applied.principal == 100
+
+
 @pytest.mark.parametrize("delta", [100, -40])
 def test_a_transfer_the_other_way_may_have_the_same_number(stand, order, delta):
     """Each account numbers its own transfers, so that two which pay each other use the same numbers."""
