@@ -165,9 +165,9 @@ class Desk:
         result = self.result
         if assembly.entries:
             result.entries += assembly.entries
-            result.news.append(EntriesAppended(ledger=assembly.ledger_key, entries=tuple(assembly.entries)))
+            result.news.append(EntriesAppended(ledger=assembly.key, entries=tuple(assembly.entries)))
         if assembly.unstored:
-            result.unstored[assembly.ledger_key] = assembly.unstored
+            result.unstored[assembly.key] = assembly.unstored
         result.stored += assembly.new_stored.values()
 
     # --- the end ------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from .records import AccountData, AccountKey, Entry, EntryKind, Ledger, LedgerKe
 class Assembly(msgspec.Struct):
     """The end of a ledger, what is stored for it, and what has been done to it."""
 
-    key: AccountKey
+    key: LedgerKey
+    """Which ledger it is."""
     creation_date: date
     last_transfer_number: int
     principal: int
@@ -36,17 +37,12 @@ class Assembly(msgspec.Struct):
     unstored: int
     """What is stored up to this number is not needed any more; 0 if nothing changes."""
 
-    @property
-    def ledger_key(self) -> LedgerKey:
-        """Which ledger it is."""
-        return LedgerKey(self.key, self.creation_date)
-
 
 def opened(key: AccountKey, ledger: Ledger, stored: Iterable[StoredTransfer] | None) -> Assembly:
     """Begin to work on a ledger.  `stored` is None if it was not loaded."""
     waiting = None if stored is None and ledger.gap_since is not None else stored or ()
     return Assembly(
-        key=key,
+        key=LedgerKey(key, ledger.creation_date),
         creation_date=ledger.creation_date,
         last_transfer_number=ledger.last_transfer_number,
         principal=ledger.principal,
@@ -118,7 +114,7 @@ def _enter(
     assembly.principal += amount
     assembly.entries.append(
         Entry(
-            ledger=assembly.ledger_key,
+            ledger=assembly.key,
             number=assembly.entry_count,
             kind=kind,
             acquired_amount=amount,

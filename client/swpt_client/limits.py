@@ -52,6 +52,11 @@ def subnet_of(creditor_id: int) -> int:
     return creditor_id & _SUBNET_MASK
 
 
+def share_subnet(one: int, other: int) -> bool:
+    """Whether two creditor ids have the same upper 24 bits."""
+    return not (one ^ other) & _SUBNET_MASK
+
+
 def is_later_number(a: int, b: int) -> bool:
     """Whether the wrapping int32 number `a` follows `b`; neither does at a distance of exactly 2^31."""
     distance = (a - b) & 0xFFFFFFFF

@@ -83,4 +83,5 @@ def to_datetime(moment: Moment) -> datetime:
 
 def later_by(moment: Moment, duration: int) -> Moment:
     """`moment` plus a duration in microseconds, cut to T_FAR beyond the year 9999."""
-    return min(moment + duration, T_FAR) if duration > 0 else moment + duration
+    later = moment + duration
+    return T_FAR if later > T_FAR and duration > 0 else later

@@ -52,8 +52,11 @@ def worry_at(pace: Pace, patience: int) -> Moment | None:
 
 def earliest(*moments: Moment | None) -> Moment | None:
     """The first of some moments, None if there is none."""
-    known = [moment for moment in moments if moment is not None]
-    return min(known) if known else None
+    first: Moment | None = None
+    for moment in moments:
+        if moment is not None and (first is None or moment < first):
+            first = moment
+    return first
 
 
 def is_past(moment: Moment | None, now: Moment) -> bool:

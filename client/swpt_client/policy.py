@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from .limits import AGENT, DIRECT, ISSUING, ROOT_CREDITOR_ID, subnet_of
+from .limits import AGENT, DIRECT, ISSUING, ROOT_CREDITOR_ID, share_subnet
 from .moments import DAY, HOUR, MINUTE, SECOND, YEAR
 
 
@@ -69,12 +69,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the account is ours."""
         if creditor_id == ROOT_CREDITOR_ID:
             return debtor_id in self.debtor_ids
-        return self.subnet is not None and subnet_of(creditor_id) == subnet_of(self.subnet)
+        return self.subnet is not None and share_subnet(creditor_id, self.subnet)
 
     def owns_coordinator(self, coordinator_type: str, coordinator_id: int) -> bool:
         """Whether the coordinator is ours, so that answers to it are ours to judge."""
         if coordinator_type in (DIRECT, AGENT):
-            return self.subnet is not None and subnet_of(coordinator_id) == subnet_of(self.subnet)
+            return self.subnet is not None and share_subnet(coordinator_id, self.subnet)
         if coordinator_type == ISSUING:
             return coordinator_id in self.debtor_ids
         return coordinator_type in self.other_types
