@@ -24,8 +24,8 @@ def tap_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def tap(tap_folder: Path) -> Iterator[Program]:
-    """The one program of all files that start none of their own; a lone half waits two seconds."""
-    with embedded("tap", tap_folder, TAP_ALONE_SECONDS="2") as program:
+    """The one program of all files that start none of their own."""
+    with embedded("tap", tap_folder) as program:
         wait_until((tap_folder / "sample-keys.json").exists, "sample people")
         yield program
 
