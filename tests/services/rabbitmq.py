@@ -180,7 +180,10 @@ def own_cluster(nodes: int, hosts: Sequence[Host] = ()) -> Iterator[list[Rabbitm
             node.join(first)
         yield [first, *others]
     finally:
-        # The port mapper of all is that of the first.
+        # A node that has lost the others would take half a minute to stop in order.
+        for node in (first, *others):
+            node.kill()
+        # The port mapper of all may be that of the first.
         for node in (*others, first):
             node.remove()
 

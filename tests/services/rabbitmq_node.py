@@ -34,6 +34,12 @@ disk_free_limit.absolute = 50MB
 
 _ELSEWHERE: Final = "listeners.tcp.near = {near}:{port}\n"
 
+_AMONG_HOSTS: Final = """\
+cluster_partition_handling = pause_minority
+net_ticktime = 10
+"""
+"""As docs/running/availability.md tells operators."""
+
 _EMPTY: Final = """\
 rabbit_vhost:delete(<<"/">>, <<"tests">>),
 rabbit_vhost:add(<<"/">>, <<"tests">>),
@@ -124,9 +130,11 @@ class RabbitmqNode:
     def start(self) -> None:
         """Start the node and wait until it takes connections.  Raises ServiceMissing if it does not."""
         self._home.mkdir(exist_ok=True)
-        elsewhere = _ELSEWHERE.format(near=self._near, port=self.port) if self._near else ""
+        configuration = _CONFIGURATION.format(address=self._address, port=self.port)
+        if self._near:
+            configuration += _ELSEWHERE.format(near=self._near, port=self.port)
         (self.folder / "rabbitmq.conf").write_text(
-            _CONFIGURATION.format(address=self._address, port=self.port) + elsewhere
+            configuration if self._host is None else configuration + _AMONG_HOSTS
         )
         (self.folder / "enabled_plugins").write_text("[].\n")
         with (self.folder / "output").open("ab") as output:
