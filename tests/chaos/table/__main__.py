@@ -1,14 +1,14 @@
 """Plays the scenarios on servers of its own, and writes the table: `python -m tests.chaos.table`.
 
-Exit code 1: something was wrong after one of them.
+Exit code 1: something was wrong after one of them.  2: a server is missing.
 """
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 from time import monotonic
-from typing import Final
 
 from tests.services.errors import ServiceMissing
 from tests.services.leftovers import folder_of_this_run
@@ -43,11 +43,11 @@ def main() -> int:
     return int(any(one.wrong for one in played))
 
 
-_MISSING: Final = 2
-
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGINT):  # also in the background, where the second is ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         sys.exit(main())
     except ServiceMissing as error:
         print(error, file=sys.stderr)
-        sys.exit(_MISSING)
+        sys.exit(2)
