@@ -4,7 +4,8 @@
 journal by SQL, in a database of its own, seals it, checks it, and drops it again.  Each account gets 1000 by
 its first entry; in each of the rounds after it everybody pays 1 to his neighbour, so that principals and
 numbers follow from each other as the rules want it.  A transaction writes 250 entries, as one of the worker
-does at most; the seals are made by the chore, and checked by `scripts/check_seals.py` as well.
+does at most; the seals are made by the chore, and checked by `scripts/check_seals.py` as well.  At last the
+month is closed.
 """
 
 import argparse
@@ -19,11 +20,15 @@ from typing import Final
 
 from swpt_accounts.operators.inspection.books.seals import check_seals, list_seals, write_segment
 from swpt_accounts.operators.inspection.books.verification import verify
+from swpt_accounts.operators.operations.closing import close_month
+from swpt_accounts.operators.operations.orders import Order
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.fitness import make_ready
+from swpt_accounts.storage.partitions import Month, journal_start
 from swpt_accounts.transactions.columns import ACCOUNT_COLUMNS, JOURNAL_COLUMNS
+from swpt_accounts.wire.moments import LAST_MOMENT, to_datetime
 from swpt_accounts.wire.routing import Realm
 from tests.backstage.housekeeper import housekeeping, only_chore
 from tests.services.postgres import postgres
@@ -82,6 +87,7 @@ def main() -> None:
         _seal(url)
         _check(url, entries)
         _check_elsewhere(url)
+        _close(url, entries)
 
 
 def _make(url: str, accounts: int, rounds: int) -> None:
@@ -125,6 +131,29 @@ def _check_elsewhere(url: str) -> None:
         done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
         seconds = time.monotonic() - started
     print(f"scripts/check_seals.py: {done.stdout.strip()}; all seals, and the rows of one: {seconds:.2f} s")
+
+
+def _close(url: str, entries: int) -> None:
+    """Take the month out of the journal, and check what is left."""
+    order = Order("benchmark", "here", clock.utcnow)
+    with TemporaryDirectory() as folder, connections.session(url, "a benchmark") as connection:
+        with connection, connection.cursor() as cursor:
+            start = journal_start(cursor)
+        assert start is not None, "there are entries"
+        started, worked = time.monotonic(), time.process_time()
+        closed = close_month(
+            connection,
+            Month(to_datetime(start)),
+            Path(folder) / "archive",
+            closed_before=LAST_MOMENT,
+            order=order,
+        )
+    assert closed is not None and closed.row_count == entries, "all entries are of one month"
+    _tell(f"month closed: {closed.openings:,} opening balances", entries, started, worked)
+    with connections.session(url, "a benchmark") as connection:
+        verified = verify(connection, Realm(0, 0))
+    assert not verified.violations, verified.violations[:3]
+    assert verified.numbers_checked == verified.accounts, "all accounts are known by their opening balances"
 
 
 def _tell(what: str, rows: int, started: float, worked: float) -> None:
