@@ -11,7 +11,7 @@ import msgspec
 from swpt_accounts.wire.moments import Moment, render_timestamp
 from swpt_accounts.wire.numbers import MAX_INT64, ROOT_CREDITOR_ID
 
-_JUMP: Final = 2**20
+JUMP: Final = 2**20
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -159,7 +159,7 @@ def _wrong_numbers(
     They go on from that of an opening balance.
     """
     last, first = account.last_transfer_number, 0 if account.opening is None else account.opening.number
-    jumps, rest = divmod(last - first - announced.count, _JUMP)
+    jumps, rest = divmod(last - first - announced.count, JUMP)
     most = sum(moment >= account.created_at for moment in restorations)
     if rest or not 0 <= jumps <= most:
         yield f"last transfer number {last}, but the journal has {announced.count} transfers"

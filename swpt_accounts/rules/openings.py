@@ -3,9 +3,15 @@
 Nothing moves.  The account is both parties, which no transfer allows (rule P8); both sides have the same
 principal and the number of the last AccountTransfer, and the amount is 0.  So whoever reads the journal from
 either side, in either direction, gets the principal right before and right after this row.
+
+Where the journal was cut between entries that do not follow from each other in the order of time, because
+clocks differ, a chain has gaps.  Each is bridged by a row of the same form whose amount is not 0: from the
+principal before the gap to the one behind it.
 """
 
-from typing import Final
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from swpt_accounts.wire.moments import Moment
 
@@ -38,3 +44,31 @@ def opening_balance(account: Account, opened_at: Moment) -> Entry:
         transfer_note_format="",
         transfer_note="",
     )
+
+
+class Cut(NamedTuple):
+    """What stands in the place of the entries of an account that are taken away."""
+
+    principal: int
+    """The opening balance."""
+
+    bridges: list[tuple[int, int]]
+    """The principals before and behind each gap that is left in what stays."""
+
+
+def cut(opening: int, entries: Iterable[tuple[int, int]]) -> Cut:
+    """The cut of a chain that began with `opening`, of which these entries go: principals before and after.
+
+    They may be any entries, in any order.  With the opening balance and the bridges, those that stay add up
+    to the same principal, and follow from each other (rules V9 and V10).
+    """
+    ends: Counter[int] = Counter()
+    for before, after in entries:
+        ends[after] += 1
+        ends[before] -= 1
+    lasts = sorted(Counter({one: number for one, number in ends.items() if number > 0}).elements())
+    firsts = sorted(Counter({one: -number for one, number in ends.items() if number < 0}).elements())
+    if opening in firsts:
+        firsts.remove(opening)
+        return Cut(lasts[0], list(zip(firsts, lasts[1:], strict=True)))
+    return Cut(opening, list(zip(firsts, lasts, strict=True)))

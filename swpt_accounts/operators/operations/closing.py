@@ -23,7 +23,6 @@ from swpt_accounts.operators.inspection.books.currency_facts import account_fact
 from swpt_accounts.operators.inspection.books.seals import check_seals
 from swpt_accounts.operators.inspection.closed_months import ClosedMonth, read_closed_months
 from swpt_accounts.rules.invariants import violations
-from swpt_accounts.rules.openings import OPENING
 from swpt_accounts.rules.seal import Place
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.storage.partitions import Month, journal_start, partition_names
@@ -31,6 +30,7 @@ from swpt_accounts.storage.sealed_rows import COLUMNS, read_last
 from swpt_accounts.wire.moments import Moment, from_datetime, render_timestamp, to_datetime
 from swpt_accounts.wire.numbers import MAX_INT64
 
+from .month_openings import write_openings
 from .orders import Order
 
 _MOST_TRIES: Final = 40
@@ -58,40 +58,6 @@ _COPY: Final = (
 )
 
 _BOUNDS: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
-
-# What each account has moved in the month, as its parties of this shard see it.  An account that has seen an
-# overflow has no balance that follows from anything.  Opening balances have ids below zero, so that they come
-# before all that happens at their moment.
-_OPEN: Final = f"""
-INSERT INTO journal (applied_at, journal_id, debtor_id, sender_creditor_id, recipient_creditor_id, amount,
-    sender_principal, recipient_principal, sender_created_at, recipient_created_at, sender_transfer_number,
-    recipient_transfer_number, committed_at, transfer_id, coordinator_id, coordinator_request_id,
-    coordinator_type, transfer_note_format, transfer_note)
-SELECT %(ends)s, - row_number() OVER (ORDER BY debtor_id, creditor_id), debtor_id, creditor_id, creditor_id,
-    0, principal, principal, created_at, created_at, number, number, %(ends)s, 0, 0, 0, '{OPENING}', '', ''
-FROM (
-    SELECT a.debtor_id, a.creditor_id, a.created_at,
-        (coalesce(s.opening_principal, 0) + coalesce(s.moved, 0))::int8 AS principal,
-        coalesce(s.number, 0) AS number
-    FROM account a LEFT JOIN (
-        SELECT debtor_id, creditor_id, created_at,
-            sum(moved) AS moved,
-            max(principal) FILTER (WHERE is_opening) AS opening_principal,
-            max(number) AS number
-        FROM (
-            SELECT j.debtor_id, side.* FROM {{name}} AS j, LATERAL (VALUES
-                (j.sender_creditor_id, j.sender_created_at, j.sender_transfer_number, j.sender_principal,
-                 - greatest(j.amount, {-MAX_INT64}), false),
-                (j.recipient_creditor_id, j.recipient_created_at, j.recipient_transfer_number,
-                 j.recipient_principal, j.amount, j.coordinator_type = '{OPENING}')
-            ) AS side (creditor_id, created_at, number, principal, moved, is_opening)
-            WHERE side.created_at IS NOT NULL AND (side.is_opening OR j.coordinator_type <> '{OPENING}')
-        ) AS sides GROUP BY debtor_id, creditor_id, created_at
-    ) AS s ON s.debtor_id = a.debtor_id AND s.creditor_id = a.creditor_id AND s.created_at = a.created_at
-    WHERE a.created_at < %(ends)s AND NOT a.overflown
-        AND (a.created_at >= %(starts)s OR s.opening_principal IS NOT NULL)
-) AS opened
-"""  # noqa: S608 - constants only
 
 _DEBTORS: Final = "SELECT DISTINCT debtor_id FROM account ORDER BY debtor_id"
 _RESTORATIONS: Final = f"SELECT coalesce(finished_at, {MAX_INT64}) FROM restoration"  # noqa: S608
@@ -167,8 +133,7 @@ def close_month(
             written = _write_archive(cursor, month, part)
             cursor.execute(_BOUNDS)
             bounds = {"starts": from_datetime(month.start), "ends": from_datetime(month.end)}
-            cursor.execute(_OPEN.format(name=month.name), bounds)
-            openings = cursor.rowcount
+            openings = write_openings(cursor, month, bounds)
             counts = written.by_seal
             cursor.execute(_ARCHIVED, [bounds["starts"], list(counts), list(counts.values())])
             _prove(connection, cursor, bounds["ends"], is_stopping)

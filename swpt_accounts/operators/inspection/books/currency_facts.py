@@ -29,16 +29,16 @@ FROM prepared_transfer WHERE debtor_id = %(debtor_id)s GROUP BY creditor_id
 """
 
 # Each entry as its parties of this shard see it.  Both parties of an opening balance are the account, and
-# its recipient's side says where it stood.
+# its recipient's side says where it stood; one that moves an amount bridges a gap (rules/openings.py).
 _SIDES: Final = f"""
 FROM journal AS j, LATERAL (VALUES
     (j.sender_creditor_id, j.sender_created_at, j.sender_transfer_number, j.sender_principal,
-     - greatest(j.amount, {-MAX_INT64}), false),
+     - greatest(j.amount, {-MAX_INT64}), false, j.coordinator_type <> '{OPENING}'),
     (j.recipient_creditor_id, j.recipient_created_at, j.recipient_transfer_number, j.recipient_principal,
-     j.amount, j.coordinator_type = '{OPENING}')
-) AS side (creditor_id, created_at, number, principal, moved, is_opening)
+     j.amount, j.coordinator_type = '{OPENING}' AND j.amount = 0, true)
+) AS side (creditor_id, created_at, number, principal, moved, is_opening, is_seen)
 WHERE j.debtor_id = %(debtor_id)s AND j.applied_at >= %(since)s AND side.created_at IS NOT NULL
-    AND (side.is_opening OR j.coordinator_type <> '{OPENING}')
+    AND side.is_seen
 """
 
 # No principal that somebody has written is to end the query by an overflow.

@@ -51,6 +51,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "ledger.list_entries": {**ACCOUNT, **FIRST},
     "ledger.principal_at": {**ACCOUNT, "at": NOW + HOUR},
     "ledger.principals_over": {**ACCOUNT, "since": NOW - DAY, "until": NOW + DAY, "points": 10},
+    "ledger.read_archived_until": {},
     "loose_ends.check_outbox": {},
     "loose_ends.check_registry": {"start": NOW - DAY},
     "outbox.outbox_state": {},
