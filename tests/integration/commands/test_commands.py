@@ -126,6 +126,12 @@ def test_the_examples_work(server, tmp_path):
     """Every command of the page for operators, in its order, ends with exit code 0."""
     owned = next(one for one in range(100) if Realm.parse("1.0.#").owns(one, CREDITOR))
     (tmp_path / "message.json").write_bytes(body_of(request(CREDITOR, debtor_id=owned)))
+    (tmp_path / "peers.toml").write_text("""
+        [peers.creditors]
+        creditors = ["#"]
+        coordinator_types = ["direct"]
+    """)
+    lines = [re.sub(r"\S+\.(json|toml)\b", lambda name: str(tmp_path / name[0]), line) for line in EXAMPLES]
     now = clock.utcnow()
     stand = Stand(server.postgres_url, clock.utcnow)
     stand.apply(configure(CREDITOR, debtor_id=-1, ts=now), configure(0, debtor_id=-1, ts=now))
@@ -155,7 +161,7 @@ def test_the_examples_work(server, tmp_path):
     server.execute("UPDATE account SET principal = -100, created_at = 0 WHERE creditor_id = 0")
     for line, (code, output) in zip(
         EXAMPLES,
-        run_all(server, [line.replace("message.json", str(tmp_path / "message.json")) for line in EXAMPLES]),
+        run_all(server, lines),
         strict=True,
     ):
         assert code == 0, f"{line}: {output}"
