@@ -4,31 +4,18 @@ Most die there, and pytest need not collect a thousand tests to run one of them.
 """
 
 import os
-from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
 from mutmut.__main__ import cli
 from mutmut.runners.harness import PytestRunner
 
-_FILES_FIRST: Final = 2
+from .choosing import found_by_pytest, nearest
+
 _KILLED: Final = frozenset({1, 3})
 """Exit codes of pytest: a test has failed, or pytest itself has."""
 
 _run_tests: Final = PytestRunner.run_tests
-
-
-def nearest(mutant: str, tests: Iterable[str]) -> list[str]:
-    """Those in files that are named after the room of the mutant, or that touch its function most often."""
-    room = mutant.rpartition(".x")[0].rpartition(".")[2]
-    listed = list(tests)
-    counts = Counter(_file_of(test) for test in listed)
-    files = sorted(counts, key=lambda file: (room not in file, -counts[file], file))[:_FILES_FIRST]
-    return [test for test in listed if _file_of(test) in files]
-
-
-def _file_of(test: str) -> str:
-    return test.partition("::")[0]
 
 
 def _run_nearest_first(runner: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
@@ -36,10 +23,10 @@ def _run_nearest_first(runner: PytestRunner, *, mutant_name: str | None, tests: 
     if mutant_name is not None:
         first = nearest(mutant_name, listed)
         if len(first) < len(listed):
-            code = _run_tests(runner, mutant_name=mutant_name, tests=first)
+            code = _run_tests(runner, mutant_name=mutant_name, tests=found_by_pytest(first))
             if code in _KILLED:
                 return code
-    return _run_tests(runner, mutant_name=mutant_name, tests=listed)
+    return _run_tests(runner, mutant_name=mutant_name, tests=found_by_pytest(listed))
 
 
 if __name__ == "__main__":

@@ -94,8 +94,9 @@ def test_words_do_not_make_a_conflict(fields):
 @pytest.mark.parametrize(("committed_at", "refused"), [(OLDEST, False), (OLDEST - MICROSECOND, True)])
 def test_a_credit_that_is_too_old_is_refused(committed_at, refused):
     """Older than CREDIT_SAFE_AGE is a dead letter; exactly as old is applied (behaviour 101)."""
-    book = applied(batch(account(BOB)), credit(committed_at=committed_at))
-    assert [refusal.reason for refusal in book.refused_credits] == ["credit_too_old"] * refused
+    old = credit(committed_at=committed_at)
+    book = applied(batch(account(BOB)), old)
+    assert [(one.message, one.reason) for one in book.refused_credits] == [(old, "credit_too_old")] * refused
     assert owner(book, BOB).principal == (0 if refused else 100)
 
 
@@ -162,6 +163,7 @@ def test_a_negative_credit_shows_the_account_as_sender():
     assert (event.sender, event.recipient) == (str(BOB), "0")
     assert (event.acquired_amount, event.principal) == (-100, 50)
     entry = only(book.entries)
+    assert entry.transfer_id == 1
     assert (entry.sender_creditor_id, entry.recipient_creditor_id, entry.amount) == (BOB, ROOT, 100)
     assert (entry.sender_principal, entry.recipient_principal) == (50, None)
 

@@ -276,6 +276,21 @@ def test_a_committed_transfer_is_written_into_the_journal():
     assert (entry.transfer_id, entry.committed_at) == (transfer.transfer_id, NOW)
 
 
+def test_the_least_amount_is_moved_as_any_other():
+    """A commit of 1 is no dismissal."""
+    transfer = prepared()
+    book = applied(bank(transfer, rich(100), account(BOB)), finalize(transfer, 1))
+    assert (owner(book, ALICE).principal, owner(book, BOB).principal) == (99, 1)
+
+
+def test_the_journal_says_who_has_coordinated_a_transfer():
+    """By type, id and the request, with which a client finds it again."""
+    transfer = prepared(coordinator_type="trade", coordinator_id=77, coordinator_request_id=88)
+    book = applied(bank(transfer, rich(100), account(BOB)), finalize(transfer, 40))
+    entry = only(book.entries)
+    assert (entry.coordinator_type, entry.coordinator_id, entry.coordinator_request_id) == ("trade", 77, 88)
+
+
 def test_a_commit_leaves_both_updates_pending_with_new_numbers():
     """Each party takes one number, and announces its balance later (behaviours 25 and 96)."""
     transfer = prepared()
@@ -559,3 +574,14 @@ def test_transfers_within_a_shard_send_no_credits():
     book = bank(transfer, rich(100, near), account(neighbour), policy=Policy(realm=SHARD))
     assert emitted(applied(book, finalize(transfer, 40)), PendingBalanceChange) == []
     assert owner(book, neighbour).principal == 40
+
+
+def test_without_the_settings_of_its_currency_nothing_is_issued():
+    """A limit that nobody knows permits nothing."""
+    book = batch(root(), account(BOB))
+    book.currencies.clear()
+    wanted = request(
+        ROOT, BOB, coordinator_type="issuing", coordinator_id=DEBTOR, min_locked_amount=1, max_locked_amount=1
+    )
+    rejected = only(emitted(applied(book, wanted), RejectedTransfer))
+    assert rejected.status_code == "INSUFFICIENT_AVAILABLE_AMOUNT"

@@ -42,6 +42,13 @@ def books(key: str, *currencies: CurrencySums, **changes: Any) -> ShardBooks:
         ("0.#", ["nobody has what is after 0.# (0.#.json)"]),
         ("1.#", ["nobody has what is between the beginning and 1.# (1.#.json)"]),
         ("0.0.# 1.#", ["nobody has what is between 0.0.# (0.0.#.json) and 1.# (1.#.json)"]),
+        (
+            "0.# 0.1.#",
+            [
+                "0.# (0.#.json) and 0.1.# (0.1.#.json) have the same accounts",
+                "nobody has what is after 0.1.# (0.1.#.json)",
+            ],
+        ),
         ("# 1.#", ["# (#.json) and 1.# (1.#.json) have the same accounts"]),
         ("0.# 0.# 1.#", ["0.# (0.#.json) and 0.# (0.#.json) have the same accounts"]),
         ("0.# 0.0.# 1.#", ["0.# (0.#.json) and 0.0.# (0.0.#.json) have the same accounts"]),
@@ -84,6 +91,14 @@ def test_money_between_shards_is_neither_lost_nor_made(left, right, on_the_way, 
     assert sums.on_the_way.get(DEBTOR, 0) == on_the_way
     assert [one.rule for one in sums.violations] == ["V3"] * broken
     assert sums.notes == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "slot"), [(0, 0), (1, 0), (SLOT - 1, 0), (SLOT, SLOT), (7 * SLOT + 5, 7 * SLOT)]
+)
+def test_a_slot_begins_before_what_is_in_it(moment, slot):
+    """Or with it."""
+    assert slot_of(moment) == slot
 
 
 def test_a_transfer_is_late_after_an_hour_in_whole_slots():

@@ -5,10 +5,13 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marshmallow import ValidationError
 
+from swpt_accounts.rules import root_config
 from swpt_accounts.rules.currency import NO_DEBTOR_INFO, CurrencySettings, DebtorInfo
 from swpt_accounts.rules.root_config import parse_root_config
 from swpt_accounts.wire.numbers import MAX_INT64
+from swpt_accounts.wire.strict_json import Integer, Real
 
 IRI = "https://example.com/"
 SHA256 = "2D711642B726B04401627CA9FBAC32F5C8530FB1903CC4DB02258717921A4881"
@@ -202,3 +205,31 @@ def test_accepted_settings_lie_within_their_limits(document):
         assert -50.0 <= settings.interest_rate <= 100.0
         assert 0 <= settings.issuing_limit <= MAX_INT64
         assert settings.debtor_info == NO_DEBTOR_INFO or 1 <= len(settings.debtor_info.iri) <= 200
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "words"),
+    [
+        (root_config._read_rate, Integer("101"), "Must be a number between -50.0 and 100.0."),
+        (root_config._read_rate, "5", "Must be a number between -50.0 and 100.0."),
+        (root_config._read_limit, Integer("-1"), f"Must be an integer between 0 and {MAX_INT64}."),
+        (root_config._read_limit, Real("1.0"), f"Must be an integer between 0 and {MAX_INT64}."),
+    ],
+)
+def test_a_wrong_member_is_told_in_words(member, value, words):
+    """Operators who try a document hear what is expected."""
+    with pytest.raises(ValidationError) as raised:
+        root_config._Member(member).deserialize(value)
+    assert raised.value.messages == [words]
+
+
+@pytest.mark.parametrize(("value", "is_read"), [("AB", True), ("ab", False), (1, False), (None, False)])
+def test_a_text_is_read_if_it_holds(value, is_read):
+    """What it has to be, a predicate says."""
+    member = root_config._Member(root_config._read_text(str.isupper, "shouted"), allow_none=False)
+    if is_read:
+        assert member.deserialize(value) == value
+        return
+    with pytest.raises(ValidationError) as raised:
+        root_config._read_text(str.isupper, "shouted")(value)
+    assert raised.value.messages == ["Must be shouted."]

@@ -118,3 +118,11 @@ def test_the_settings_of_a_purged_root_account_are_gone():
     assert tend(book, (DEBTOR, ROOT), PERIODS)
     assert not tend(book, KEY, PERIODS)
     assert owner(book, ALICE) == account(interest_rate=1.5)
+
+
+def test_a_root_account_of_an_unknown_currency_can_be_removed():
+    """Whoever removes it need not have asked for its settings."""
+    book = batch(buried(ROOT))
+    book.currencies.clear()
+    book.remove(owner(book, ROOT))
+    assert book.accounts == {}

@@ -5,6 +5,7 @@ import pytest
 from swpt_accounts.wire.messages import diagnosis, fields
 from swpt_accounts.wire.messages.shapes import MESSAGE_TYPES, PrepareTransfer
 from swpt_accounts.wire.strict_json import Integer, Real
+from tests.backstage.message_bodies import body_of
 
 
 @pytest.mark.parametrize("value", [Integer("-5"), Integer("0"), Integer("7")])
@@ -47,3 +48,74 @@ def test_the_reader_of_a_kind_is_the_one_of_the_table():
     readers = diagnosis._field_readers(PrepareTransfer)
     assert readers["max_commit_delay"] is fields.READERS[fields.Delay]
     assert readers["min_locked_amount"] is fields.READERS[fields.Amount]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "said"),
+    [
+        ("ConfigureAccount", {"type": "7"}, "type_mismatch: type: missing, or not a text"),
+        ("ConfigureAccount", {"type": '"X"'}, "type_mismatch: type: not a message type of this server"),
+        (
+            "ConfigureAccount",
+            {"negligible_amount": "-1"},
+            "bad_field: negligible_amount: must be a finite number, not below 0.0",
+        ),
+        ("ConfigureAccount", {"seqnum": "NaN"}, "bad_json: NaN is not JSON"),
+        (
+            "PendingBalanceChange",
+            {"principal_delta": "0"},
+            (
+                "bad_field: principal_delta: must be an integer between -9223372036854775807 and"
+                " 9223372036854775807, and not 0"
+            ),
+        ),
+        (
+            "PrepareTransfer",
+            {"min_locked_amount": "21"},
+            "bad_combination: max_locked_amount: less than min_locked_amount",
+        ),
+        (
+            "PrepareTransfer",
+            {"coordinator_type": '"direct"'},
+            "bad_combination: coordinator_id: not equal to creditor_id",
+        ),
+        (
+            "PrepareTransfer",
+            {"coordinator_type": '"issuing"'},
+            "bad_combination: coordinator_id: not equal to debtor_id",
+        ),
+        (
+            "PrepareTransfer",
+            {"coordinator_type": '"issuing"', "coordinator_id": "-1"},
+            "bad_combination: creditor_id: not 0",
+        ),
+        (
+            "PrepareTransfer",
+            {"coordinator_type": '"interest"'},
+            "reserved_coordinator_type: coordinator_type: only for the server itself",
+        ),
+        (
+            "PrepareTransfer",
+            {"coordinator_type": '"agent"'},
+            "foreign_coordinator: coordinator_id: not in the sender's non-zero subnet",
+        ),
+    ],
+)
+def test_operators_read_what_is_wrong_with_a_message(kind, changes, said):
+    """A sentence for each reason, which names the field."""
+    assert str(diagnosis.diagnose(body_of(kind, **changes), None)) == said
+
+
+def test_a_type_that_is_another_one_than_the_property_is_told():
+    """Which of both is right, nobody knows."""
+    said = str(diagnosis.diagnose(body_of("ConfigureAccount"), "PrepareTransfer"))
+    assert said == "type_mismatch: type: not equal to the type property"
+
+
+@pytest.mark.parametrize(
+    ("coordinator_id", "is_taken"), [(str(2**40), True), (str(2**41), False), ("7", False)]
+)
+def test_an_agent_coordinates_within_its_subnet(coordinator_id, is_taken):
+    """That of the sender."""
+    body = body_of("PrepareTransfer", coordinator_type='"agent"', coordinator_id=coordinator_id)
+    assert isinstance(diagnosis.diagnose(body, None), PrepareTransfer) is is_taken

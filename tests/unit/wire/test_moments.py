@@ -15,6 +15,7 @@ from swpt_accounts.wire.moments import (
     elapsed_seconds,
     from_datetime,
     later_by,
+    most_ahead,
     parse_timestamp,
     render_timestamp,
     utc_date,
@@ -202,3 +203,13 @@ def test_time_that_runs_backwards_does_not_count():
     assert elapsed_seconds(NOON, NOON + 1_500_000) == 1.5
     assert elapsed_seconds(NOON, NOON) == 0.0
     assert elapsed_seconds(NOON + 1, NOON) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("duration", "ahead"),
+    [(0, 0), (23, 0), (24, 1), (49, 2), (24 * HOUR, HOUR), (25 * HOUR, HOUR)],
+)
+def test_a_clock_may_be_ahead_by_a_part_of_the_wait(duration, ahead):
+    """By whole microseconds, as all moments; at most by an hour."""
+    found = most_ahead(duration)
+    assert (found, type(found)) == (ahead, int)

@@ -134,3 +134,56 @@ def test_a_range_holds_what_begins_with_its_bytes(one, holds, holds_not):
 def test_overlapping_ranges_are_found(ranges, found):
     """The wider one is named first."""
     assert overlap(ranges) == found
+
+
+@pytest.mark.parametrize(
+    ("first_bytes", "made", "first", "last"),
+    [
+        (b"\0\0\5", IdRange(24, 5), 5 * SUBNET, 6 * SUBNET - 1),
+        (b"\xff\xff", IdRange(16, -1), -(1 << 48), -1),
+        (b"\x80", IdRange(8, -128), -(1 << 63), -(1 << 63) + (1 << 56) - 1),
+        (b"", IdRange(0, 0), -(1 << 63), (1 << 63) - 1),
+    ],
+)
+def test_a_range_is_made_of_the_bytes_of_a_key(first_bytes, made, first, last):
+    """Ids are signed, keys are not."""
+    one = IdRange.of_bytes(first_bytes)
+    assert one == made
+    assert (one.first, one.last) == (first, last)
+
+
+@pytest.mark.parametrize("number", [MY_DEBTOR, 0, -1])
+def test_a_single_id_is_a_range(number):
+    """From itself to itself."""
+    one = IdRange.of_id(number)
+    assert one == IdRange(64, number)
+    assert (one.first, one.last) == (number, number)
+
+
+def test_what_others_have_is_taken_out():
+    """All ids but those of a range, and of one id."""
+    rest = Ids.of([IdRange(0, 0)], but=[IdRange.of_bytes(b"\0\0\5"), IdRange.of_id(OTHER)])
+    assert [rest.hold(one) for one in (MINE, OTHER, OTHER + 1, -MINE)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(("debtor_id", "is_own"), [(MY_DEBTOR, True), (OTHER_DEBTOR, False)])
+def test_a_direct_coordinator_of_a_root_account_is_its_issuer(debtor_id, is_own):
+    """Of its own currency."""
+    issuer = Peer(debtors=ids(IdRange.of_id(MY_DEBTOR)))
+    assert issuer.coordinates(asks(0, "direct", 0, debtor_id)) is is_own
+
+
+@pytest.mark.parametrize(
+    ("ranges", "found"),
+    [
+        ([IdRange.of_id(5), IdRange.of_id(5)], (0, 1)),
+        ([IdRange.of_id(5), IdRange.of_id(6)], None),
+        ([IdRange(24, 0), IdRange(8, 0)], (1, 0)),
+        ([IdRange(8, 0), IdRange(24, 0)], (0, 1)),
+        ([IdRange(8, 0), IdRange.of_id((1 << 56) - 1)], (0, 1)),
+        ([IdRange(8, 0), IdRange.of_id(1 << 56)], None),
+    ],
+)
+def test_of_two_ranges_the_wider_one_comes_first(ranges, found):
+    """Also if both begin with the same id, and if they have only one in common."""
+    assert overlap(ranges) == found
