@@ -51,9 +51,15 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     crossing: float = -1.0
     """The part of the payments that goes from one shard to another; below 0: as it comes."""
 
+    part: str = ""
+    """Only accounts whose key begins so take part."""
+
     def creditor_ids(self) -> list[int]:
         """Whose accounts take part."""
-        return [FIRST_CREDITOR + self.stride * number for number in range(self.accounts)]
+        everybody = (FIRST_CREDITOR + self.stride * number for number in range(self.accounts))
+        if not self.part:
+            return list(everybody)
+        return [one for one in everybody if account_key(self.debtor_id, one).startswith(self.part)]
 
     def payments(self, chance: random.Random, number: int) -> Iterator[Payment]:
         """So many payments as the pattern wants them."""
