@@ -119,3 +119,18 @@ def test_an_agent_coordinates_within_its_subnet(coordinator_id, is_taken):
     """That of the sender."""
     body = body_of("PrepareTransfer", coordinator_type='"agent"', coordinator_id=coordinator_id)
     assert isinstance(diagnosis.diagnose(body, None), PrepareTransfer) is is_taken
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"\xef\xbb\xbf{}", "bad_encoding: byte order mark"),
+        (b"{\xff}", "bad_encoding: not UTF-8 at byte 1"),
+        (b"[" * 33, "too_deep: more than 32 levels of nesting"),
+        (b"[]", "not_an_object: the body is not an object"),
+        (b"{]", "bad_json: Expecting property name enclosed in double quotes (character 1)"),
+    ],
+)
+def test_operators_read_what_is_wrong_with_a_body(body, said):
+    """And where, if that can be said."""
+    assert str(diagnosis.diagnose(body, None)) == said
