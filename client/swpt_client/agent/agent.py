@@ -34,7 +34,6 @@ from .worker import Worker
 _H = TypeVar("_H", bound=Handler)
 _logger = getLogger(__name__)
 _HOLD_SECONDS: Final = 2.0
-"""So long the end of a message's way waits for the server's answer, to be stored together with it."""
 CRASH_POINTS: Final = ("before_fold", "before_commit", "after_commit", "claimed", "published")
 
 
@@ -75,9 +74,13 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
         metrics: Metrics | None = None,
         poll_seconds: float = 1.0,
         claim_seconds: float = 30.0,
+        hold_seconds: float | None = None,
         crash_at: Callable[[str], None] = lambda _step: None,
     ) -> None:
-        """`crash_at` is called at named steps of the worker (CRASH_POINTS): tests die there."""
+        """`hold_seconds`: so long the end of a message's way waits for the server's answer, to be
+        stored together with it; two seconds, or twice `poll_seconds` if that is less.  `crash_at` is
+        called at named steps of the worker (CRASH_POINTS): tests die there.
+        """
         self.policy = Policy(
             subnet=subnet,
             debtor_ids=frozenset(debtor_ids),
@@ -103,7 +106,7 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
             now,
             metrics,
             claim_seconds=claim_seconds,
-            hold_seconds=min(_HOLD_SECONDS, 2 * poll_seconds),
+            hold_seconds=min(_HOLD_SECONDS, 2 * poll_seconds) if hold_seconds is None else hold_seconds,
             crash_at=crash_at,
         )
 

@@ -142,6 +142,8 @@ class Worker:
 
     def _patience(self) -> float:
         if self._stop_at is not None:
+            if self._pump.landings:
+                return 0.0
             return max(0.0, min(0.1, self._stop_at - monotonic()))
         ripe_at = self._pump.landings.ripe_at
         until = self._look_at if ripe_at is None else min(self._look_at, ripe_at)

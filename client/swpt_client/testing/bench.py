@@ -53,6 +53,8 @@ class Bench:
             clock=self.clock,
             timers=timers,
             poll_seconds=_POLL_SECONDS,
+            # Here time passes only when nothing waits any more.
+            hold_seconds=0.0,
         )
 
     def __enter__(self) -> Self:

@@ -28,7 +28,7 @@ def test_a_worker_is_killed_twice_under_load(scene):
     with scene.customers.agent.begin() as session:
         session.execute(text("INSERT INTO told VALUES ('payment 1')"))
     scene.server.execute(
-        "UPDATE journal SET amount = amount + 1 WHERE amount = 1;"
+        "UPDATE journal SET amount = amount + 1 WHERE journal_id = (SELECT max(journal_id) FROM journal);"
         f" UPDATE account SET principal = principal + 1 WHERE creditor_id = {CUSTOMERS[0]}"
     )
     told = "\n".join(what_is_wrong(scene))
