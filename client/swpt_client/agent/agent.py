@@ -109,7 +109,6 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
             hold_seconds=min(_HOLD_SECONDS, 2 * poll_seconds) if hold_seconds is None else hold_seconds,
             crash_at=crash_at,
         )
-
         self._office = Office(
             self._store, self.policy, now, self._handlers, metrics, self._committed, self._claim
         )

@@ -50,8 +50,9 @@ class Landings:
         """Of transfers: the copy of which it matters that it has arrived."""
 
     def begin(self, parcels: Iterable[Parcel]) -> None:
-        """They are on their way."""
-        self._awaited.update(_copies(parcels))
+        """They are on their way.  A former copy that leaves once more, after its answer, changes nothing."""
+        for key, copy in _copies(parcels):
+            self._awaited[key] = max(copy, self._awaited.get(key, copy))
 
     def hear(self, transfers: Mapping[str, Transfer]) -> None:
         """So they are stored now."""

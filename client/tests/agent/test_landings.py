@@ -106,6 +106,15 @@ def test_what_has_left_again_is_news_again():
     assert reported(held) == [("a", 1)]
 
 
+def test_a_former_question_that_leaves_again_hides_no_decision():
+    """The line broke after it had arrived: it leaves once more, behind the decision it has brought."""
+    held = Landings(1000.0)
+    for row_id, parcels in ((2, [sent("a", 2)]), (1, [sent("a", 1)])):
+        held.begin(parcels)
+        held.add(Landing(row_id, parcels, [], 0))
+    assert reported(held) == [("a", 2)]
+
+
 def test_not_too_much_is_held():
     """The oldest goes first."""
     held = Landings(1000.0)
