@@ -15,16 +15,6 @@ from swpt_client.records import AccountKey, LedgerKey
 from .base import Claim, OutboxRow, Transaction
 
 
-def step(
-    transaction: Transaction, inputs: Sequence[Input], policy: Policy, clock: Callable[[], Moment]
-) -> Result:
-    """Fold inputs, and store what was decided; the clock is read when all is locked.
-
-    Raises Overtaken if another transaction was quicker with a new key.
-    """
-    return step_claimed(transaction, inputs, policy, clock, None)[0]
-
-
 class RefusedAt(Exception):
     """The first of some calls that is refused."""
 
@@ -43,7 +33,7 @@ def step_whole(
 ) -> tuple[Result, OutboxRow | None]:
     """Fold calls, and store what was decided if none of them is refused; see `step_claimed`.
 
-    Raises RefusedAt, and nothing is stored; Overtaken as `step`.
+    Raises RefusedAt, and nothing is stored; Overtaken as `step_claimed`.
     """
     records, result, now = _decide(transaction, calls, policy, clock)
     for place, answer in enumerate(result.answers):
@@ -59,7 +49,11 @@ def step_claimed(
     clock: Callable[[], Moment],
     claim: Claim | None,
 ) -> tuple[Result, OutboxRow | None]:
-    """The same; what leaves is claimed as it is written, and given as well."""
+    """Fold inputs, and store what was decided; the clock is read when all is locked.
+
+    What leaves is claimed as it is written, and given as well.  Raises Overtaken if another transaction
+    was quicker with a new key.
+    """
     records, result, now = _decide(transaction, inputs, policy, clock)
     return result, transaction.write(records, result, now, claim)
 

@@ -1,5 +1,6 @@
 """Feeds a store with inputs, as an agent does, on a clock that stands still."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from swpt_client.core import Result
@@ -8,8 +9,8 @@ from swpt_client.messages import ClientMessage, ConfigureAccount, FinalizeTransf
 from swpt_client.moments import SECOND, Moment
 from swpt_client.policy import Policy
 from swpt_client.records import AccountKey, Decision, Request, Transfer
-from swpt_client.store.base import OutboxRow, Store
-from swpt_client.store.drive import step
+from swpt_client.store.base import OutboxRow, Store, Transaction
+from swpt_client.store.drive import step_claimed
 from tests.bench import ALICE, DEBTOR, POLICY, START
 
 ACCOUNT = AccountKey(DEBTOR, ALICE)
@@ -25,6 +26,13 @@ PAYMENT = Decision(committed_amount=100)
 KINDS: dict[str, type[ClientMessage]] = {
     kind.__name__: kind for kind in (ConfigureAccount, PrepareTransfer, FinalizeTransfer)
 }
+
+
+def step(
+    transaction: Transaction, inputs: Sequence[Input], policy: Policy, clock: Callable[[], Moment]
+) -> Result:
+    """Fold inputs, and store what was decided; nothing is claimed."""
+    return step_claimed(transaction, inputs, policy, clock, None)[0]
 
 
 class Teller:

@@ -15,13 +15,12 @@ from swpt_client.inputs import Begin, Configure
 from swpt_client.metrics import NoMetrics
 from swpt_client.office import Office
 from swpt_client.store.base import Overtaken, Retention, StoreAway
-from swpt_client.store.drive import step
 from swpt_client.store.sql import SqlStore
 from swpt_client.store.sql.migrations import VERSION
 from swpt_client.store.sql.schema import meta, metadata
 from tests.bench import BOB, POLICY, START
 
-from .teller import ACCOUNT, PAYMENT, REQUEST, Teller
+from .teller import ACCOUNT, PAYMENT, REQUEST, Teller, step
 
 # In SQLite there is one transaction at a time.
 ON_POSTGRESQL = pytest.mark.parametrize("sql_store", ["postgres"], indirect=True)

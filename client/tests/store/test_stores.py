@@ -22,7 +22,6 @@ from swpt_client.inputs import (
 from swpt_client.moments import DAY, MINUTE, SECOND
 from swpt_client.records import BundleState, Leg, TransferState
 from swpt_client.store.base import DeadLetter, LeftRow, LetterKind, LetterState, Overtaken, Retention
-from swpt_client.store.drive import step
 from swpt_client.store.memory import MemoryStore
 from swpt_client.store.sql import SqlStore
 from tests.bench import POLICY, START, TODAY, Client
@@ -34,7 +33,7 @@ from tests.server_messages import (
     prepared_transfer,
 )
 
-from .teller import ACCOUNT, PAYMENT, REQUEST, Teller
+from .teller import ACCOUNT, PAYMENT, REQUEST, Teller, step
 
 LEG = Leg(request=replace(REQUEST, min_locked_amount=100, max_locked_amount=100), committed_amount=100)
 
