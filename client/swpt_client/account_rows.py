@@ -9,6 +9,7 @@ from .checks import configure_fault
 from .configuration import Verdict
 from .desk import Desk
 from .inputs import CloseTail, Configure, Refusal
+from .ledger import Assembly
 from .messages import AccountPurge, AccountTransfer, AccountUpdate, RejectedConfig
 from .moments import Moment
 from .news import AccountClosed, ConfigEffectual, ConfigRejected, Silent, Surprise
@@ -80,22 +81,20 @@ def account_update(desk: Desk, update: AccountUpdate) -> None:
 
 def _follow(desk: Desk, record: Account, update: AccountUpdate) -> None:
     """The ledger begins anew with a new account; else it may be behind."""
-    _begin_ledger(desk, record, update)
-    assembly = desk.assembly(record)
-    assert assembly is not None
-    ledger.compare(assembly, record.data, desk.now)
+    ledger.compare(_ledger_for(desk, record, update), record.data, desk.now)
 
 
-def _begin_ledger(desk: Desk, record: Account, message: AccountUpdate | AccountTransfer) -> None:
-    """A ledger for the creation date, if there is none, or one of an earlier date."""
-    assembly = desk.assembly(record)
-    fresh = Ledger(creation_date=message.creation_date)
-    if assembly is None:
-        desk.assemblies[record.key] = ledger.opened(record.key, fresh, None)
-    elif assembly.creation_date < message.creation_date:
-        ledger.force_all(assembly, desk.now)
-        desk.end_ledger(assembly)
-        desk.assemblies[record.key] = ledger.opened(record.key, fresh, None)
+def _ledger_for(desk: Desk, record: Account, message: AccountUpdate | AccountTransfer) -> Assembly:
+    """The ledger of the creation date: a new one, if there is none, or one of an earlier date."""
+    known = desk.assembly(record)
+    if known is not None:
+        if known.creation_date >= message.creation_date:
+            return known
+        ledger.force_all(known, desk.now)
+        desk.end_ledger(known)
+    fresh = ledger.opened(record.key, Ledger(creation_date=message.creation_date), None)
+    desk.assemblies[record.key] = fresh
+    return fresh
 
 
 def _unknown(desk: Desk, key: AccountKey, update: AccountUpdate) -> None:
@@ -155,9 +154,7 @@ def account_transfer(desk: Desk, message: AccountTransfer) -> None:
     if record is None:
         desk.ignore("AccountTransfer, no record")
         return
-    _begin_ledger(desk, record, message)
-    assembly = desk.assembly(record)
-    assert assembly is not None
+    assembly = _ledger_for(desk, record, message)
     if message.creation_date < assembly.creation_date:
         desk.ignore("AccountTransfer, of a former account")
     elif ledger.arrive(assembly, message, desk.now):

@@ -5,6 +5,7 @@ from typing import Final
 
 from . import limits
 from .inputs import Begin, BeginBundle, Commit, Configure
+from .limits import DIRECT
 from .messages.fields import (
     is_account_id,
     is_config_data,
@@ -13,7 +14,7 @@ from .messages.fields import (
     is_transfer_note_format,
 )
 from .policy import Policy, UnknownAccounts
-from .records import AccountKey, Decision, Leg, Request, Terms
+from .records import ANY_TERMS, AccountKey, Decision, Leg, Request, Terms
 from .values import Fault, amount_fault, id_fault, integer_fault, key_fault, moment_fault, seconds_fault
 
 LEG_PREFIX: Final = "bundle:"
@@ -84,20 +85,20 @@ def commit_fault(call: Commit) -> Fault:
 
 def decision_fault(decision: Decision) -> Fault:
     """What is wrong with an amount and its note."""
-    if type(decision.transfer_note) is not str or not is_transfer_note(decision.transfer_note):
+    note, note_format = decision.transfer_note, decision.transfer_note_format
+    if type(note) is not str or (note and not is_transfer_note(note)):
         return "transfer_note", "must be a text of at most 500 bytes"
-    note_format = decision.transfer_note_format
-    if type(note_format) is not str or not is_transfer_note_format(note_format):
+    if type(note_format) is not str or (note_format and not is_transfer_note_format(note_format)):
         return "transfer_note_format", "must be 0 to 8 letters, digits, points and hyphens"
     return amount_fault("committed_amount", decision.committed_amount, 1)
 
 
 def request_fault(request: Request, policy: Policy) -> Fault:
     """What is wrong with what a transfer asks for."""
-    if type(request.recipient) is not str or not request.recipient or not is_account_id(request.recipient):
+    recipient, kind = request.recipient, request.coordinator_type
+    if type(recipient) is not str or not recipient or not is_account_id(recipient):
         return "recipient", "must be 1 to 100 ASCII characters"
-    kind = request.coordinator_type
-    if type(kind) is not str or not is_coordinator_type(kind) or kind in limits.RESERVED_TYPES:
+    if type(kind) is not str or (kind != DIRECT and not _is_free_type(kind)):
         return "coordinator_type", "must be 1 to 30 printable ASCII characters, and not the server's own"
     return (
         id_fault("debtor_id", request.debtor_id)
@@ -106,26 +107,31 @@ def request_fault(request: Request, policy: Policy) -> Fault:
         or amount_fault("min_locked_amount", request.min_locked_amount)
         or amount_fault("max_locked_amount", request.max_locked_amount, request.min_locked_amount)
         or _coordinator_fault(request, policy)
-        or _terms_fault(request.terms)
+        or (None if request.terms is ANY_TERMS else _terms_fault(request.terms))
     )
+
+
+def _is_free_type(kind: str) -> bool:
+    return is_coordinator_type(kind) and kind not in limits.RESERVED_TYPES
 
 
 def _coordinator_fault(request: Request, policy: Policy) -> Fault:
     kind, coordinator_id = request.coordinator_type, request.coordinator_id
-    if kind == limits.DIRECT and coordinator_id != request.creditor_id:
-        return "coordinator_id", "must be the creditor_id"
-    if kind == limits.ISSUING:
+    if kind == DIRECT:
+        if coordinator_id != request.creditor_id:
+            return "coordinator_id", "must be the creditor_id"
+    elif kind == limits.ISSUING:
         if coordinator_id != request.debtor_id:
             return "coordinator_id", "must be the debtor_id"
         if request.creditor_id != limits.ROOT_CREDITOR_ID:
             return "creditor_id", "must be 0"
-    if kind == limits.AGENT:
+    elif kind == limits.AGENT:
         subnet = limits.subnet_of(request.creditor_id)
         if subnet == 0 or limits.subnet_of(coordinator_id) != subnet:
             return "coordinator_id", "must be in the sender's subnet, which is not 0"
     if policy.owns_coordinator(kind, coordinator_id):
         return None
-    if kind in (limits.DIRECT, limits.AGENT):
+    if kind in (DIRECT, limits.AGENT):
         return "coordinator_id", _NOT_OURS.format("in", "subnet")
     if kind == limits.ISSUING:
         return "coordinator_id", _NOT_OURS.format("among", "debtor_ids")

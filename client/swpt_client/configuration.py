@@ -215,9 +215,6 @@ def due_at(configuration: Configuration, timers: Timers, stretch: float) -> Mome
         return later_by(configuration.closed_at, timers.keep_closed)
     if configuration.state is not SENT:
         return None
-    return pace.earliest(
-        configuration.renew_at
-        if configuration.renew_at is not None
-        else pace.repeat_at(configuration.pace, timers.configure_pauses, stretch),
-        pace.worry_at(configuration.pace, timers.worry_after),
-    )
+    if configuration.renew_at is not None:
+        return pace.earliest(configuration.renew_at, pace.worry_at(configuration.pace, timers.worry_after))
+    return pace.speak_at(configuration.pace, timers.configure_pauses, timers.worry_after, stretch)

@@ -76,9 +76,6 @@ __all__ = [
     "transfers_of",
 ]
 
-_ANSWERS: Final = (PreparedTransfer, FinalizedTransfer, RejectedTransfer)
-_STATEMENTS: Final = (AccountUpdate, AccountTransfer, AccountPurge, RejectedConfig)
-
 
 class Needs(msgspec.Struct, frozen=True):
     """Keys of the records that some inputs touch, before the store completes them."""
@@ -94,12 +91,14 @@ class Needs(msgspec.Struct, frozen=True):
 def needs(inputs: Iterable[Input]) -> Needs:
     """The keys of the records that the inputs touch.  Takes no records and no clock."""
     wanted = Needs(set(), set(), set(), set(), set())
+    one: Any
     for one in inputs:
-        if isinstance(one, _ANSWERS):
+        kind = type(one)
+        if kind in _ANSWERS:
             wanted.requests.add(
                 RequestKey(one.coordinator_type, one.coordinator_id, one.coordinator_request_id)
             )
-        elif isinstance(one, _STATEMENTS):
+        elif kind in _STATEMENTS:
             wanted.accounts.add(AccountKey(one.debtor_id, one.creditor_id))
         elif isinstance(one, Begin):
             wanted.transfers.add(one.key)
@@ -167,18 +166,24 @@ def fold(inputs: Sequence[Input], records: Records, now: Moment, chance: int, po
     desk = Desk(records, now, chance, policy)
     answers: list[Answer] = [None] * len(inputs)
     calls: list[int] = []
+    one: Any
     for index, one in enumerate(inputs):
-        rule = _MESSAGES.get(type(one))
-        if rule is not None:
-            if _is_ours(one, policy):
-                rule(desk, one)
+        kind = type(one)
+        if kind in _ANSWERS:
+            if policy.owns_coordinator(one.coordinator_type, one.coordinator_id):
+                _ANSWERS[kind](desk, one)
             else:
                 desk.result.foreign.append(index)
-        elif isinstance(one, Sent | Due):
-            _tick(desk, one)
-        else:
-            answers[index] = _CALLS[type(one)](desk, one)
+        elif kind in _STATEMENTS:
+            if policy.owns_account(one.debtor_id, one.creditor_id):
+                _STATEMENTS[kind](desk, one)
+            else:
+                desk.result.foreign.append(index)
+        elif kind in _CALLS:
+            answers[index] = _CALLS[kind](desk, one)
             calls.append(index)
+        else:
+            _TICKS[kind](desk, one)
     transfer_rows.advance_bundles(desk)
     desk.file()
     for index in calls:
@@ -188,15 +193,36 @@ def fold(inputs: Sequence[Input], records: Records, now: Moment, chance: int, po
     return desk.result
 
 
-_MESSAGES: Final[dict[type, Callable[[Desk, Any], None]]] = {
-    PreparedTransfer: transfer_rows.answered,
-    FinalizedTransfer: transfer_rows.answered,
-    RejectedTransfer: transfer_rows.answered,
+def _sent(desk: Desk, one: Sent) -> None:
+    ref = one.ref
+    if isinstance(ref.key, str):
+        transfer_rows.sent(desk, ref.key, ref.copy, one.at)
+    else:
+        account_rows.sent(desk, AccountKey(*ref.key), ref.copy, one.at)
+
+
+def _due(desk: Desk, one: Due) -> None:
+    if not isinstance(one.key, str):
+        account_rows.due(desk, AccountKey(*one.key))
+    elif one.kind == "bundle":
+        transfer_rows.due_bundle(desk, one.key)
+    else:
+        transfer_rows.due(desk, one.key)
+
+
+_ANSWERS: Final[dict[type, Callable[[Desk, Any], None]]] = {
+    PreparedTransfer: transfer_rows.prepared,
+    FinalizedTransfer: transfer_rows.finalized,
+    RejectedTransfer: transfer_rows.rejected,
+}
+"""To a coordinator."""
+_STATEMENTS: Final[dict[type, Callable[[Desk, Any], None]]] = {
     AccountUpdate: account_rows.account_update,
     AccountTransfer: account_rows.account_transfer,
     AccountPurge: account_rows.account_purge,
     RejectedConfig: account_rows.rejected_config,
 }
+"""About an account."""
 _CALLS: Final[dict[type, Callable[[Desk, Any], Refusal | None]]] = {
     Configure: account_rows.configure,
     CloseTail: account_rows.close_tail,
@@ -209,33 +235,15 @@ _CALLS: Final[dict[type, Callable[[Desk, Any], Refusal | None]]] = {
     Resume: transfer_rows.resume,
     Abandon: transfer_rows.abandon,
 }
+_TICKS: Final[dict[type, Callable[[Desk, Any], None]]] = {Sent: _sent, Due: _due}
 _BUNDLE_CALLS: Final = (BeginBundle, DismissBundle)
-
-
-def _is_ours(message: Any, policy: Policy) -> bool:
-    if isinstance(message, _ANSWERS):
-        return policy.owns_coordinator(message.coordinator_type, message.coordinator_id)
-    return policy.owns_account(message.debtor_id, message.creditor_id)
-
-
-def _tick(desk: Desk, one: Sent | Due) -> None:
-    kind, key = (one.ref.kind, one.ref.key) if isinstance(one, Sent) else (one.kind, one.key)
-    if not isinstance(key, str):
-        if isinstance(one, Sent):
-            account_rows.sent(desk, AccountKey(*key), one.ref.copy, one.at)
-        else:
-            account_rows.due(desk, AccountKey(*key))
-    elif isinstance(one, Sent):
-        transfer_rows.sent(desk, key, one.ref.copy, one.at)
-    elif kind == "bundle":
-        transfer_rows.due_bundle(desk, key)
-    else:
-        transfer_rows.due(desk, key)
 
 
 def _answer(desk: Desk, one: Any) -> Answer:
     """The record of a call, as it is at the end."""
     key = one.key
+    if type(one) is Begin:
+        return desk.result.transfers.get(key) or desk.transfer(key)
     if not isinstance(key, str):
         return desk.result.accounts.get(key) or desk.account(key)
     if isinstance(one, _BUNDLE_CALLS) or getattr(one, "kind", "") == "bundle":

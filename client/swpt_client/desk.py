@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -11,6 +11,7 @@ from . import account, bundle, configuration, ledger, pace, transfer
 from .inputs import Ref, Refusal
 from .ledger import Assembly
 from .limits import MAX_INT64
+from .messages import TransferMessage
 from .moments import Moment
 from .news import EntriesAppended, News
 from .policy import Policy
@@ -22,7 +23,6 @@ from .records import (
     Entry,
     Ledger,
     LedgerKey,
-    RequestKey,
     StoredTransfer,
     Transfer,
 )
@@ -31,9 +31,15 @@ from .step import Outgoing
 Answer: TypeAlias = Account | Transfer | Bundle | Refusal | None
 """What a call gets, as it is at the end of the fold; None for all other inputs."""
 
+_Request: TypeAlias = tuple[str, int, int]
+"""A RequestKey, but made in a tenth of its time."""
+
+EFFECTUAL: Final = ConfigurationState.EFFECTUAL
 _RANDOM_BITS = 21
+_RANDOM_MASK = (1 << _RANDOM_BITS) - 1
 _64_BITS = 0xFFFFFFFFFFFFFFFF
 _GOLDEN = 0x9E3779B97F4A7C15
+_GOLDEN_SECTION = 0.6180339887498949
 
 
 class Records(msgspec.Struct, frozen=True):
@@ -74,6 +80,11 @@ class Result(msgspec.Struct):
     """How often each row of the tables that ignores something was taken; for metrics."""
 
 
+def _request_of(record: Transfer) -> _Request:
+    request = record.request
+    return request.coordinator_type, request.coordinator_id, record.coordinator_request_id
+
+
 def _mixed(chance: int) -> int:
     """64 bits that differ in half of their places, however little the chances of two folds differ."""
     mixed = (chance + _GOLDEN) & _64_BITS
@@ -97,8 +108,11 @@ class Desk:
         self.assemblies: dict[AccountKey, Assembly] = {}
         self.touched_bundles: dict[str, None] = {}
         self._chance = _mixed(chance)
+        self._start = self._chance / 2.0**64
+        self._jitter = policy.timers.jitter
+        self._first_request_id = (max(0, now) // 1000 << _RANDOM_BITS) & MAX_INT64
         self._request_count = 0
-        self._requests: dict[RequestKey, str] | None = None
+        self._requests: dict[_Request, str] | None = None
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -114,29 +128,33 @@ class Desk:
         """The record as it is now."""
         return self.bundles[key] if key in self.bundles else self.records.bundles.get(key)
 
-    def requested(self, key: RequestKey) -> Transfer | None:
-        """The transfer that the server names so."""
+    def requested(self, answer: TransferMessage) -> Transfer | None:
+        """The transfer that an answer of the server is about."""
         if self._requests is None:
             known = {**self.records.transfers, **self.transfers}
-            self._requests = {one.request_key: one.key for one in known.values() if one is not None}
-        name = self._requests.get(key)
+            self._requests = {_request_of(one): one.key for one in known.values() if one is not None}
+        name = self._requests.get(
+            (answer.coordinator_type, answer.coordinator_id, answer.coordinator_request_id)
+        )
         return None if name is None else self.transfer(name)
 
     def assembly(self, record: Account) -> Assembly | None:
         """The latest ledger of an account, opened."""
         key = record.key
-        if key not in self.assemblies and record.ledger is not None:
-            self.assemblies[key] = ledger.opened(key, record.ledger, self.records.stored.get(key))
-        return self.assemblies.get(key)
+        found = self.assemblies.get(key)
+        if found is None and record.ledger is not None:
+            found = ledger.opened(key, record.ledger, self.records.stored.get(key))
+            self.assemblies[key] = found
+        return found
 
     def next_request_id(self) -> int:
         """Milliseconds since 1970, and 21 random bits: nothing that a restored backup would repeat.
 
         Those of one fold differ for certain.
         """
-        bits = (self._chance + self._request_count) & ((1 << _RANDOM_BITS) - 1)
+        bits = (self._chance + self._request_count) & _RANDOM_MASK
         self._request_count += 1
-        return ((max(0, self.now) // 1000 << _RANDOM_BITS) | bits) & MAX_INT64
+        return self._first_request_id | bits
 
     # --- changing -----------------------------------------------------------------------------
 
@@ -144,7 +162,7 @@ class Desk:
         """Remember a new or changed transfer."""
         key = record.key
         if self._requests is not None and key not in self.transfers and key not in self.records.transfers:
-            self._requests[record.request_key] = key
+            self._requests[_request_of(record)] = key
         self.transfers[key] = record
         if record.bundle_key is not None:
             self.touched_bundles[record.bundle_key] = None
@@ -194,8 +212,9 @@ class Desk:
             self.accounts[record.key] = replace(record, ledger=closed)
 
     def _file_accounts(self) -> None:
+        known = self.records.accounts
         for number, (key, record) in enumerate(self.accounts.items(), 1):
-            before = self.records.accounts.get(key)
+            before = known.get(key)
             if record is None:
                 self.result.deleted_accounts.append(key)
                 continue
@@ -206,32 +225,34 @@ class Desk:
 
     def _send_configuration(self, before: Account | None, record: Account) -> None:
         wanted = record.configuration
+        if before is not None and before.configuration is wanted:
+            return
         copies = 0 if before is None else before.configuration.pace.copies
         if wanted.pace.copies > copies:
             ref = Ref("account", record.key, wanted.pace.copies)
             self.result.outgoing.append(Outgoing(configuration.message_of(record.key, wanted), ref))
 
     def _schedule_account(self, record: Account, stretch: float) -> Account:
-        silent_at = None
-        if record.configuration.state is ConfigurationState.EFFECTUAL:
-            silent_at = account.silent_at(record, self.timers.silence)
-        due_at = pace.earliest(
-            configuration.due_at(record.configuration, self.timers, stretch),
-            silent_at,
-            ledger.due_at(record.ledger, record.data, self.timers),
-        )
+        if record.configuration.state is EFFECTUAL:
+            due_at = account.silent_at(record, self.timers.silence)
+        else:
+            due_at = configuration.due_at(record.configuration, self.timers, stretch)
+        of_ledger = ledger.due_at(record.ledger, record.data, self.timers)
+        if of_ledger is not None:
+            due_at = pace.earliest(due_at, of_ledger)
         return record if due_at == record.due_at else replace(record, due_at=due_at)
 
     def _file_transfers(self) -> None:
+        timers, known, changed = self.timers, self.records.transfers, self.result.transfers
         for number, (name, record) in enumerate(self.transfers.items(), 1):
             if record is None:
                 self.result.deleted_transfers.append(name)
                 continue
-            scheduled = transfer.schedule(record, self.timers, self._stretch(number))
+            scheduled = transfer.schedule(record, timers, self._stretch(number))
             if scheduled.finished_at is not None and self._is_leg(scheduled):
                 scheduled = replace(scheduled, due_at=None)
-            if scheduled is not self.records.transfers.get(name):
-                self.result.transfers[name] = scheduled
+            if scheduled is not known.get(name):
+                changed[name] = scheduled
 
     def _is_leg(self, record: Transfer) -> bool:
         """Whether a transfer stands for a leg of a bundle, and is kept as long as that."""
@@ -240,4 +261,4 @@ class Desk:
 
     def _stretch(self, number: int) -> float:
         """Between 1 and 1 + jitter; the golden section spreads the records of a fold evenly."""
-        return 1.0 + self.timers.jitter * ((self._chance + number * _GOLDEN) & _64_BITS) / 2.0**64
+        return 1.0 + self._jitter * ((self._start + number * _GOLDEN_SECTION) % 1.0)

@@ -7,6 +7,7 @@ server does not announce, and for what was waited for in vain.
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,10 @@ from .moments import DAY, Moment, later_by
 from .pace import earliest
 from .policy import Timers
 from .records import AccountData, AccountKey, Entry, EntryKind, Ledger, LedgerKey, StoredTransfer
+
+TRANSFER: Final = EntryKind.TRANSFER
+NEGLIGIBLE: Final = EntryKind.NEGLIGIBLE
+MISSING: Final = EntryKind.MISSING
 
 
 class Assembly(msgspec.Struct):
@@ -40,7 +45,11 @@ class Assembly(msgspec.Struct):
 
 def opened(key: AccountKey, ledger: Ledger, stored: Iterable[StoredTransfer] | None) -> Assembly:
     """Begin to work on a ledger.  `stored` is None if it was not loaded."""
-    waiting = None if stored is None and ledger.gap_since is not None else stored or ()
+    waiting: dict[int, StoredTransfer] | None = {}
+    if stored is not None:
+        waiting = {one.transfer.transfer_number: one for one in stored}
+    elif ledger.gap_since is not None:
+        waiting = None
     return Assembly(
         key=LedgerKey(key, ledger.creation_date),
         creation_date=ledger.creation_date,
@@ -50,7 +59,7 @@ def opened(key: AccountKey, ledger: Ledger, stored: Iterable[StoredTransfer] | N
         gap_since=ledger.gap_since,
         behind_since=ledger.behind_since,
         has_worried=ledger.has_worried,
-        waiting=None if waiting is None else {one.transfer.transfer_number: one for one in waiting},
+        waiting=waiting,
         entries=[],
         new_stored={},
         unstored=0,
@@ -88,8 +97,11 @@ def arrive(assembly: Assembly, transfer: AccountTransfer, now: Moment) -> bool:
         return False
     if transfer.previous_transfer_number == assembly.last_transfer_number:
         assert assembly.waiting is not None, "what is stored must be loaded, since it may follow"
-        _append(assembly, transfer, now, EntryKind.NEGLIGIBLE)
-        _append_all_that_follow(assembly, now)
+        _append(assembly, transfer, now, NEGLIGIBLE)
+        if assembly.waiting:
+            _append_all_that_follow(assembly, now)
+        else:
+            assembly.gap_since = None
         return True
     arrived = StoredTransfer(arrived_at=now, transfer=transfer)
     assembly.new_stored[number] = arrived
@@ -103,7 +115,7 @@ def _append(assembly: Assembly, transfer: AccountTransfer, now: Moment, dummy: E
     difference = transfer.principal - transfer.acquired_amount - assembly.principal
     if difference != 0:
         _enter(assembly, dummy, difference, None, now)
-    _enter(assembly, EntryKind.TRANSFER, transfer.acquired_amount, transfer, now)
+    _enter(assembly, TRANSFER, transfer.acquired_amount, transfer, now)
     assembly.last_transfer_number = transfer.transfer_number
 
 
@@ -137,7 +149,7 @@ def _append_all_that_follow(assembly: Assembly, now: Moment) -> None:
         for number in sorted(waiting, reverse=True)
     }
     while (transfer := by_previous.get(assembly.last_transfer_number)) is not None:
-        _append(assembly, transfer, now, EntryKind.NEGLIGIBLE)
+        _append(assembly, transfer, now, NEGLIGIBLE)
     last = assembly.last_transfer_number
     overtaken = [number for number in waiting if number <= last]
     for number in overtaken:
@@ -154,7 +166,7 @@ def force(assembly: Assembly, now: Moment) -> None:
     if not assembly.waiting:
         return
     smallest = assembly.waiting[min(assembly.waiting)].transfer
-    _append(assembly, smallest, now, EntryKind.MISSING)
+    _append(assembly, smallest, now, MISSING)
     _append_all_that_follow(assembly, now)
 
 
@@ -185,7 +197,7 @@ def close_tail(assembly: Assembly, data: AccountData | None, now: Moment) -> Non
         return
     difference = data.principal - assembly.principal
     if difference != 0:
-        _enter(assembly, EntryKind.MISSING, difference, None, now)
+        _enter(assembly, MISSING, difference, None, now)
     assembly.last_transfer_number = data.last_transfer_number
     compare(assembly, data, now)
 
@@ -216,7 +228,7 @@ def is_behind(ledger: Ledger | None, patience: int, now: Moment) -> bool:
 
 def due_at(ledger: Ledger | None, data: AccountData | None, timers: Timers) -> Moment | None:
     """When something has to be done about the ledger, or told."""
-    if ledger is None:
+    if ledger is None or (ledger.gap_since is None and ledger.behind_since is None):
         return None
     worry = None
     if ledger.behind_since is not None and not ledger.has_worried:

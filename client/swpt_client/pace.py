@@ -50,6 +50,12 @@ def worry_at(pace: Pace, patience: int) -> Moment | None:
     return None if pace.has_worried else later_by(pace.began_at, patience)
 
 
+def speak_at(pace: Pace, pauses: Sequence[int], patience: int, stretch: float = 1.0) -> Moment | None:
+    """When the next copy may go, or the missing answer becomes news."""
+    worry = None if pace.has_worried else later_by(pace.began_at, patience)
+    return worry if pace.is_waiting else earliest(repeat_at(pace, pauses, stretch), worry)
+
+
 def earliest(*moments: Moment | None) -> Moment | None:
     """The first of some moments, None if there is none."""
     first: Moment | None = None

@@ -1,13 +1,9 @@
 """A payment as a value: for calls that take many of them at once."""
 
-from typing import Final
-
 import msgspec
 
 from .limits import DIRECT
-from .records import Terms
-
-ANY_TERMS: Final = Terms()
+from .records import ANY_TERMS, Terms
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True, gc=False):

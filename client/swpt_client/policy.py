@@ -1,11 +1,15 @@
 """What is ours, and how patient we are: chosen once by the application, the same for all records."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from .limits import AGENT, DIRECT, ISSUING, ROOT_CREDITOR_ID, share_subnet
 from .moments import DAY, HOUR, MINUTE, SECOND, YEAR
+
+OF_CREDITORS: Final = frozenset({DIRECT, AGENT})
+"""Coordinator types whose coordinators have ids of creditors."""
 
 
 class UnknownAccounts(StrEnum):
@@ -73,7 +77,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def owns_coordinator(self, coordinator_type: str, coordinator_id: int) -> bool:
         """Whether the coordinator is ours, so that answers to it are ours to judge."""
-        if coordinator_type in (DIRECT, AGENT):
+        if coordinator_type in OF_CREDITORS:
             return self.subnet is not None and share_subnet(coordinator_id, self.subnet)
         if coordinator_type == ISSUING:
             return coordinator_id in self.debtor_ids

@@ -6,7 +6,7 @@ for the record, None if nothing happens by itself; a store indexes it.
 
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -218,6 +218,10 @@ class Terms(_Record, frozen=True, kw_only=True):
     """Seconds from the beginning; what has no answer then is cancelled.  None: never."""
 
 
+ANY_TERMS: Final = Terms()
+"""Those of most transfers."""
+
+
 class Decision(_Record, frozen=True, kw_only=True):
     """What is to happen with a prepared transfer; amount 0 dismisses it."""
 
@@ -252,7 +256,7 @@ class Request(_Record, frozen=True, kw_only=True):
     max_locked_amount: int
     coordinator_type: str = DIRECT
     coordinator_id: int
-    terms: Terms = Terms()
+    terms: Terms = ANY_TERMS
 
 
 class Prepared(_Record, frozen=True, kw_only=True):

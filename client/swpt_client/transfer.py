@@ -34,6 +34,7 @@ SETTLED: Final = TransferState.SETTLED
 FINISHED: Final = TransferState.FINISHED
 CANCELLED: Final = TransferState.CANCELLED
 PARKED: Final = TransferState.PARKED
+UNEXPECTED: Final = Outcome.UNEXPECTED
 
 # --- calls --------------------------------------------------------------------------------------
 
@@ -174,7 +175,7 @@ def finalized(transfer: Transfer | None, message: FinalizedTransfer, now: Moment
         return Step(ignored="FinalizedTransfer, no record")
     if transfer.state is PARKED:
         return gather(transfer, Evidence(arrived_at=now, message=message))
-    if transfer.state in (FINISHED, CANCELLED):
+    if transfer.state is FINISHED or transfer.state is CANCELLED:
         return Step(transfer, ignored="FinalizedTransfer, late")
     is_ours = is_same(transfer, message)
     if transfer.state is PREPARED and is_ours:
@@ -187,7 +188,7 @@ def finalized(transfer: Transfer | None, message: FinalizedTransfer, now: Moment
     assert transfer.decision is not None
     outcome = outcome_of(transfer.decision, message)
     step = end(transfer, outcome, now, total_locked_amount=message.total_locked_amount)
-    if outcome == Outcome.UNEXPECTED:
+    if outcome == UNEXPECTED:
         return replace(step, news=(*step.news, Surprise(kind="OUTCOME", key=transfer.key, message=message)))
     return step
 
@@ -267,17 +268,19 @@ def _forget_at(transfer: Transfer, timers: Timers) -> Moment | None:
 
 def schedule(transfer: Transfer, timers: Timers, stretch: float) -> Transfer:
     """Say when the transfer wants to be looked at again; pauses are stretched at random."""
-    worry = pace.worry_at(transfer.pace, timers.worry_after)
+    state = transfer.state
     due_at: Moment | None = None
-    if transfer.state is INITIATED:
-        repeat = pace.repeat_at(transfer.pace, timers.prepare_pauses, stretch)
-        due_at = pace.earliest(_give_up_at(transfer), repeat, worry)
-    elif transfer.state is PREPARED:
+    if state is INITIATED:
+        due_at = pace.speak_at(transfer.pace, timers.prepare_pauses, timers.worry_after, stretch)
+        if transfer.request.terms.give_up_after is not None:
+            due_at = pace.earliest(due_at, _give_up_at(transfer))
+    elif state is PREPARED:
         due_at = decide_by(transfer)
-    elif transfer.state is SETTLED:
-        repeat = pace.repeat_at(transfer.pace, timers.finalize_pauses, stretch)
-        due_at = pace.earliest(_unknown_at(transfer, timers), repeat, worry)
-    elif transfer.state in (FINISHED, CANCELLED):
+    elif state is SETTLED:
+        due_at = pace.speak_at(transfer.pace, timers.finalize_pauses, timers.worry_after, stretch)
+        if transfer.pace.first_confirmed_at is not None:
+            due_at = pace.earliest(due_at, _unknown_at(transfer, timers))
+    elif state is not PARKED:
         due_at = _forget_at(transfer, timers)
     return transfer if due_at == transfer.due_at else replace(transfer, due_at=due_at)
 

@@ -10,7 +10,7 @@ from .checks import begin_fault, bundle_fault, commit_fault
 from .desk import Desk
 from .differences import bundle_difference
 from .inputs import Abandon, Begin, BeginBundle, Commit, Dismiss, DismissBundle, Park, Refusal, Resume
-from .messages import FinalizedTransfer, PreparedTransfer, RejectedTransfer, TransferMessage
+from .messages import FinalizedTransfer, PreparedTransfer, RejectedTransfer
 from .moments import Moment
 from .records import (
     AccountKey,
@@ -18,7 +18,6 @@ from .records import (
     BundleState,
     Outcome,
     Request,
-    RequestKey,
     Transfer,
     TransferState,
 )
@@ -124,19 +123,22 @@ def dismiss_bundle(desk: Desk, call: DismissBundle) -> Refusal | None:
 # --- messages -----------------------------------------------------------------------------------
 
 
-def answered(desk: Desk, message: TransferMessage) -> None:
-    """An answer of the server to a coordinator of ours."""
-    known = desk.requested(
-        RequestKey(message.coordinator_type, message.coordinator_id, message.coordinator_request_id)
-    )
-    if isinstance(message, PreparedTransfer):
-        step = transfer.prepared(known, message, desk.now)
-    elif isinstance(message, FinalizedTransfer):
-        step = transfer.finalized(known, message, desk.now)
-    else:
-        assert isinstance(message, RejectedTransfer)
-        step = transfer.rejected(known, message, desk.now)
-    _take(desk, known, step)
+def prepared(desk: Desk, message: PreparedTransfer) -> None:
+    """PreparedTransfer, to a coordinator of ours."""
+    known = desk.requested(message)
+    _take(desk, known, transfer.prepared(known, message, desk.now))
+
+
+def finalized(desk: Desk, message: FinalizedTransfer) -> None:
+    """FinalizedTransfer, to a coordinator of ours."""
+    known = desk.requested(message)
+    _take(desk, known, transfer.finalized(known, message, desk.now))
+
+
+def rejected(desk: Desk, message: RejectedTransfer) -> None:
+    """RejectedTransfer, to a coordinator of ours."""
+    known = desk.requested(message)
+    _take(desk, known, transfer.rejected(known, message, desk.now))
 
 
 # --- persons ------------------------------------------------------------------------------------

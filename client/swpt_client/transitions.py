@@ -1,5 +1,7 @@
 """What several rows of the table of running transfers do."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from . import pace
@@ -12,6 +14,12 @@ from .records import DISMISSAL, Decision, Evidence, Outcome, Prepared, Request, 
 from .step import Outgoing, Step
 
 MAX_EVIDENCE = 20
+# Members of enumerations take longer to be found than a whole comparison.
+_SETTLED: Final = TransferState.SETTLED
+_FINISHED: Final = TransferState.FINISHED
+_CANCELLED: Final = TransferState.CANCELLED
+_WAS_CANCELLED: Final = Outcome.CANCELLED
+_OK: Final = Outcome.OK
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -86,7 +94,7 @@ def settle(transfer: Transfer, decision: Decision, now: Moment, reason: str = ""
     """A decision leaves; from now on there is no other for this prepared transfer."""
     settled = replace(
         transfer,
-        state=TransferState.SETTLED,
+        state=_SETTLED,
         decision=decision,
         reason=reason,
         pace=pace.begin(now, transfer.pace),
@@ -100,7 +108,7 @@ def end(
     """The one outcome, and the news of it; the legs of a bundle have none of their own."""
     ended = replace(
         transfer,
-        state=TransferState.CANCELLED if outcome == Outcome.CANCELLED else TransferState.FINISHED,
+        state=_CANCELLED if outcome == _WAS_CANCELLED else _FINISHED,
         outcome=str(outcome),
         total_locked_amount=total_locked_amount,
         reason=reason or transfer.reason,
@@ -145,10 +153,10 @@ def promise_of(message: PreparedTransfer) -> Prepared:
 
 def has_right_parties(request: Request, message: PreparedTransfer) -> bool:
     """Whether it was prepared between those who were asked for."""
-    return (message.debtor_id, message.creditor_id, message.recipient) == (
-        request.debtor_id,
-        request.creditor_id,
-        request.recipient,
+    return (
+        message.creditor_id == request.creditor_id
+        and message.recipient == request.recipient
+        and message.debtor_id == request.debtor_id
     )
 
 
@@ -156,7 +164,7 @@ def outcome_of(decision: Decision, message: FinalizedTransfer) -> str:
     """What an answer means for the decision that was sent."""
     wanted, moved = decision.committed_amount, message.committed_amount
     if message.status_code == OK and moved == wanted:
-        return Outcome.OK if wanted > 0 else Outcome.DISMISSED
+        return _OK if wanted > 0 else Outcome.DISMISSED
     if message.status_code not in (OK, "") and moved == 0 and wanted > 0:
         return message.status_code
     return Outcome.UNEXPECTED

@@ -2,7 +2,7 @@
 
 from typing import Final, TypeAlias
 
-from . import limits
+from .limits import MAX_INT32, MAX_INT64, MIN_INT64
 from .messages.fields import is_config_data
 from .moments import FIRST, LAST
 
@@ -21,17 +21,19 @@ def integer_fault(field: str, value: object, low: int, high: int) -> Fault:
 
 def id_fault(field: str, value: object) -> Fault:
     """Ids of debtors, creditors and coordinators: int64."""
-    return integer_fault(field, value, limits.MIN_INT64, limits.MAX_INT64)
+    if type(value) is int and MIN_INT64 <= value <= MAX_INT64:
+        return None
+    return integer_fault(field, value, MIN_INT64, MAX_INT64)
 
 
 def amount_fault(field: str, value: object, low: int = 0) -> Fault:
     """Amounts: int64 from `low` on."""
-    return integer_fault(field, value, low, limits.MAX_INT64)
+    return integer_fault(field, value, low, MAX_INT64)
 
 
 def seconds_fault(field: str, value: object) -> Fault:
     """Durations on the wire: int32, not below 0."""
-    return integer_fault(field, value, 0, limits.MAX_INT32)
+    return integer_fault(field, value, 0, MAX_INT32)
 
 
 def moment_fault(field: str, value: object) -> Fault:

@@ -6,8 +6,8 @@ from typing import Any, Final
 from swpt_client.inputs import Begin, BeginBundle, Commit, Dismiss, DismissBundle
 from swpt_client.limits import DIRECT, ISSUING, ROOT_CREDITOR_ID
 from swpt_client.office import NO_WORDS, Office, Words
-from swpt_client.payments import ANY_TERMS, Payment
-from swpt_client.records import Bundle, Decision, Leg, Request, Terms, Transfer
+from swpt_client.payments import Payment
+from swpt_client.records import ANY_TERMS, Bundle, Decision, Leg, Request, Terms, Transfer
 
 _DECISION_WORDS: Final = {
     "committed_amount": "amount",
