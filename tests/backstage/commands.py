@@ -29,7 +29,7 @@ SERVER = (*PYTHON, "-m", "swpt_accounts")
 FLASK = (*PYTHON, "-m", "flask")
 DRAMATIQ = (*PYTHON, "-m", "dramatiq")
 
-_PATIENCE_SECONDS = 45.0
+_PATIENCE_SECONDS = 120.0
 
 
 class Command:
@@ -127,7 +127,7 @@ def answered(words: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, s
 
 def get(port: int, path: str) -> tuple[int, bytes]:
     """Status and body of an answer of a web server on this machine."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -108,7 +108,7 @@ class Mailbox:
         fields["type"] = kind
         return [event for event in list(self.events) if fields.items() <= event.items()]
 
-    def wait_for(self, kind: str, count: int = 1, timeout: float = 30.0, **fields: Any) -> dict[str, Any]:
+    def wait_for(self, kind: str, count: int = 1, timeout: float = 90.0, **fields: Any) -> dict[str, Any]:
         """The event that completes `count` events of a kind with these fields."""
         wait_until(lambda: len(self.received(kind, **fields)) >= count, f"{count} {kind} {fields}", timeout)
         return self.received(kind, **fields)[count - 1]

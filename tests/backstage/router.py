@@ -50,7 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             port = router.ports[target]
-            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
                 connection.request(self.command, self.path, body, dict(self.headers))
                 answer = connection.getresponse()
                 self._say(answer.status, dict(answer.getheaders()), answer.read())

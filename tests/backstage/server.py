@@ -59,7 +59,7 @@ class Server:
             env={"PATH": os.environ["PATH"], **self.environ, **environ},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             check=False,
         )
         assert "Traceback" not in done.stderr
@@ -137,7 +137,7 @@ class Server:
         """Wait until a process of the server waits for a lock; the database's process for it."""
         return wait_until(lambda: self.sessions(name, "Lock"), f"{name} waits for a lock")[0]
 
-    def wait_until_done(self, timeout: float = 60.0) -> None:
+    def wait_until_done(self, timeout: float = 90.0) -> None:
         """Wait until nothing waits: in the queue, in the outbox, to be announced."""
         query = """
             SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM account_update_due)

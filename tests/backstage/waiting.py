@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], what: str = "it", timeout: float = 30.0) -> T:
+def wait_until(condition: Callable[[], T], what: str = "it", timeout: float = 90.0) -> T:
     """The first true value of the condition; fails after the timeout (seconds)."""
     deadline = monotonic() + timeout
     while not (value := condition()):

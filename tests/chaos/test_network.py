@@ -156,7 +156,6 @@ def powered(host) -> Iterator[None]:
     host.plug()
 
 
-@pytest.mark.timeout(300)
 def test_a_host_loses_its_power_while_its_worker_holds_locks(scene, powered):
     """A new worker has the accounts when the server has missed the dead one, and not after two hours."""
     with scene.far_worker() as worker:
@@ -173,7 +172,6 @@ def test_a_host_loses_its_power_while_its_worker_holds_locks(scene, powered):
     scene.finish()
 
 
-@pytest.mark.timeout(300)
 def test_a_host_loses_its_power_with_messages_in_the_outbox(scene, powered):
     """The session of the dead host was idle, and said that it lives; the relay has its rows soon."""
     with scene.far_worker() as worker:
@@ -189,7 +187,6 @@ def test_a_host_loses_its_power_with_messages_in_the_outbox(scene, powered):
     scene.finish()
 
 
-@pytest.mark.timeout(300)
 def test_a_worker_sleeps_while_it_holds_locks(scene):
     """Its kernel answers, so it seems to live; but a transaction in which nothing happens is ended."""
     with scene.far_worker() as worker:
@@ -210,7 +207,6 @@ def test_a_worker_sleeps_while_it_holds_locks(scene):
     scene.finish()
 
 
-@pytest.mark.timeout(300)
 def test_a_worker_sleeps_with_messages_in_the_outbox(scene):
     """The chores take them over after the time in which a living one would have sent them."""
     with scene.far_worker(PUBLISH_CONFIRM_TIMEOUT="1") as worker:
@@ -229,7 +225,6 @@ def test_a_worker_sleeps_with_messages_in_the_outbox(scene):
     scene.finish()
 
 
-@pytest.mark.timeout(300)
 def test_a_worker_sleeps_with_messages_in_its_hands(scene):
     """The broker misses its heartbeats, and gives them to others."""
     with scene.far_worker() as worker:

@@ -5,8 +5,6 @@ The others, with `chaos`, are in test_network.py and test_failover.py.
 
 from contextlib import ExitStack
 
-import pytest
-
 from swpt_accounts.storage import migrations
 from tests.backstage.proxy import Proxy
 from tests.backstage.server import Server
@@ -17,7 +15,6 @@ from tests.services.replication import one_instance
 from .losing import Story
 
 
-@pytest.mark.timeout(180)
 def test_a_cable_that_was_cut_under_load_is_mended_and_nothing_is_lost(amqp_url):
     """The database does not answer, and nobody says good-bye; afterwards all goes on by itself."""
     with ExitStack() as stack:

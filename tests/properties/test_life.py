@@ -264,7 +264,6 @@ class Lives(RuleBasedStateMachine):
             PROGRAMS[what] += 1
 
 
-@pytest.mark.timeout(300)  # it takes time to find a simple failure
 def test_no_life_loses_money_that_matters():
     """Whatever happens in a program, the books are right; and in many of them accounts end and come back."""
     PROGRAMS.clear()

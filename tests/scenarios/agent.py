@@ -17,7 +17,7 @@ from pika.spec import BasicProperties
 from . import form
 from .deployment import Deployment
 
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 90.0
 """How long an answer may take on a busy machine; a good one comes in milliseconds."""
 
 FENCE_DEBTOR: Final = 2**63 - 1

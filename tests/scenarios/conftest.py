@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import count
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pika.spec
@@ -22,13 +21,6 @@ from .deployment import Deployment, serving
 # No two stories share a debtor, also if they are told twice to one server.
 _debtors = count(secrets.randbits(61))
 _late_debtors = count(2**62 + secrets.randbits(60))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first story waits for the start of the server as well, which takes long on a busy machine."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(180))
 
 
 @contextmanager
@@ -143,7 +135,7 @@ def ask(deployment: Deployment) -> Callable[..., Answer]:
     """Asks the web server: `ask("/accounts/healthz")`, `ask(path, "POST")`."""
 
     def request(path: str, method: str = "GET", body: bytes | None = None) -> Answer:
-        with closing(http.client.HTTPConnection("127.0.0.1", deployment.web_port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", deployment.web_port, timeout=60)) as connection:
             connection.request(method, path, body)
             answer = connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}

@@ -9,7 +9,7 @@ from typing import Final
 from tests.backstage.commands import SERVER, Command, running, said
 from tests.services.ports import free_port
 
-_STARTS_WITHIN_SECONDS: Final = 45.0
+_STARTS_WITHIN_SECONDS: Final = 120.0
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def outcome_of(command, deployment, **environ):
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=150,
         check=False,
     )
 

@@ -72,7 +72,7 @@ class Rabbitmqctl:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=150,
                 check=False,
                 env=on_the_right_clock(self._environment),
             )

@@ -56,7 +56,6 @@ def break_a_world(fault, seeds, monkeypatch, database):
     raise AssertionError("no world has broken")
 
 
-@pytest.mark.timeout(300)
 def test_an_acknowledgement_before_the_commit_is_found(monkeypatch, world_database):
     """Somebody waits for ever for an answer, because a message went with its worker."""
     error = break_a_world(acknowledge_before_commit, [3], monkeypatch, world_database)

@@ -5,7 +5,6 @@ import pytest
 from simulation.running import Case, play, saved
 
 # Where a library stands between a process and its clock, as in `make calendar`, a world takes minutes.
-pytestmark = pytest.mark.timeout(300)
 
 FIXED = [Case(seed=3, acts=2), Case(seed=5, acts=2)]
 

@@ -80,7 +80,6 @@ def dies_or_ends(program: Program, trader: Trader) -> bool:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("mode", "status"), [("escrow", "failed"), ("direct", "torn")])
 def test_a_leg_that_fails_after_the_decision_and_cannot_be_repaired(
     alone: tuple[Program, Path], mode: str, status: str

@@ -52,7 +52,7 @@ def the_admin(program: Program) -> Person:
     one = Person(program, ADMIN, SAMPLE_PASSWORD)
     body = {"username": ADMIN, "password": SAMPLE_PASSWORD}
     wait_until(
-        lambda: requests.post(f"{program.address}/api/token/", json=body, timeout=30).ok, "sample people"
+        lambda: requests.post(f"{program.address}/api/token/", json=body, timeout=60).ok, "sample people"
     )
     one.log_in()
     return one

@@ -11,8 +11,6 @@ from tests.backstage.running import Caller, Program
 
 from .people import PASSWORD, Administration, Browser, Person, until
 
-pytestmark = pytest.mark.timeout(300)
-
 
 class Stand:
     """A till beside a server elsewhere, and the cables to broker and database."""

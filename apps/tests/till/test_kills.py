@@ -5,14 +5,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.backstage.running import embedded
 
 from .killing import office_of, tell
 
 
-@pytest.mark.timeout(300)
 def test_a_till_that_is_killed_once_ends_right(folder: Path) -> None:
     """The small case: everything in one process."""
     with embedded("till", folder, TILL_DAILY_RECHARGE="1000.00") as program:

@@ -13,7 +13,7 @@ from swpt_client.messages import CONTENT_TYPE, ServerMessage
 from swpt_client.moments import render
 from swpt_client.transport.base import Delivery, Inbox, Publication
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 
 
 class Wire:

@@ -43,7 +43,6 @@ def database(postgres: Any) -> Iterator[str]:
     postgres.drop_database(name)
 
 
-@pytest.mark.timeout(120)
 def test_offers_meet_at_once_though_the_program_is_an_hour_ahead(
     postgres_url: str, amqp_url: str, database: str, clock_ahead: dict[str, str]
 ) -> None:

@@ -33,13 +33,11 @@ def wallets(postgres_url: str, amqp_url: str, surroundings: dict[str, str]) -> I
         yield program
 
 
-@pytest.mark.timeout(300)
 def test_killed_once_nothing_is_lost_and_nothing_happens_twice(wallets: Program) -> None:
     """Every answer stays true, no key has two outcomes, `verify` is clean."""
     play(wallets, kills=1, seed=random.SystemRandom().randrange(10**6))
 
 
-@pytest.mark.timeout(120)
 def test_before_the_server_knows_the_currency_nothing_is_stored(
     postgres_url: str, amqp_url: str, surroundings: dict[str, str]
 ) -> None:

@@ -76,7 +76,7 @@ class Collector:
             self.settlements.append(settlement)
             self._changed.notify_all()
 
-    def wait(self, count: int, timeout: float = 40.0) -> list[Settlement]:
+    def wait(self, count: int, timeout: float = 90.0) -> list[Settlement]:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.settlements) >= count, timeout)
             return self.settlements

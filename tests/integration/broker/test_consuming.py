@@ -241,7 +241,7 @@ def test_a_restarted_broker_is_served_again(restartable_rabbitmq, caplog):
         late.start()
         wait_until(lambda: not server.is_connected)
         node.start()
-        wait_until(lambda: b'{"n":7000}' in server.bodies(), timeout=15)
+        wait_until(lambda: b'{"n":7000}' in server.bodies())
         late.join(5)
     publisher.stop(5)
     lines = [one.getMessage() for one in caplog.records if one.name.startswith("swpt_accounts.broker")]

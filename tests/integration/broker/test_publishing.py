@@ -39,7 +39,7 @@ def test_twenty_thousand_messages_are_confirmed_in_bulk(url, publisher):
     assert publisher.pending() == 0
     server = Server(url)
     with server.running():
-        wait_until(lambda: len(server.bodies()) >= 20_000, timeout=40)
+        wait_until(lambda: len(server.bodies()) >= 20_000)
     assert server.bodies() == [one.body for one in envelopes]
 
 
@@ -104,7 +104,7 @@ def test_cut_connections_lose_nothing(url, publisher, cut):
     wait_until(lambda: administration.count_messages(url, QUEUE) >= 5000)
     server = Server(url)
     with server.running():
-        wait_until(lambda: {one.body for one in envelopes} <= set(server.bodies()), timeout=40)
+        wait_until(lambda: {one.body for one in envelopes} <= set(server.bodies()))
 
 
 def test_without_an_answer_messages_are_kept_after_the_timeout(url, wire):

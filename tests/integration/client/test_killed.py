@@ -16,7 +16,7 @@ from tests.backstage.paying import ISSUED, amount_of
 PROGRAM = TOP / "tests" / "backstage" / "paying.py"
 
 
-def run(kind: str, where: str, step: str, number: int, count: int, timeout: float = 55.0) -> Any:
+def run(kind: str, where: str, step: str, number: int, count: int, timeout: float = 150.0) -> Any:
     """Run the client until it ends, or kills itself; what it has printed."""
     done = subprocess.run(
         [*PYTHON, "-W", "error", str(PROGRAM), kind, where, step, str(number), str(count)],

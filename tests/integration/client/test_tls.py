@@ -16,7 +16,6 @@ from tests.services.errors import ServiceMissing, give_up
 from tests.services.ports import free_port
 
 # The broker may have to be started first.
-pytestmark = pytest.mark.timeout(240)
 
 _LISTEN = """
 rabbit_networking:ensure_ssl(),

@@ -18,7 +18,6 @@ def scene(postgres_url, empty_postgres_url, amqp_url):
         yield scene
 
 
-@pytest.mark.timeout(180)
 def test_a_worker_is_killed_twice_under_load(scene):
     """Each payment has one outcome, ledgers are the journal, nothing waits; what is not so would be told."""
     played = play_on(scene, msgspec.structs.replace(WORKER_KILLED, seconds=0.0))

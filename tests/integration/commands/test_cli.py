@@ -111,7 +111,7 @@ def test_http_by_the_letter(environ):
     port = int(environ["WEBSERVER_PORT"])
     with running((*SERVER, "web"), environ) as web:
         web.wait_for(READY)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("HEAD", "/accounts/healthz")
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("Content-Length"), answer.read()) == (200, "12", b"")
@@ -127,7 +127,7 @@ def test_http_by_the_letter(environ):
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (405, b"Method Not Allowed.\n")
         for body in (b"x" * 20481, iter([b"x" * 20000, b"x" * 481])):
-            large = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            large = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             large.request("POST", "/accounts/healthz", body)
             assert large.getresponse().status == 413
             large.close()

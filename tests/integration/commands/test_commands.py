@@ -336,7 +336,7 @@ def test_a_restoration_can_be_stopped_and_resumed(server):
         server.wait_until_blocked("swpt_accounts operator")
         process.send_signal(signal.SIGTERM)
         blocker.rollback()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert errors == f"stopped after 1000 accounts: go on with --moment {text(NOW)}\n"
     code, output, _ = server.run(*words[len(SERVER) :])

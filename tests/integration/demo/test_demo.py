@@ -23,7 +23,7 @@ from tests.services.ports import free_port
 
 DEMO = (*SERVER, "demo")
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 150.0
 _CONTROL_CODE = re.compile(r"[^\n\x20-\x7e\u2500]")
 
 # Settings of some other server, or of none at all.

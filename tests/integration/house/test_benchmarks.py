@@ -161,7 +161,7 @@ def test_a_signal_ends_it_in_order(durable, number):
     """Databases are dropped, also by a closed terminal; the exit code is that of an interrupt."""
     with working() as process:
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=150)
     assert process.returncode == 130
     assert said.splitlines()[-1] == "interrupted; what was made is dropped"
     assert durable.names_made_by(process.pid) == []
@@ -172,7 +172,7 @@ def test_nohup_is_respected(durable):
     with working(ignored=(signal.SIGHUP,)) as process:
         assert ignored_signals(process.pid) & 1 << signal.SIGHUP - 1
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=150)
     assert process.returncode == 130
     assert said.splitlines()[-1] == "interrupted; what was made is dropped"
     assert durable.names_made_by(process.pid) == []

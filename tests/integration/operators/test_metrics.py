@@ -350,7 +350,6 @@ def test_metrics_can_be_opened_by_a_setting(stand):
     assert client.get("/metrics").status_code == 200
 
 
-@pytest.mark.timeout(180)
 def test_the_web_server_shows_what_workers_count(postgres_url, amqp_url):
     """What each worker counts is added up, and goes on when a worker is killed and comes back."""
     environ = {

@@ -149,7 +149,6 @@ def test_a_right_too_many_of_an_agent_is_seen(site, postgres_url, own_rabbitmq):
     assert allowed == [1, 3], "to empty it, and to take a message"
 
 
-@pytest.mark.timeout(300)
 def test_applications_share_a_server_with_the_rights_of_deploy(site, postgres_url, postgres):
     """All five at once, each with a database of its own: money moves in each, and `verify` is clean."""
     server = Server(postgres_url, site("swpt_accounts"))

@@ -90,7 +90,7 @@ def test_the_service_works_for_months_with_the_least_rights(service):
         assert stand.count("journal") == MONTHS_AHEAD + 4
         assert stand.value("SELECT count(*) FROM journal_default") == 0
         with housekeeping(service) as keeper:
-            wait_until(lambda: keeper.do("seal journal") + 1 and is_sealed(stand), timeout=60)
+            wait_until(lambda: keeper.do("seal journal") + 1 and is_sealed(stand))
     with connections.session(service, "a test") as connection:
         assert [one for segment in check_seals(connection) for one in segment.violations] == []
 

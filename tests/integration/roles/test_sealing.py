@@ -40,7 +40,7 @@ def seal_all(stand, keeper):
     """Do the chore until every row is sealed: transactions of other databases may be older than ours."""
     rows = stand.count("journal")
     wait_until(
-        lambda: keeper.do("seal journal") + 1 and sum(one.rows for one in seals(stand)) == rows, timeout=60
+        lambda: keeper.do("seal journal") + 1 and sum(one.rows for one in seals(stand)) == rows, timeout=90
     )
 
 
@@ -154,7 +154,7 @@ def test_rows_of_before_are_sealed_by_their_moments(stand, keeper, paying, monke
 def test_whatever_is_changed_is_found(stand, keeper, paying, crime, told):
     """A row that was changed, removed or put in is found and named, and so is a seal (rule V16)."""
     paying(1, 3)
-    wait_until(lambda: at_rest(stand), timeout=60)
+    wait_until(lambda: at_rest(stand))
     seal_all(stand, keeper)
     stand.execute(crime.format(last=stand.value("SELECT max(journal_id) FROM journal")))
     found = wrong(stand)
@@ -222,7 +222,7 @@ def test_a_database_that_was_moved_goes_on_counting(stand, keeper, paying, caplo
         assert go_on_counting(one)
         assert not go_on_counting(one)
     paying(3)
-    wait_until(lambda: keeper.do("seal journal") == 1, timeout=60)
+    wait_until(lambda: keeper.do("seal journal") == 1)
     with connections.session(stand.postgres_url, "a test") as connection:
         last = newest_seal(connection)
     assert last is not None

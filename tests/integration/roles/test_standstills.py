@@ -91,7 +91,7 @@ def test_locks_of_a_worker_that_hangs_are_free_within_its_time(server, mailbox, 
             cursor.execute(LOCK_ALICE)
             cursor.fetchall()
         mailbox.send(configure(ALICE, ts=clock.utcnow(), seqnum=2))
-        mailbox.wait_for("AccountUpdate", creditor_id=ALICE, last_config_seqnum=2, timeout=5)
+        mailbox.wait_for("AccountUpdate", creditor_id=ALICE, last_config_seqnum=2, timeout=12)
         hanging.close()
 
 
@@ -108,7 +108,7 @@ def test_messages_of_a_process_that_hangs_are_taken_over(server, mailbox, monkey
         pid = hanging.info.backend_pid
         writer.apply(configure(ROOT, ts=clock.utcnow()))
         with server.serving_here():
-            mailbox.wait_for("AccountUpdate", creditor_id=ROOT, timeout=10)
+            mailbox.wait_for("AccountUpdate", creditor_id=ROOT)
             server.wait_until_done()
     [line] = [record.message for record in caplog.records if "seems to hang" in record.message]
     assert f'process {pid} ("a worker that hangs"' in line

@@ -85,7 +85,6 @@ def test_all_starts_everything_again_and_stops_everything(environ):
     assert not any(is_alive(pid) for pid in (*first.values(), *second.values()))
 
 
-@pytest.mark.timeout(180)
 def test_programs_that_have_just_been_forked_are_stopped_too(environ):
     """A signal that comes while programs begin is not lost: nobody is waited for until he is killed."""
     for _ in range(3):

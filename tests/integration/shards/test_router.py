@@ -89,7 +89,7 @@ def _answers(port: int) -> bool:
 
 def ask(port: int, path: str, method: str = "GET", body: str = "") -> tuple[int, str]:
     """Status and text of an answer."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request(method, path, body)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()

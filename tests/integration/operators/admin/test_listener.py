@@ -21,7 +21,7 @@ WRONG = "swpt_" + "x" * 43
 
 def ask(port, path, **headers):
     """Status and body of an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(
         "GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()}
     )
@@ -84,7 +84,7 @@ def test_what_is_no_request_gets_a_problem_document(database, ports, sent, statu
     """With the headers of all answers, although the application never hears of it."""
     with running((*SERVER, "web"), environ(database, ports)) as server:
         server.wait_for("Serving the admin API")
-        with socket.create_connection(("127.0.0.1", ports[1]), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", ports[1]), timeout=60) as connection:
             connection.sendall(sent)
             answer = http.client.HTTPResponse(connection)
             answer.begin()
@@ -110,7 +110,7 @@ def test_a_flood_at_one_port_leaves_the_other_alone(database, ports, flooded, pa
         server.wait_for("Serving the admin API")
         # The listener and what wakes it up count as well.  Whoever was answered is connected, and stays so.
         for _ in range(limit - 2):
-            connection = http.client.HTTPConnection("127.0.0.1", ports[flooded], timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", ports[flooded], timeout=60)
             stack.callback(connection.close)
             connection.request("GET", path)
             assert connection.getresponse().read()
@@ -185,7 +185,7 @@ def test_a_connection_may_be_used_again_and_again(database, ports):
     # Silence is much longer than our pauses, also on a machine that is busy.
     patience = HURRY._replace(silence_seconds=2.5)
     with serving(database, ports, patience):
-        connection = http.client.HTTPConnection("127.0.0.1", ports[1], timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", ports[1], timeout=60)
         started = time.monotonic()
         while time.monotonic() < started + patience.silence_seconds + 2 * patience.request_seconds:
             connection.request("GET", "/livez")
@@ -235,7 +235,7 @@ def test_probes_are_answered_whoever_sits_on_all_seats(database, ports, flooded,
         server.wait_for("Serving the admin API")
         crowd = []
         for _ in range(limit + 50):
-            one = stack.enter_context(socket.create_connection(("127.0.0.1", ports[flooded]), timeout=10))
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", ports[flooded]), timeout=60))
             one.sendall(beginning)
             crowd.append(one)
         for _ in range(10):
