@@ -27,13 +27,25 @@ ROOT: Final = 0
 class Transfer:
     """A transfer on its way; moments are seconds of a monotonic clock."""
 
-    __slots__ = ("amount", "begun_at", "finalized_at", "is_direct", "parts_left", "recipient", "sender")
+    __slots__ = (
+        "amount",
+        "begun_at",
+        "finalized_at",
+        "is_direct",
+        "lane",
+        "parts_left",
+        "recipient",
+        "sender",
+    )
 
-    def __init__(self, sender: int, recipient: int, amount: int, kind: str, begun_at: float) -> None:
+    def __init__(
+        self, sender: int, recipient: int, amount: int, kind: str, begun_at: float, lane: int = 0
+    ) -> None:
         self.sender = sender
         self.recipient = recipient
         self.amount = amount
         self.begun_at = begun_at
+        self.lane = lane
         self.finalized_at = 0.0
         self.is_direct = kind == DIRECT
         # FinalizedTransfer, and an AccountTransfer to each party, the root account excepted.
@@ -104,8 +116,9 @@ class Books:
         self.received: Counter[str] = Counter()
         self.complaints: Counter[str] = Counter()
         self.latencies = Latencies()
-        self.finalized = 0
-        self.rejected = 0
+        self.ended: Counter[int] = Counter()
+        """Finalized and rejected transfers, by lane."""
+
         self.completed = 0
         self.last_completed_at = 0.0
         self._chains: dict[int, Chain] = {}
@@ -134,7 +147,8 @@ class Books:
         elif isinstance(event, AccountUpdate):
             self._take_update(event)
         elif isinstance(event, RejectedTransfer):
-            self.rejected += 1
+            transfer = self.transfers.get(event.coordinator_request_id)
+            self.ended[0 if transfer is None else transfer.lane] += 1
             self.complain(f"RejectedTransfer: {event.status_code}")
         else:
             self.complain(f"RejectedConfig: {event.rejection_code}")
@@ -183,7 +197,7 @@ class Books:
             return
         if event.status_code != "OK" or event.committed_amount != transfer.amount:
             self.complain(f"FinalizedTransfer: {event.status_code}, {event.committed_amount}")
-        self.finalized += 1
+        self.ended[transfer.lane] += 1
         self.principals[transfer.sender] -= event.committed_amount
         self.principals[transfer.recipient] += event.committed_amount
         self.latencies.finalize.append(now - transfer.finalized_at)

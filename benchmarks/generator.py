@@ -9,7 +9,7 @@ import argparse
 import gc
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic, time
 from typing import Final
 
@@ -20,7 +20,7 @@ from pika.exceptions import AMQPError
 from . import processor_time
 from .books import ROOT, Books, Latencies, Outcome, Transfer
 from .line import Headers, Line, message
-from .load import Load
+from .load import Load, Payment
 from .manners import amqp_url, mannered, not_negative, whole
 from .shapes import (
     ACCOUNTS_IN,
@@ -51,6 +51,31 @@ _AT_ONCE: Final = 200
 
 class Silence(Exception):
     """The server does not go on."""
+
+
+class Lane:
+    """Payments of which so many are on their way at most, whatever becomes of others."""
+
+    def __init__(self, payments: Iterator[Payment], window: int, ended_before: int) -> None:
+        self._payments = payments
+        self._window = window
+        self._ended_before = ended_before
+        self._begun = 0
+        self.is_over = False
+
+    def room(self, ended: int) -> int:
+        """How many may be begun now."""
+        return 0 if self.is_over else min(_AT_ONCE, self._window - self._begun + ended - self._ended_before)
+
+    def take(self) -> Payment | None:
+        """The next payment, which is begun now."""
+        payment = next(self._payments, None)
+        self._begun += payment is not None
+        return payment
+
+    def is_busy(self, ended: int) -> bool:
+        """Whether there are more to begin, or some on their way."""
+        return not self.is_over or ended - self._ended_before < self._begun
 
 
 class Generator:
@@ -86,11 +111,11 @@ class Generator:
         self._configure_all()
         self.books.open([ROOT, *self.creditor_ids])
         payments = ((ROOT, creditor_id, _ISSUED) for creditor_id in self.creditor_ids)
-        self._transfer(payments, ISSUING, window=_SET_UP_WINDOW)
+        self._transfer([payments], ISSUING, window=_SET_UP_WINDOW)
 
     def warm_up(self) -> None:
         """Make transfers that nobody measures."""
-        self._transfer(self.load.payments(self._random, self.load.warm_up), DIRECT, window=self.load.window)
+        self._transfer(self.load.lanes(self._random, self.load.warm_up), DIRECT, window=self.load.window)
 
     def measure(self, roles: Mapping[int, str]) -> Outcome:
         """Make the transfers of the load.  `roles` names the processes under test by their ids."""
@@ -98,7 +123,7 @@ class Generator:
         books.latencies = Latencies()
         before, started, completed = processor_time.snapshot(), monotonic(), books.completed
         by_second, behind = self._transfer(
-            load.payments(self._random, load.transfers),
+            load.lanes(self._random, load.transfers),
             DIRECT,
             window=load.window,
             rate=load.rate,
@@ -128,7 +153,7 @@ class Generator:
 
     def _transfer(
         self,
-        payments: Iterator[tuple[int, int, int]],
+        payments: Sequence[Iterator[Payment]],
         kind: str,
         *,
         window: int,
@@ -138,30 +163,31 @@ class Generator:
     ) -> tuple[list[int], float]:
         """Make payments until their end; returns completed ones by second, and the longest delay."""
         books, started = self.books, monotonic()
-        ended = books.finalized + books.rejected  # of earlier runs
-        begun, behind, not_before, is_over = 0, 0.0, 0.0, False
+        lanes = [Lane(one, window // len(payments), books.ended[at]) for at, one in enumerate(payments)]
+        begun, behind, not_before = 0, 0.0, 0.0
         by_second: list[int] = []
         last_news, last_completed = started, books.completed
-        while not is_over or books.finalized + books.rejected - ended < begun or books.transfers:
+        while books.transfers or any(lane.is_busy(books.ended[at]) for at, lane in enumerate(lanes)):
             now = monotonic()
-            room = min(_AT_ONCE, window - begun + books.finalized + books.rejected - ended)
-            if rate:
-                room = min(room, int((now - started) * rate) - begun)
-            if now < not_before:
-                room = 0
-            for _ in range(room if not is_over else 0):
-                payment = next(payments, None) if until is None or now < until else None
-                if payment is None:
-                    is_over = True
-                    break
-                # At a fixed rate the clock runs from the moment at which it should have been begun.
-                begun_at = started + begun / rate if rate else now
-                behind = max(behind, now - begun_at)
-                self._prepare(*payment, kind, begun_at)
-                begun += 1
-            if pause_seconds and room > 0:
-                not_before = now + self._random.uniform(0.0, pause_seconds)
-            if self._turn(0.001 if rate or pause_seconds or room == _AT_ONCE else 0.1):
+            is_full = False
+            for at, lane in enumerate(lanes):
+                room = lane.room(books.ended[at])
+                if rate:
+                    room = min(room, int((now - started) * rate) - begun)
+                for _ in range(room if now >= not_before else 0):
+                    payment = lane.take() if until is None or now < until else None
+                    if payment is None:
+                        lane.is_over = True
+                        break
+                    # At a fixed rate the clock runs from the moment at which it should have been begun.
+                    begun_at = started + begun / rate if rate else now
+                    behind = max(behind, now - begun_at)
+                    self._prepare(*payment, kind, begun_at, at)
+                    begun += 1
+                if pause_seconds and room > 0 and now >= not_before:
+                    not_before = now + self._random.uniform(0.0, pause_seconds)
+                is_full = is_full or room == _AT_ONCE
+            if self._turn(0.001 if rate or pause_seconds or is_full else 0.1):
                 last_news = monotonic()
                 _count(by_second, int(last_news - started), books.completed - last_completed)
                 last_completed = books.completed
@@ -169,10 +195,12 @@ class Generator:
                 raise Silence(f"nothing for {_SILENCE_SECONDS:.0f} s, {len(books.transfers)} transfers wait")
         return by_second, behind
 
-    def _prepare(self, sender: int, recipient: int, amount: int, kind: str, begun_at: float) -> None:
+    def _prepare(
+        self, sender: int, recipient: int, amount: int, kind: str, begun_at: float, lane: int
+    ) -> None:
         number = self._next_number
         self._next_number += 1
-        self.books.begin(number, Transfer(sender, recipient, amount, kind, begun_at))
+        self.books.begin(number, Transfer(sender, recipient, amount, kind, begun_at, lane))
         coordinator_id = self._coordinator(sender, kind)
         self._send(
             PrepareTransfer(

@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -21,7 +21,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     transfers: int
     window: int = 1000
-    """So many transfers are on their way at most."""
+    """So many transfers are on their way at most; of those that shards begin, each has its equal part."""
 
     rate: float = 0.0
     """Begin so many per second, however the server does; 0: as the window allows."""
@@ -51,21 +51,20 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     crossing: float = -1.0
     """The part of the payments that goes from one shard to another; below 0: as it comes."""
 
-    part: str = ""
-    """Only accounts whose key begins so take part."""
-
     def creditor_ids(self) -> list[int]:
         """Whose accounts take part."""
-        everybody = (FIRST_CREDITOR + self.stride * number for number in range(self.accounts))
-        if not self.part:
-            return list(everybody)
-        return [one for one in everybody if account_key(self.debtor_id, one).startswith(self.part)]
+        return [FIRST_CREDITOR + self.stride * number for number in range(self.accounts)]
 
-    def payments(self, chance: random.Random, number: int) -> Iterator[Payment]:
+    def lanes(self, chance: random.Random, number: int) -> list[Iterator[Payment]]:
+        """So many payments, by the shard of the sender: a slow one must not keep the others from working."""
+        if self.crossing < 0.0:
+            return [self._payments(chance, number)]
+        places = self._places()
+        share = number // len(places)
+        return [self._crossing_payments(chance, share, key, places) for key in sorted(places)]
+
+    def _payments(self, chance: random.Random, number: int) -> Iterator[Payment]:
         """So many payments as the pattern wants them."""
-        if self.crossing >= 0.0:
-            yield from self._crossing_payments(chance, number)
-            return
         choose, ids = chance.choice, self.creditor_ids()
         for _ in range(number):
             sender = ids[0] if self.pattern == "one sender" else choose(ids)
@@ -75,20 +74,23 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
                 sender, recipient = (other, recipient) if self.pattern == "hot recipient" else (sender, other)
             yield sender, recipient, chance.randint(1, 100)
 
-    def _crossing_payments(self, chance: random.Random, number: int) -> Iterator[Payment]:
-        """Payments of which a part goes from one shard to another."""
+    def _places(self) -> dict[str, list[int]]:
+        """The accounts by the beginnings of their keys, which say the shard."""
         assert self.debtor_id, "which shard an account is on depends on its debtor"
         bits = self.shards.bit_length() - 1
         places: defaultdict[str, list[int]] = defaultdict(list)
         for creditor_id in self.creditor_ids():
             places[account_key(self.debtor_id, creditor_id)[: 2 * bits]].append(creditor_id)
         assert len(places) == self.shards and min(map(len, places.values())) > 1, "enough accounts on each"
-        keys = sorted(places)
+        return dict(places)
+
+    def _crossing_payments(
+        self, chance: random.Random, number: int, here: str, places: Mapping[str, Sequence[int]]
+    ) -> Iterator[Payment]:
+        """Payments from one shard, of which a part goes to others."""
+        others = [key for key in sorted(places) if key != here]
         for _ in range(number):
-            here = chance.choice(keys)
-            there = here
-            if chance.random() < self.crossing:
-                there = chance.choice([key for key in keys if key != here])
+            there = chance.choice(others) if chance.random() < self.crossing else here
             sender, recipient = chance.choice(places[here]), chance.choice(places[there])
             while sender == recipient:
                 recipient = chance.choice(places[there])

@@ -10,7 +10,11 @@ from tests.services.ports import free_port
 
 from . import ceiling
 
-_CONSUMING: Final = r"Consumer of \w+: connected"
+_READY: Final = {
+    "worker": r"Consumer of \w+: connected",
+    "web": r"Serving HTTP for other services",
+}
+"""What a role says when all is done that comes before its work."""
 
 
 class Server:
@@ -39,8 +43,8 @@ class Server:
                 ports = {"WEBSERVER_PORT": str(web_port or free_port()), "ADMIN_PORT": str(free_port())}
                 command = stack.enter_context(running((*SERVER, role), self._environ | ports))
                 roles[command.process.pid] = role
-                if role == "worker":
-                    command.wait_for(_CONSUMING)
+                if role in _READY:
+                    command.wait_for(_READY[role])
             yield roles
 
     @contextmanager

@@ -1,14 +1,15 @@
 """What a transfer costs where the accounts are on several shards: time of processors, by who uses it.
 
 A rate on a few cores says nothing about a node on many machines; the processors' time of a transfer does.
-It is the lower the more messages a transaction takes, so transactions are counted as well: where N shards
-share the machine, each makes fewer transfers a second than one alone, and its batches may be smaller.
+It is the lower the more messages a transaction takes.  Where N shards share the machine at once, each makes
+a part of the transfers of one alone, and its batches are a part as large; on a node each shard has a machine.
+So all is measured twice: at once, and in slices, in which each shard has the machine to itself by turns.
 Everything is started for this alone: a PostgreSQL, a RabbitMQ, the shards with all roles, nginx between them.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -32,14 +33,16 @@ from .load import Load
 from .server import Server
 from .shapes import account_key
 from .site import own_durable_postgres
+from .slices import turns
 from .table import Row
 
 _WINDOW_OF_A_SHARD: Final = 1000
-_ACCOUNTS: Final = 1000
-_FIRST: Final = "0."
-"""How the keys of the accounts of a first shard begin, once for each bit."""
+_ACCOUNTS_OF_A_SHARD: Final = 1000
+_WARM_UP_OF_A_SHARD: Final = 1000
 
 _GROUPS: Final = ("broker", "databases", "servers", "router")
+# Whose turn it is has the workers and the chores; who answers questions does so at any time.
+_TAKING_TURNS: Final = ("worker", "chores")
 
 
 class Case(NamedTuple):
@@ -47,8 +50,8 @@ class Case(NamedTuple):
 
     shards: int
     crossing: float
-    is_alone: bool = False
-    """Only the first shard runs, and only its accounts pay each other."""
+    is_sliced: bool = False
+    """Each shard has the machine to itself by turns."""
 
     @property
     def bits(self) -> int:
@@ -58,38 +61,27 @@ class Case(NamedTuple):
     @property
     def name(self) -> str:
         """For people."""
-        if self.is_alone:
-            return f"1 shard of {self.shards}, the others idle"
         noun = "shard" if self.shards == 1 else "shards"
-        return f"{self.shards} {noun}, {100 * self.crossing:.0f} % crossing"
+        way = "in slices" if self.is_sliced else "at once"
+        return f"{self.shards} {noun}, {100 * self.crossing:.0f} % crossing, {way}"
 
     @property
     def most(self) -> float | None:
-        """What it may cost at most, as a multiple of its measure; None where nothing was promised."""
-        if self.is_alone:
-            return 1 / 0.95
+        """What it may cost at most, as a multiple of one shard; None where nothing was promised."""
+        if self.shards == 1:
+            return None
         # Random accounts on two shards cross in one of two transfers, on four in three of four.
-        is_usual = self.crossing == 1 - 1 / self.shards
-        return 1 / 0.70 / 0.85 ** (self.shards.bit_length() - 2) if self.crossing and is_usual else None
-
-    @property
-    def measure(self) -> "Case":
-        """What it is compared with: as many servers, each with the same part of the machine.
-
-        Of several on one machine each has less to do at once than one with all of it, and smaller batches;
-        that is the price of sharing a machine, and several servers of different nodes would pay it, too.
-        """
-        return self._replace(crossing=0.0) if self.crossing else CASES[0]
+        return 1 / 0.70 / 0.85 ** (self.bits - 1) if self.crossing else 1 / 0.95
 
 
-CASES: Final = (
-    Case(1, 0.0),
-    Case(2, 0.0, is_alone=True),
-    Case(2, 0.0),
-    Case(2, 0.5),
-    Case(4, 0.0),
-    Case(4, 0.75),
+CASES: Final = tuple(
+    Case(shards, crossing, is_sliced)
+    for shards, crossing in ((1, 0.0), (2, 0.0), (2, 0.5), (4, 0.0), (4, 0.75))
+    for is_sliced in (False, True)
 )
+
+
+_MOST_SHARDS: Final = max(case.shards for case in CASES)
 
 
 class Cost(NamedTuple):
@@ -108,16 +100,21 @@ class Cost(NamedTuple):
 
 
 def measure(transfers: int, rounds: int, is_enough: bool) -> tuple[list[Row], dict[str, list[Cost]]]:
-    """All cases by turns; the generator's verification is on, and a run that it refuses does not count."""
+    """All cases by turns; so many transfers with the most shards, and fewer with fewer: as many for each.
+
+    The generator's verification is on, and a run that it refuses does not count.
+    """
     runs: defaultdict[str, list[Cost]] = defaultdict(list)
     with own_durable_postgres() as postgres, own_rabbitmq() as broker:
         leader = int((broker.folder / "session").read_text())
         for _ in range(rounds):
             for case in CASES:
-                vhost = f"shards{len(runs[case.name])}_{case.shards}_{case.crossing}"
+                vhost = f"shards{len(runs[case.name])}_{CASES.index(case)}"
                 broker.rabbitmqctl("add_vhost", vhost)
                 broker.rabbitmqctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
-                cost = _run(case, transfers, postgres, f"{broker.url}/{vhost}", leader)
+                cost = _run(
+                    case, max(1, transfers // _MOST_SHARDS), postgres, f"{broker.url}/{vhost}", leader
+                )
                 broker.rabbitmqctl("delete_vhost", vhost)
                 runs[case.name].append(cost)
                 print(
@@ -125,21 +122,34 @@ def measure(transfers: int, rounds: int, is_enough: bool) -> tuple[list[Row], di
                     f" {cost.rate:,.0f}/s",
                     flush=True,
                 )
-    return [_row(case, runs, is_enough) for case in CASES], dict(runs)
+    return [*(_row(case, runs, is_enough) for case in CASES), _slicing(runs)], dict(runs)
 
 
 def _row(case: Case, runs: dict[str, list[Cost]], is_enough: bool) -> Row:
     own = runs[case.name]
-    ratio, of_one = _ratio(runs, case, case.measure), _ratio(runs, case, CASES[0])
+    # One shard at once has no pauses either; in slices of its own the machine would have nothing to do
+    # for half of the time, in which messages pile up.
+    ratio = _ratio(runs, case, CASES[0])
     parts = {name: median(cost.microseconds[name] for cost in own) for name in _GROUPS}
     text = ", ".join(f"{name} {part:,.0f}" for name, part in parts.items() if part >= 1)
     return Row(
         what=case.name,
-        target="" if case.most is None else f"<= {case.most:.2f} x {case.measure.name}",
-        measured=f"{median(cost.total for cost in own):,.0f} us = {ratio:.2f} x, {of_one:.2f} x one shard"
-        f" ({text}), {median(cost.transactions for cost in own):.2f} transactions",
+        target="" if case.most is None else f"<= {case.most:.2f} of one",
+        measured=f"{median(cost.total for cost in own):,.0f} us = {ratio:.2f} ({text}),"
+        f" {median(cost.transactions for cost in own):.2f} transactions",
         is_reached=ratio <= case.most if is_enough and case.most is not None else None,
         details={"runs": [cost._asdict() for cost in own]},
+    )
+
+
+def _slicing(runs: dict[str, list[Cost]]) -> Row:
+    """What slices alone change: one shard that stands still for half of the time."""
+    at_once, in_slices = (Case(1, 0.0, is_sliced) for is_sliced in (False, True))
+    return Row(
+        what="one shard in slices, beside itself",
+        target="about 1",
+        measured=f"{_ratio(runs, in_slices, at_once):.2f}",
+        is_reached=None,
     )
 
 
@@ -150,25 +160,28 @@ def _ratio(runs: dict[str, list[Cost]], case: Case, other: Case) -> float:
 
 
 def _run(case: Case, transfers: int, postgres: Postgres, amqp_url: str, leader: int) -> Cost:
-    at_work = 1 if case.is_alone else case.shards
     load = Load(
-        transfers=transfers,
-        window=_WINDOW_OF_A_SHARD * at_work,
+        transfers=transfers * case.shards,
+        window=_WINDOW_OF_A_SHARD * case.shards,
+        warm_up=_WARM_UP_OF_A_SHARD * case.shards,
         # The root account is on the first shard in any case.
         debtor_id=next(one for one in count((1 << 32) + int(time() * 10)) if _is_first(case, one)),
-        shards=at_work,
+        shards=case.shards,
         crossing=case.crossing,
-        accounts=_ACCOUNTS * (case.shards if case.is_alone else 1),
-        part=_FIRST * case.bits if case.is_alone else "",
+        accounts=_ACCOUNTS_OF_A_SHARD * case.shards,
     )
-    with _node(case.shards, at_work, postgres, amqp_url) as (servers, router):
+    with _node(case.shards, postgres, amqp_url) as (shards, router):
         groups = {
             "broker": cpu_groups.session(leader),
             "databases": [_postmaster(postgres.url)],
-            "servers": servers,
+            "servers": [pid for roles in shards for pid in roles],
             "router": router,
         }
-        with cpu_groups.counting(groups) as counted:
+        # One shard has its turn as often as one of two.
+        by_turns = [[pid for pid in roles if roles[pid] in _TAKING_TURNS] for roles in shards]
+        by_turns += [[]] if case.shards == 1 else []
+        slices = turns(by_turns) if case.is_sliced else nullcontext()
+        with cpu_groups.counting(groups) as counted, slices:
             looks: list[tuple[dict[str, float], int]] = []
             look = lambda: looks.append((counted.read(), _commits(postgres.url)))  # noqa: E731
             outcome = drive(amqp_url, load, {}, look)
@@ -178,10 +191,8 @@ def _run(case: Case, transfers: int, postgres: Postgres, amqp_url: str, leader: 
 
 
 @contextmanager
-def _node(
-    shards: int, at_work: int, postgres: Postgres, amqp_url: str
-) -> Iterator[tuple[list[int], list[int]]]:
-    """All roles of the first shards, and the router of all; the processes of both."""
+def _node(shards: int, postgres: Postgres, amqp_url: str) -> Iterator[tuple[list[dict[int, str]], list[int]]]:
+    """All roles of all shards by process, and the processes of the router."""
     bits = shards.bit_length() - 1
     keys = [Realm(bits, prefix).binding_key for prefix in range(shards)]
     ports = {key: free_port() for key in keys}
@@ -191,8 +202,8 @@ def _node(
         if router is not None:
             stack.callback(router.kill)
             router.start()
-        pids: list[int] = []
-        for number, key in enumerate(keys[:at_work]):
+        roles: list[dict[int, str]] = []
+        for number, key in enumerate(keys):
             url = postgres.database_url(stack.enter_context(postgres.database()))
             environ = {"PROTOCOL_BROKER_QUEUE_ROUTING_KEY": key}
             if router is not None:
@@ -202,12 +213,12 @@ def _node(
                     "FETCH_API_URL": router.url,
                 }
             server = Server(url, amqp_url, **environ)
-            pids += stack.enter_context(server.running(1, "chores", "web", web_port=ports[key]))
-        yield pids, [router.pid] if router is not None else []
+            roles.append(stack.enter_context(server.running(1, "chores", "web", web_port=ports[key])))
+        yield roles, [router.pid] if router is not None else []
 
 
 def _is_first(case: Case, debtor_id: int) -> bool:
-    return account_key(debtor_id, ROOT).startswith(_FIRST * case.bits)
+    return account_key(debtor_id, ROOT).startswith("0." * case.bits)
 
 
 def _commits(url: str) -> int:

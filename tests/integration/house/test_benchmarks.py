@@ -5,16 +5,20 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks import cpu_groups
+from benchmarks.generator import Lane
 from benchmarks.load import Load
 from benchmarks.site import own_durable_postgres, weaknesses
+from benchmarks.slices import turns
 from swpt_accounts.wire.routing import Realm
 from tests.backstage.commands import TOP
+from tests.backstage.waiting import wait_until
 
 BENCHMARKS = (sys.executable, "-m", "benchmarks")
 BY_TURNS = (sys.executable, "-m", "benchmarks.by_turns")
@@ -84,10 +88,45 @@ def test_a_part_of_the_payments_goes_from_shard_to_shard(shards, crossing):
     load = Load(transfers=0, debtor_id=4711, shards=shards, crossing=crossing)
     realms = [Realm(shards.bit_length() - 1, prefix) for prefix in range(shards)]
     place = {one: next(r for r in realms if r.owns(4711, one)) for one in load.creditor_ids()}
-    payments = list(load.payments(random.Random(1), 2000))
+    payments = [one for lane in load.lanes(random.Random(1), 2000) for one in lane]
     across = sum(place[sender] != place[recipient] for sender, recipient, _ in payments)
     assert abs(across / 2000 - crossing) < 0.05
     assert all(sender != recipient for sender, recipient, _ in payments)
+
+
+def test_a_slow_shard_keeps_none_of_the_others_from_their_transfers():
+    """Each has its own part of the window."""
+    lanes = [Lane(iter([(1, 2, 3)] * 1000), 10, 0) for _ in range(2)]
+    slow, quick = lanes
+    for _ in range(10):
+        slow.take()
+        quick.take()
+    assert (slow.room(0), quick.room(7)) == (0, 7)
+
+
+def states(groups):
+    """The state of each process: T is stopped."""
+    return ["".join(Path(f"/proc/{pid}/stat").read_text().split()[2] for pid in pids) for pids in groups]
+
+
+def is_turn(groups, at):
+    """Whether this one of two groups runs, and the other stands still."""
+    seen = states(groups)
+    return "T" not in seen[at] and seen[1 - at] == "TT"
+
+
+def test_shards_take_turns_with_the_machine():
+    """One runs and the others stand still, one after the other; in the end all go on."""
+    with ExitStack() as stack:
+        words = (sys.executable, "-c", "import time\nwhile True: time.sleep(0.001)")
+        started = [stack.enter_context(subprocess.Popen(words)) for _ in range(4)]
+        for process in started:
+            stack.callback(process.kill)
+        groups = [[one.pid for one in pair] for pair in (started[:2], started[2:])]
+        with turns(groups, seconds=0.3):
+            for at in (0, 1, 0):
+                wait_until(partial(is_turn, groups, at), "a turn", 30.0)
+        wait_until(lambda: "T" not in "".join(states(groups)), "all of them", 30.0)
 
 
 BUSY_CHILD = """
