@@ -39,6 +39,7 @@ from swpt_accounts.wire.numbers import ROOT_CREDITOR_ID
 
 _FAR_AHEAD: Final = seconds(7200)
 
+_NOTHING: Final[Mapping[RequestKey, bool]] = {}
 _NO_ROOM: Final = Alarm("too many open dead letters: the newest are kept without their bodies")
 
 
@@ -65,13 +66,19 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that now wait for another shard."""
 
 
-def apply_batch(connection: Any, items: Sequence[Delivered], context: TransactionContext) -> Applied:
+def apply_batch(
+    connection: Any,
+    items: Sequence[Delivered],
+    context: TransactionContext,
+    answers: Mapping[RequestKey, bool] = _NOTHING,
+) -> Applied:
     """Apply a batch of deliveries in one transaction (rule S1), and put the malformed ones aside.
 
+    With `answers` it also goes on with requests that have waited, as `apply_answers` does.
     Twice is harmless: every ladder recognizes a message that it has applied (rule S9).
     """
     with connection, connection.cursor() as cursor:
-        applied = _apply(cursor, items, context)
+        applied = _apply(cursor, items, context, answers)
         applied_at = perf_counter()
     metrics.COMMIT_SECONDS.observe(perf_counter() - applied_at)
     if applied.stored is not None:
@@ -160,7 +167,12 @@ def put_aside(connection: Any, delivery: Delivery, detail: str, context: Transac
     )
 
 
-def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext) -> Applied:
+def _apply(
+    cursor: Any,
+    items: Sequence[Delivered],
+    context: TransactionContext,
+    answers: Mapping[RequestKey, bool] = _NOTHING,
+) -> Applied:
     messages: list[Message] = []
     for _, message in items:
         if isinstance(message, Malformed):
@@ -168,8 +180,10 @@ def _apply(cursor: Any, items: Sequence[Delivered], context: TransactionContext)
         if isinstance(message, Exception):
             raise message
         messages.append(message)
-    facts = gather(cursor, messages, context)
+    facts = gather(cursor, messages, context, answers)
     book = Book(facts)
+    for key, request in facts.answered.items():
+        answer_waiting(book, request, is_reachable=answers[key])
     for message in messages:
         decide(book, message)
     dead_letters = [*of_malformed(items), *of_refused_credits(items, book.refused_credits)]

@@ -80,7 +80,8 @@ class Facts(msgspec.Struct, kw_only=True):
 
     `accounts` holds every account that the batch may change; one that is missing does not exist.
     `reachable` holds the other recipients that accept transfers; of those on other shards the ones that
-    have just said so.  `waiting` holds the requests of this batch that wait for another shard already.
+    have just said so.  `waiting` holds the requests of this batch that wait for another shard already, and
+    `answered` those that have waited for an answer which is decided with the batch.
     `currencies` holds the debtors whose root account exists, as far as the batch needs them.  `incoming`
     holds the accounts to which a prepared transfer can still be committed, as far as deletions need them.
     """
@@ -93,6 +94,7 @@ class Facts(msgspec.Struct, kw_only=True):
     currencies: dict[int, Currency] = msgspec.field(default_factory=dict)
     credits: dict[CreditKey, Credit] = msgspec.field(default_factory=dict)
     waiting: dict[RequestKey, PrepareTransfer] = msgspec.field(default_factory=dict)
+    answered: dict[RequestKey, PrepareTransfer] = msgspec.field(default_factory=dict)
     incoming: set[AccountKey] = msgspec.field(default_factory=set)
 
 

@@ -1,15 +1,17 @@
 """The room of the requests that wait for other shards (rules.md#waiting-requests).
 
 A worker has two threads for them.  One asks, in an event loop; it never touches the database.  The other
-keeps the table: what was answered it decides in batches, what was not it puts off, and what is due it has
-asked.  A request is in the table from the transaction that took its message to the one that decides it, so
-that whatever dies, nothing but time is lost: what a process had in hand is due for others after a while.
+keeps the table: what was answered it decides together, unless a batch takes it along, what was not it puts
+off, and what is due it has asked.  A request is in the table from the transaction that took its message to
+the one that decides it, so that whatever dies, nothing but time is lost: what a process had in hand is due
+for others after a while.
 """
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from logging import getLogger
 from threading import Condition, Event, Thread
 from time import monotonic
@@ -35,13 +37,13 @@ from swpt_accounts.transactions.waiting import Due, give_back, put_off, take_due
 from swpt_accounts.wire.messages import PrepareTransfer
 from swpt_accounts.wire.moments import later_by, latest_due, seconds
 
+from .answers import MOST_TOGETHER, Answers
 from .client import ShardClient
 from .questions import Questions
 
 # What is due is looked for so often; what this process has stored itself it asks for at once.
 _LOOK_SECONDS: Final = 1.0
 _MOST_DUE: Final = 2000
-_MOST_TOGETHER: Final = 500
 _MOST_IN_HAND: Final = 20_000
 _POLICY_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 0.1
@@ -74,7 +76,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
 class WaitingRoom:
     """Asks for the requests that wait, and goes on with those that are answered.
 
-    `hand_over` may be called from any thread.
+    `hand_over` and `taken_along` may be called from any thread.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class WaitingRoom:
         self._memory = memory
         self._finish = finish
         self._changed = Condition()
-        self._answered: deque[tuple[RequestKey, bool]] = deque()
+        self.answers = Answers(self._changed, lambda: monotonic())  # noqa: PLW0108 - looked up each time, for simulated worlds
         self._unanswered: deque[Due] = deque()
         self._in_hand: set[RequestKey] = set()
         self._is_stopping = Event()
@@ -122,6 +124,23 @@ class WaitingRoom:
         """Ask at once for requests that this process has just stored; the table has them in any case."""
         self._ask([Due(request, 0) for request in requests])
 
+    @contextmanager
+    def taken_along(self, messages: int) -> Iterator[Mapping[RequestKey, bool]]:
+        """Answers that a batch of so many messages decides in its transaction, inside of this.
+
+        If that fails, the room decides them by itself.
+        """
+        answers = self.answers.take_along(messages)
+        try:
+            yield answers
+        except BaseException:
+            self.answers.put_back(answers)
+            raise
+        else:
+            self._release(answers)
+        finally:
+            self.answers.end_batch()
+
     def stop(self, timeout: float) -> None:
         """Stop asking; what is answered is still decided, and the rest left to others."""
         self._is_stopping.set()
@@ -131,6 +150,8 @@ class WaitingRoom:
             self._keeper.join(_STOP_SECONDS)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._asker.join(_STOP_SECONDS)
+        else:
+            self._loop.close()
         self._watch.stop()
         self._disconnect()
         self._outbox.stop(timeout)
@@ -158,7 +179,7 @@ class WaitingRoom:
             client,
             self._policy.realm,
             asking.connections,
-            answered=self._hear_answers,
+            answered=self.answers.put,
             unanswered=self._hear_silence,
             remember=self._memory.remember,
         )
@@ -177,11 +198,6 @@ class WaitingRoom:
     def _begin(self, dues: Sequence[Due]) -> None:
         assert self._questions is not None, "the loop runs"
         self._questions.ask(dues)
-
-    def _hear_answers(self, answers: Iterable[tuple[RequestKey, bool]]) -> None:
-        with self._changed:
-            self._answered.extend(answers)
-            self._changed.notify_all()
 
     def _hear_silence(self, dues: Iterable[Due]) -> None:
         with self._changed:
@@ -211,13 +227,17 @@ class WaitingRoom:
 
     def _await_work(self) -> None:
         with self._changed:
-            if not self._answered and not self._unanswered and not self._is_stopping.is_set():
-                self._changed.wait(max(0.0, self._look_at - monotonic()))
+            while not self._unanswered and not self._is_stopping.is_set():
+                pause, answers_in = self._look_at - monotonic(), self.answers.seconds_to_wait()
+                pause = pause if answers_in is None else min(pause, answers_in)
+                if pause <= 0.0:
+                    return
+                self._changed.wait(pause)
 
     def _turn(self) -> None:
         """Do what is there to do."""
-        while answers := self._take(self._answered):
-            self._decide(dict(answers))
+        while answers := self.answers.take():
+            self._decide(answers)
         while dues := self._take(self._unanswered):
             self._put_off(dues, self._asking.retry_seconds)
         if monotonic() >= self._look_at:
@@ -226,7 +246,7 @@ class WaitingRoom:
 
     def _take(self, queue: deque[_T]) -> list[_T]:
         with self._changed:
-            return [queue.popleft() for _ in range(min(_MOST_TOGETHER, len(queue)))]
+            return [queue.popleft() for _ in range(min(MOST_TOGETHER, len(queue)))]
 
     def _decide(self, answers: dict[RequestKey, bool]) -> None:
         """Go on with answered requests together; one by one if one of them can not be stored."""
@@ -286,8 +306,8 @@ class WaitingRoom:
                 give_back(cursor, keys, context.clock())
 
         try:
-            while answers := self._take(self._answered):
-                self._decide(dict(answers))
+            while answers := self.answers.take_all():
+                self._decide(answers)
             with self._changed:
                 keys = list(self._in_hand)
             if keys:
@@ -330,8 +350,8 @@ class WaitingRoom:
     def _back_off(self, error: Exception) -> None:
         """Forget what is in hand: answers get old, and the table brings all of it again."""
         self._disconnect()
+        self.answers.clear()
         with self._changed:
-            self._answered.clear()
             self._unanswered.clear()
             self._in_hand.clear()
         self._standstill.begin(first_line(error))

@@ -40,17 +40,24 @@ from . import columns
 from . import reading as sql
 from .account_locks import ask_for_accounts
 from .context import TransactionContext
-from .waiting import load_waiting
+from .waiting import load_waiting, take_waiting
 
 _logger: Final = getLogger(__name__)
 
 
-def gather(cursor: Any, messages: Sequence[Message], context: TransactionContext) -> Facts:
+def gather(
+    cursor: Any,
+    messages: Sequence[Message],
+    context: TransactionContext,
+    answered: Collection[RequestKey] = (),
+) -> Facts:
     """Lock and load everything that the messages can touch, then read the moment (rule S3).
 
     The transfers that are finalized are read before the locks, because they say whom to lock.  If one
     of them has ended in between, that is noticed here or when it is deleted: then BatchConflictError
     is raised, and the transaction has to be tried again.
+
+    The `answered` requests that still wait are taken from their table under the locks of their senders.
 
     What needs no answer is worked out between a question and its answer, for which an eager
     connection does not wait meanwhile.
@@ -64,6 +71,7 @@ def gather(cursor: Any, messages: Sequence[Message], context: TransactionContext
     take_transfers = ask_for_transfers(cursor, set(map(transfer_key, finalizes)))
     changing: list[Message] = [*configures, *prepares, *balance_changes]
     touched = set(map(account_key, changing))
+    touched.update(key[:2] for key in answered)
     if finalizes and prepares:
         touched.update(filter(policy.realm.owns_key, _recipients_within(prepares, finalizes)))
     prepared = take_transfers()
@@ -80,6 +88,7 @@ def gather(cursor: Any, messages: Sequence[Message], context: TransactionContext
         # Nobody purges an account that has prepared transfers; so those of a missing one have ended.
         prepared = {key: transfer for key, transfer in prepared.items() if key[:2] not in missing}
     repeated = take_repeated()
+    taken = take_waiting(cursor, answered) if answered else {}
     waiting = load_waiting(cursor, requests) if policy.realm.bits else {}
     take_reachable = _ask_for_reachable(cursor, others - foreign)
     _add_repeated(prepared, repeated, requests)
@@ -97,6 +106,7 @@ def gather(cursor: Any, messages: Sequence[Message], context: TransactionContext
         currencies=currencies,
         credits=known_credits,
         waiting=waiting,
+        answered=taken,
     )
 
 

@@ -23,6 +23,7 @@ def binary_key(debtor_id: int, creditor_id: int) -> str:
     return ".".join(format(int.from_bytes(account_digest(debtor_id, creditor_id)[:3], "big"), "024b"))
 
 
+@lru_cache(maxsize=65536)
 def account_word(debtor_id: int, creditor_id: int) -> int:
     """The first 32 bits of the digest, which decide about the shard (rules.md#realms)."""
     return int.from_bytes(account_digest(debtor_id, creditor_id)[:4], "big")

@@ -5,14 +5,14 @@ bug is loud.
 """
 
 import random
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from itertools import groupby
 from logging import DEBUG, WARNING, getLogger
 from threading import Event
 from time import monotonic, perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from swpt_accounts import procedures
 from swpt_accounts.broker.batch import Batch, Delivered
@@ -20,6 +20,7 @@ from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.procedures import Applied
 from swpt_accounts.roles.culprits import FEW, are_too_many, find_culprits
 from swpt_accounts.roles.gate import Gate
+from swpt_accounts.rules.facts import RequestKey
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.runtime import metrics
 from swpt_accounts.runtime.errors import first_line
@@ -49,7 +50,15 @@ _MANY_CONFLICTS: Final = 20
 # as well, so this condemns nobody: the message is just tried alone, with its attempts written down.
 _SUSPICIOUS_DELIVERIES: Final = 5
 
+TakenAlong: TypeAlias = Callable[[int], AbstractContextManager[Mapping[RequestKey, bool]]]
+"""Answers of other shards that a batch of so many messages decides in its transaction, inside of this."""
+
 _logger: Final = getLogger(__name__)
+
+
+def nothing_taken_along(messages: int) -> AbstractContextManager[Mapping[RequestKey, bool]]:
+    """No shard is asked, or batches have nothing to do with its answers."""
+    return nullcontext({})
 
 
 class DatabaseAwayError(Exception):
@@ -73,6 +82,7 @@ class Processor:
         max_delivery_attempts: int,
         patience_seconds: float = PATIENCE_SECONDS,
         ask: Callable[[Sequence[PrepareTransfer]], None] | None = None,
+        taken_along: TakenAlong = nothing_taken_along,
     ) -> None:
         self._postgres_url = postgres_url
         self._policy = policy
@@ -82,6 +92,7 @@ class Processor:
         self._max_attempts = max_delivery_attempts
         self._patience_seconds = patience_seconds
         self._ask = ask
+        self._taken_along = taken_along
         self._connection: Any = None
         self._context: TransactionContext | None = None
         self._context_until = 0.0
@@ -195,7 +206,7 @@ class Processor:
 
     def _commit_together(self, items: Sequence[Delivered]) -> None:
         try:
-            applied = self._transact(lambda context: procedures.apply_batch(self._connection, items, context))
+            applied = self._apply_together(items)
         except Exception as error:
             if len(items) > 1 and _blames_a_message(error):
                 _logger.warning(
@@ -203,6 +214,24 @@ class Processor:
                 )
             raise
         self._finish(applied)
+
+    def _apply_together(self, items: Sequence[Delivered]) -> Applied:
+        """Apply the items, and answers of other shards with them; without them if that fails."""
+        answers: Mapping[RequestKey, bool] = {}
+        try:
+            with self._taken_along(len(items)) as answers:
+                return self._apply(items, answers)
+        except Exception as error:
+            # One of the answers may be to blame, which who has given them finds out.
+            if not answers or not _blames_a_message(error):
+                raise
+            return self._apply(items, {})
+
+    def _apply(self, items: Sequence[Delivered], answers: Mapping[RequestKey, bool]) -> Applied:
+        applied: Applied = self._transact(
+            lambda context: procedures.apply_batch(self._connection, items, context, answers)
+        )
+        return applied
 
     def _commit_alone(self, item: Delivered, culprits: list[tuple[Delivered, str]]) -> None:
         """Try a message alone, up to MAX_DELIVERY_ATTEMPTS times, also if the process dies of it."""

@@ -21,7 +21,7 @@ from swpt_accounts.transactions.debtor_infos import DebtorInfos
 from swpt_accounts.transactions.reachable_memory import ReachableMemory
 
 from .finishing import finish
-from .processing import Processor
+from .processing import Processor, nothing_taken_along
 
 if TYPE_CHECKING:
     from swpt_accounts.shards.waiting import WaitingRoom
@@ -130,6 +130,7 @@ def equip_worker(settings: Settings, broker: SmpBroker, gate: Gate) -> Processor
         make_transaction_context,
         settings.max_delivery_attempts,
         ask=None if room is None else room.hand_over,
+        taken_along=nothing_taken_along if room is None else room.taken_along,
     )
     broker.add_middleware(WorkerLifecycle(settings, processor, outbox, room))
     broker.add_middleware(Frugality())

@@ -1,16 +1,21 @@
 """Requests that wait for another shard, on a real database and over real HTTP (rules.md#waiting-requests)."""
 
 import threading
+from contextlib import suppress
 
+import msgspec
 import pytest
 
+from swpt_accounts.broker import Batch
 from swpt_accounts.events import PreparedTransfer, RejectedTransfer
-from swpt_accounts.procedures import apply_answers
+from swpt_accounts.procedures import apply_answers, apply_batch
+from swpt_accounts.roles.gate import Gate
+from swpt_accounts.roles.worker.processing import Processor
 from swpt_accounts.rules.facts import request_key
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.runtime import clock, metrics
 from swpt_accounts.storage import eager
-from swpt_accounts.wire.codes import RECIPIENT_IS_UNREACHABLE
+from swpt_accounts.wire.codes import INSUFFICIENT_AVAILABLE_AMOUNT, RECIPIENT_IS_UNREACHABLE
 from tests.backstage import far_shards as far
 from tests.backstage.builders import (
     DEBTOR,
@@ -23,8 +28,9 @@ from tests.backstage.builders import (
     request,
 )
 from tests.backstage.far_shards import far_shards
-from tests.backstage.room import open_room
+from tests.backstage.room import Room, open_room
 from tests.backstage.waiting import wait_until
+from tests.backstage.wire import delivered
 
 POLICY = Policy(realm=SHARD)
 NEAR = local_creditor()
@@ -156,7 +162,100 @@ def test_an_issuer_is_judged_by_its_limit(here):
     assert here.rows("SELECT code FROM refusal") == [("INSUFFICIENT_AVAILABLE_AMOUNT",)]
 
 
+# -- a batch that takes answers along -----------------------------------------------------------
+
+
+def take_batch(here, *messages, to):
+    """Apply messages as a batch, together with answers to requests."""
+    answers = {request_key(asked): says for asked, says in to}
+    return apply_batch(here.connection, [delivered(one) for one in messages], here.context, answers)
+
+
+def test_a_batch_decides_answers_with_its_messages(here):
+    """In one transaction, with one row of the outbox: yes, no, and what its own messages want."""
+    yes, no = wanted(1), wanted(2, NO)
+    here.apply(yes, no)
+    take_batch(here, request(NEAR, ROOT, coordinator_request_id=3), to=[(yes, True), (no, False)])
+    assert answered(here) == {1: "prepared", 2: RECIPIENT_IS_UNREACHABLE, 3: "prepared"}
+    assert here.count("waiting_request") == 0
+    assert here.count("outbox") == 1
+    assert here.account(NEAR).total_locked_amount == 200
+
+
+def test_answers_come_before_the_messages_of_their_batch(here):
+    """What an answer has locked is no longer there for a message, and its repetition is known (P2)."""
+    asked = wanted(1, max_locked_amount=1000, min_locked_amount=1000)
+    here.apply(asked)
+    take_batch(
+        here,
+        asked,
+        request(NEAR, ROOT, coordinator_request_id=2, min_locked_amount=1),
+        to=[(asked, True)],
+    )
+    assert answered(here) == {1: "prepared", 2: INSUFFICIENT_AVAILABLE_AMOUNT}
+    assert [type(event) for event in here.events()].count(PreparedTransfer) == 2
+
+
+def test_an_answer_that_was_decided_before_does_nothing_in_a_batch(here):
+    """Another process may have been faster."""
+    asked = wanted()
+    here.apply(asked)
+    apply_answers(here.connection, {request_key(asked): True}, here.context)
+    applied = take_batch(here, to=[(asked, True)])
+    assert applied.stored is None
+    assert here.count("prepared_transfer") == 1
+
+
+def test_answers_that_can_not_be_stored_keep_no_message_from_being_taken(here, shards):
+    """The batch goes on without them, and the room has them again."""
+    here.execute("ALTER TABLE prepared_transfer ADD CONSTRAINT no_13 CHECK (coordinator_request_id <> 13)")
+    broken, good = wanted(13), wanted(14)
+    here.apply(broken, good)
+    room = Room(here.postgres_url, shards.url, POLICY)
+    answers = {request_key(broken): True, request_key(good): True}
+    room.room.answers.put(answers.items())
+    processor = Processor(
+        here.postgres_url,
+        POLICY,
+        room.outbox,
+        Gate(lambda: ""),
+        lambda policy: msgspec.structs.replace(here.context, policy=policy),
+        max_delivery_attempts=5,
+        taken_along=room.room.taken_along,
+    )
+    try:
+        batch = Batch([delivered(request(NEAR, ROOT, coordinator_request_id=1))])
+        processor.process(batch)
+        assert batch.settled
+        assert answered(here) == {1: "prepared"}
+        assert room.room.answers.take_along(1) == {}
+        assert room.room.answers.take() == answers
+    finally:
+        processor.close()
+        room.room.stop(5.0)
+        here.execute("ALTER TABLE prepared_transfer DROP CONSTRAINT no_13")
+
+
 # -- the room ----------------------------------------------------------------------------------
+
+
+def test_the_room_decides_answers_with_which_a_batch_has_failed(here, shards):
+    """By itself, whatever becomes of the batch."""
+    asked = wanted()
+    here.apply(asked)
+    with open_room(here.postgres_url, shards.url, POLICY) as room:
+        room.room.hand_over([asked])
+
+        def is_answered() -> bool:
+            with suppress(_BatchFailsError), room.room.taken_along(8):
+                raise _BatchFailsError
+            return answered(here) == {1: "prepared"}
+
+        wait_until(is_answered, "the answer of the other shard", 60.0)
+
+
+class _BatchFailsError(Exception):
+    """A batch can not be done."""
 
 
 def test_requests_are_asked_for_and_answered(here, shards):
