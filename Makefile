@@ -73,8 +73,8 @@ worlds: $(INSTALLED)  ## Random worlds of client and server: WORLDS=10000 of the
 	@$(BIN)/python -m swpt_client.testing.worlds --worlds $(or $(WORLDS),10000) --seed $(or $(SEED),0)
 
 .PHONY: simulate
-simulate: $(INSTALLED)  ## The real server in worlds that follow from a seed: SEED=1 on, STEPS=50000 in all
-	@$(BIN)/python -m simulation --seed $(or $(SEED),1) --steps $(or $(STEPS),50000) --keep
+simulate: $(INSTALLED)  ## The real server in worlds that follow from a seed: SEED=1 on, STEPS=50000 in all, SHARDS=2
+	@$(BIN)/python -m simulation --seed $(or $(SEED),1) --steps $(or $(STEPS),50000) --shards $(or $(SHARDS),0) --keep
 
 .PHONY: fuzz
 fuzz: $(INSTALLED)  ## Odd messages, frames, requests and forms from a SEED on, for MINUTES=5; what breaks is kept

@@ -10,6 +10,7 @@ from time import perf_counter
 from tests.services.errors import ServiceMissing
 
 from .database import Database, own_database
+from .mix import NODES
 from .running import ALL_ACTS, Case, Played, play, save, shrink
 
 
@@ -21,6 +22,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--steps", type=int, default=50_000, help="in all worlds together (default: 50000)")
     parser.add_argument("--worlds", type=int, help="end after so many worlds")
     parser.add_argument("--acts", type=int, default=ALL_ACTS, help="at most so many payments in a world")
+    parser.add_argument(
+        "--shards", type=int, choices=(0, *NODES), default=0, help="in each world; 0: as its seed draws"
+    )
     parser.add_argument("--without", action="append", default=[], help="a fault or a peer that is left out")
     parser.add_argument("--log", type=FileType("w"), help="a file for all that happens, step by step")
     parser.add_argument("--trace", action="store_true", help="show where a broken world broke")
@@ -40,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(str(error))
             return 1
         while steps < options.steps and (options.worlds is None or worlds < options.worlds):
-            case = Case(seed=options.seed + worlds, acts=options.acts, without=options.without)
+            case = Case(
+                seed=options.seed + worlds, acts=options.acts, shards=options.shards, without=options.without
+            )
             played = play(case, database, options.log)
             steps, worlds = steps + played.steps, worlds + 1
             counts += played.counts

@@ -11,9 +11,10 @@ from typing import Final
 from swpt_accounts.broker.delivery import CONTENT_TYPE as CONTENT_TYPE_FLAG
 from swpt_accounts.broker.delivery import HEADERS as HEADERS_FLAG
 from swpt_accounts.broker.delivery import TYPE as TYPE_FLAG
+from swpt_accounts.broker.delivery import USER_ID as USER_ID_FLAG
 from swpt_accounts.broker.delivery import Delivery
 from swpt_accounts.broker.settlement import OnSettled, Reason, Settlement
-from swpt_accounts.events import Envelope
+from swpt_accounts.events import Envelope, PendingBalanceChange
 from swpt_accounts.wire.messages import CONTENT_TYPE
 from swpt_client.moments import Moment
 from swpt_client.testing.network import Way
@@ -23,19 +24,23 @@ from .actors import current, step
 Posted = tuple[bytes, str]
 """Body and type of a message."""
 
+CREDIT: Final = PendingBalanceChange.__name__
+"""The type of what one shard sends to another."""
+
 _EXCHANGE: Final = "smp"
 
 
-def delivery(tag: int, posted: Posted, count: int) -> Delivery:
-    """A message as a quorum queue delivers it, after so many times before."""
+def delivery(tag: int, posted: Posted, count: int, user: str = "") -> Delivery:
+    """A message as a quorum queue delivers it, after so many times before; the broker vouches for `user`."""
     body, kind = posted
     table = b"\x10x-delivery-countl" + count.to_bytes(8, "big")
     properties = (
-        (CONTENT_TYPE_FLAG | HEADERS_FLAG | TYPE_FLAG).to_bytes(2, "big")
+        (CONTENT_TYPE_FLAG | HEADERS_FLAG | TYPE_FLAG | (USER_ID_FLAG if user else 0)).to_bytes(2, "big")
         + _short(CONTENT_TYPE)
         + len(table).to_bytes(4, "big")
         + table
         + _short(kind)
+        + (_short(user) if user else b"")
     )
     return Delivery(
         tag=tag,
@@ -61,6 +66,8 @@ class Queue:
         self._counts: Counter[int] = Counter()
         self.delivered: Callable[[Posted], None] = lambda _posted: None
         """Is told of each message that a worker gets."""
+        self.user_of: Callable[[Posted], str] = lambda _posted: ""
+        """For whom the broker vouches as the sender of a message."""
 
     def has_some(self) -> bool:
         """Whether a message has arrived."""
@@ -72,7 +79,7 @@ class Queue:
         taken = self._way.take(most)
         for _, posted in taken:
             self.delivered(posted)
-        return [delivery(tag, posted, self._counts[tag]) for tag, posted in taken]
+        return [delivery(tag, posted, self._counts[tag], self.user_of(posted)) for tag, posted in taken]
 
     def ack(self, tags: Sequence[int]) -> None:
         """Taken messages are done with."""

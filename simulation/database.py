@@ -1,6 +1,6 @@
 """The database of a simulation: one of its own, empty for each world, and watched from a session beside."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic
@@ -12,6 +12,7 @@ from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage import migrations
 from swpt_accounts.storage.partitions import make_partitions
 from swpt_accounts.storage.server_record import keep_promises
+from swpt_accounts.storage.shard_record import keep_realm
 from swpt_accounts.wire.moments import Moment
 from tests.services.postgres import own_postgres
 
@@ -31,6 +32,10 @@ _MONTHS: Final = r"""
 SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND relname ~ '^journal_\d' ORDER BY 1
 """
 
+# Where nobody is connected, so that it can be copied.
+_TEMPLATE: Final = "schema_only"
+_FIRST: Final = "first"
+
 # Who waits for a lock that somebody holds; who was woken and goes on waits for nobody.
 _BLOCKED: Final = """
 SELECT pid FROM unnest(%s) AS pid WHERE cardinality(pg_blocking_pids(pid)) > 0
@@ -44,14 +49,26 @@ SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s) AND state LIKE 'idle in tra
 class Database:
     """The database, and what a session beside sees of the others."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, url_of: Callable[[str], str]) -> None:
         self.url = url
+        self._url_of = url_of
+        self._others: list[Database] = []
         self.connection: Any = psycopg2.connect(url, application_name="simulation")
         self.connection.autocommit = True
 
     def close(self) -> None:
-        """Close the session beside."""
+        """Close the sessions beside."""
+        for other in self._others:
+            other.close()
         self.connection.close()
+
+    def several(self, count: int) -> "list[Database]":
+        """So many databases of the same server, this one first; they are made when they are wanted."""
+        while len(self._others) < count - 1:
+            name = f"shard_{len(self._others)}"
+            _create(self.url, name, _TEMPLATE)
+            self._others.append(Database(self._url_of(name), self._url_of))
+        return [self, *self._others[: count - 1]]
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """What a question is answered with."""
@@ -70,6 +87,8 @@ class Database:
             cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
         with closing(psycopg2.connect(self.url)) as connection:
             keep_promises(connection, settings)
+            with connection, connection.cursor() as cursor:
+                keep_realm(cursor, settings.realm().binding_key, now)
             make_partitions(connection, now)
 
     # --- the other sessions -----------------------------------------------------------------------
@@ -99,6 +118,12 @@ class Database:
             assert monotonic() < limit, "a session does not end"
 
 
+def _create(url: str, name: str, template: str = "template0") -> None:
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+
+
 @contextmanager
 def own_database() -> Iterator[Database]:
     """A database on a server of its own, which nobody else uses: the numbers of transactions are its own.
@@ -106,8 +131,10 @@ def own_database() -> Iterator[Database]:
     Raises ServiceMissing.
     """
     with own_postgres(_SETTINGS) as server:
-        migrations.upgrade(server.url())
-        database = Database(server.url())
+        _create(server.url(), _TEMPLATE)
+        migrations.upgrade(server.url(_TEMPLATE))
+        _create(server.url(), _FIRST, _TEMPLATE)
+        database = Database(server.url(_FIRST), server.url)
         try:
             yield database
         finally:

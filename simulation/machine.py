@@ -1,216 +1,26 @@
-"""All processes of the server, the faults that they meet, and who goes on next: it follows from the seed."""
+"""The server: its processes, the faults that they meet, and the time that passes for them."""
 
-import hashlib
-import random
-from collections import Counter
-from collections.abc import Callable
-from random import Random
-from typing import Final, TextIO
+from typing import Final
 
-from swpt_accounts.events import Envelope
-from swpt_accounts.runtime.settings import Settings, load
-from swpt_client.moments import DAY, HOUR, MINUTE, SECOND, Moment
-from swpt_client.testing.clock import START
-from swpt_client.testing.network import Way
+from swpt_client.moments import DAY, HOUR, MINUTE, SECOND
 
-from .actors import Actor, Hangs, State
-from .broker import Broker, Posted, Queue
-from .database import Database
-from .mix import Mix
-from .processes import Chorer, Process, Worker
-from .sessions import Session
-from .time import Time
-
-MILLISECOND: Final = SECOND // 1000
+from .actors import Actor, State
+from .life import MOMENTS, Life
+from .processes import Process
 
 IDLE_IN_TRANSACTION: Final = 15 * SECOND
 LOCK: Final = 5 * SECOND
 """When the database ends a session, and a wait for a lock, as the server wants it."""
 
-_MOMENTS: Final = (0, 0, 0, 0, MILLISECOND, 10 * MILLISECOND, 100 * MILLISECOND)
 _JUMPS: Final = (SECOND, MINUTE, HOUR, 8 * HOUR, 2 * DAY)
-_SETTLE_LOOKS: Final = 100_000
+_AWAY: Final = (10 * MINUTE, 3 * HOUR, 2 * DAY)
+_MOST_TO_END: Final = 300
 
 
-class Machine:
-    """The server: several processes on one database."""
+class Machine(Life):
+    """The processes, and all that goes wrong with them."""
 
-    def __init__(
-        self,
-        seed: int,
-        mix: Mix,
-        clock: Time,
-        database: Database,
-        to_server: Way[Posted],
-        post: Callable[[Envelope], None],
-    ) -> None:
-        self.mix = mix
-        self.clock = clock
-        self.database = database
-        self.settings: Settings = load({"POSTGRES_URL": database.url, **mix.settings})
-        self.is_calm = False
-        """Whether no more faults happen."""
-        self.dice = Random(f"{seed} machine")
-        self.fate = Random(f"{seed} fate")
-        random.seed(f"{seed} server")  # The server draws pauses and keys from it.
-        self.broker = Broker(Random(f"{seed} broker"), self.odds, self.wall, post)
-        self.queue = Queue(to_server)
-        self.batch_messages = mix.batch_messages
-        self.steps = 0
-        self.counts: Counter[str] = Counter()
-        self.trace = hashlib.sha256()
-        self.log: TextIO | None = None
-        """Where the trace is written, for those who want to read it."""
-        self.processes: list[Process] = []
-        self._ghosts: list[tuple[Moment, Process]] = []
-        self._to_start: list[tuple[Moment, Callable[[str], Process], str]] = []
-        self._down_until: Moment = 0
-        self._number = 0
-        self._still: dict[str, Moment] = {}
-        """Until when actors get no processor."""
-
-    # --- what the processes find ------------------------------------------------------------------
-
-    def wall(self) -> Moment:
-        """The moment, by a right clock."""
-        return self.clock.now
-
-    def monotonic(self) -> float:
-        """Seconds since the beginning."""
-        return (self.clock.now - START) / SECOND
-
-    def record(self, line: str) -> None:
-        """Something happens: it becomes a part of the trace."""
-        self.trace.update(f"{line}\n".encode())
-        if self.log is not None:
-            self.log.write(f"{line}\n")
-
-    def odds(self, fault: str) -> float:
-        """How probable a fault is now."""
-        return 0.0 if self.is_calm else self.mix.odds(fault)
-
-    def opened(self, session: Session) -> None:
-        """A session was opened by an actor."""
-        for process in self.processes:
-            if session.actor in process.actors:
-                process.sessions.append(session)
-                return
-        raise AssertionError("a session of a process that is gone")
-
-    def may_connect(self) -> bool:
-        """Whether the database takes connections."""
-        return self.clock.now >= self._down_until
-
-    def loses_commit(self) -> bool:
-        """Whether the answer to a commit is lost."""
-        return self._happens("lose commit")
-
-    # --- life -------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Start all processes."""
-        for number in range(self.mix.workers):
-            self._start(self._worker, f"worker {number}")
-        for number in range(self.mix.chores):
-            self._start(self._chorer, f"chores {number}")
-
-    def _worker(self, name: str) -> Process:
-        return Worker(name, self)
-
-    def _chorer(self, name: str) -> Process:
-        return Chorer(name, self)
-
-    def _start(self, make: Callable[[str], Process], name: str) -> None:
-        self._number += 1
-        process = make(f"{name} #{self._number}")
-        process.restart = lambda: self._to_start.append((self._later(), make, name))
-        self.processes.append(process)
-
-    def _later(self) -> Moment:
-        return self.clock.now + self.fate.choice((0, SECOND, MINUTE))
-
-    def stop(self) -> None:
-        """End everything."""
-        for process in list(self.processes):
-            self._end(process)
-        for _, ghost in self._ghosts:
-            self._lay(ghost)
-        self._ghosts = []
-
-    def run(self, most: int) -> int:
-        """Let so many steps happen, or fewer if everybody waits; says how many did."""
-        done = 0
-        while done < most:
-            self._start_due()
-            actor = self._choose()
-            if actor is None:
-                break
-            self._go(actor)
-            done += 1
-            self.clock.tick(self.dice.choice(_MOMENTS))
-            if not self.is_calm:
-                self._meet_fate()
-        return done
-
-    def _start_due(self) -> None:
-        due = [one for one in self._to_start if one[0] <= self.clock.now]
-        for one in due:
-            self._to_start.remove(one)
-            self._start(one[1], one[2])
-
-    def _actors(self) -> list[Actor]:
-        return [actor for process in self.processes for actor in process.actors]
-
-    def _choose(self) -> Actor | None:
-        now = self.clock.now
-        runnable = [one for one in self._actors() if one.is_runnable and self._still.get(one.name, 0) <= now]
-        return self.dice.choice(runnable) if runnable else None
-
-    def _go(self, actor: Actor) -> None:
-        self.steps += 1
-        self.record(f"{self.clock.now} {actor.name} {actor.at}")
-        actor.go(self.database)
-        if actor.state is State.BLOCKED:
-            actor.blocked_since = self.clock.now
-            self.counts["waited for a lock"] += 1
-            self.record("waits for a lock")
-        self._settle()
-
-    def _settle(self) -> None:
-        """Wait until nobody moves: who was woken stands at a step, or waits for the next lock.
-
-        What a session that was closed has held is free when its process of the database has noticed that.
-        """
-        for process in self.processes:
-            closed = [one.pid for one in process.sessions if one.closed]
-            if closed:
-                self.database.await_end(closed)
-                process.sessions = [one for one in process.sessions if not one.closed]
-        for _ in range(_SETTLE_LOOKS):
-            blocked = [one for one in self._all_blocked() if one.session is not None]
-            if not blocked:
-                return
-            waiting = self.database.blocked([one.session for one in blocked if one.session is not None])
-            still = [one for one in blocked if not one.has_arrived()]
-            if all(one.session in waiting for one in still):
-                return
-        raise Hangs("who was woken comes to no step")
-
-    def _all_blocked(self) -> list[Actor]:
-        return [one for one in self._actors() if one.state is State.BLOCKED]
-
-    # --- faults -----------------------------------------------------------------------------------
-
-    def _happens(self, fault: str) -> bool:
-        odds = self.odds(fault)
-        happens = odds > 0.0 and self.fate.random() < odds
-        if happens:
-            self._note(fault)
-        return happens
-
-    def _note(self, fault: str) -> None:
-        self.counts[fault] += 1
-        self.record(fault)
+    # --- faults -------------------------------------------------------------------------------------
 
     def _meet_fate(self) -> None:
         for fault, meet in (
@@ -222,8 +32,9 @@ class Machine:
             ("broker away", self._send_broker_away),
             ("jump clock", self._jump_clock),
             ("stand still", self._stand_still),
+            ("shard away", self._send_shard_away),
         ):
-            if self._happens(fault):
+            if self.happens(fault):
                 meet()
 
     def _any(self) -> Process | None:
@@ -248,36 +59,22 @@ class Machine:
         self._ghosts.append((self.clock.now, process))
         process.restart()
 
-    def _end(self, process: Process) -> None:
-        """A process ends at once: its sessions end, and what it has not acknowledged comes again."""
-        self.processes.remove(process)
-        blocked = [one for one in process.actors if one.state is State.BLOCKED]
-        for actor in process.actors:
-            actor.is_killed = True
-        self._end_sessions(process.sessions)
-        for actor in blocked:
-            actor.await_end()
-        self._kill(process, [one for one in process.actors if one not in blocked])
-        process.drop_connection()
-        self._settle()
+    def _send_shard_away(self) -> None:
+        """All processes of a shard end, and none is started again for a long time."""
+        shard = self.fate.choice(self.shards)
+        back_at = self._away_until = self.clock.now + self.fate.choice(_AWAY)
+        for process in [one for one in self.processes if one.around is shard]:
+            self._end(process)
+            process.restart()
+        self._to_start = [
+            (max(at, back_at) if name.startswith(shard.name) else at, make, name)
+            for at, make, name in self._to_start
+        ]
 
-    def _kill(self, process: Process, actors: list[Actor]) -> None:
-        for actor in process.actors:
-            actor.is_killed = True
-        for actor in actors:
-            if actor.state is not State.ENDED:
-                actor.unwind()
-
-    def _lay(self, ghost: Process) -> None:
-        """The database gives up the sessions of a host that has vanished."""
-        blocked = [one for one in ghost.actors if one.state is State.BLOCKED]
-        self._end_sessions(ghost.sessions)
-        for actor in blocked:
-            actor.await_end()
-        self._settle()
-
-    def _end_sessions(self, sessions: list[Session]) -> None:
-        self.database.end([one.pid for one in sessions])
+    @property
+    def is_one_away(self) -> bool:
+        """Whether a shard is away for a long time."""
+        return not self.is_calm and self.clock.now < self._away_until
 
     def _lose_session(self) -> None:
         process = self._any()
@@ -321,13 +118,29 @@ class Machine:
 
     def before_leap(self) -> None:
         """Before much time passes, let the transactions at hand end, for most of the time."""
-        if self.is_calm or self.dice.random() < 0.8:
+        if not (self.is_calm or self.dice.random() < 0.8):
+            return
+        if len(self.shards) > 1:
+            self._end_transactions()
+        else:
             for _ in range(200):
                 pids = [one.pid for process in self.processes for one in process.sessions]
                 if not self.database.in_transaction(pids) and not self._all_blocked():
                     break
                 if not self.run(5):
                     break
+
+    def _end_transactions(self) -> None:
+        """Let only those go on who are in a transaction: of several shards always one begins."""
+        sessions = [one for process in self.processes for one in process.sessions]
+        for _ in range(_MOST_TO_END):
+            pids = self.database.in_transaction([one.pid for one in sessions])
+            actors = [one.actor for one in sessions if one.pid in pids and one.actor is not None]
+            runnable = [one for one in actors if one.is_runnable]
+            if not runnable:
+                break
+            self._go(self.dice.choice(runnable))
+            self.clock.tick(self.dice.choice(MOMENTS))
 
     def after_leap(self) -> None:
         """Time has passed: what the database ends by time has ended."""

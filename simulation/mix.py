@@ -25,6 +25,29 @@ FAULTS: Final[Mapping[str, tuple[float, float]]] = {
 PEERS: Final = ("garbage", "repeats", "careless")
 """What others send who do not keep their duties."""
 
+SHARD_FAULTS: Final[Mapping[str, tuple[float, float]]] = {
+    "shard away": (0.00001, 0.0002),
+    "refuse question": (0.02, 0.3),
+    "lose question": (0.02, 0.3),
+    "slow question": (0.05, 0.5),
+    "old answer": (0.2, 1.0),
+    "lose answer": (0.02, 0.3),
+    "spoil answer": (0.02, 0.3),
+    "stray copy": (0.01, 0.1),
+}
+"""The same, of a node of several shards."""
+
+SHARD_PEERS: Final = ("forger",)
+"""Others who wrong a node of several shards."""
+
+NODES: Final[Mapping[int, tuple[str, ...]]] = {
+    1: ("#",),
+    2: ("0.#", "1.#"),
+    3: ("0.#", "1.0.#", "1.1.#"),
+    4: ("0.#", "1.0.#", "1.1.0.#", "1.1.1.#"),
+}
+"""The realms of a node of so many shards; in the last one the root accounts are alone."""
+
 
 class Mix(msgspec.Struct, frozen=True, kw_only=True):
     """The faults of a world, each with its odds, and the processes of the server."""
@@ -35,6 +58,10 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
     faults: Mapping[str, float]
     peers: frozenset[str]
     settings: Mapping[str, str]
+    realms: tuple[str, ...] = NODES[1]
+    """The binding keys of the shards, each of which has so many processes."""
+    webs: int = 0
+    """Processes of a shard that answer the others."""
 
     def odds(self, fault: str) -> float:
         """How probable a fault is at each of its chances."""
@@ -46,15 +73,47 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, faults=faults, peers=self.peers - names)
 
 
-def draw(seed: int) -> Mix:
-    """The mix of a seed."""
-    dice = Random(f"{seed} mix")
+def draw(seed: int, shards: int = 0) -> Mix:
+    """The mix of a seed; with so many shards, or 0 to draw how many."""
+    mix, dice = _draw_one(seed), Random(f"{seed} shards")
+    drawn = dice.choice((1, 1, 2, 2, 3, 4))
+    count = shards or drawn
+    if count == 1:
+        return mix
     share = dice.choice((0.2, 0.5, 0.8))
+    retry, max_age = dice.choice(("5", "60")), dice.choice(("60", "3600"))
+    return msgspec.structs.replace(
+        mix,
+        # Each of them has several threads, and so has each of the shards.
+        workers=min(mix.workers, 2 if count == 2 else 1),
+        chores=1,
+        realms=NODES[count],
+        webs=dice.choice((1, 1, 2)),
+        faults={**mix.faults, **_faults(dice, SHARD_FAULTS, share)},
+        peers=mix.peers | {name for name in SHARD_PEERS if dice.random() < share},
+        settings={
+            **mix.settings,
+            "FETCH_RETRY_MAX_DELAY": retry,
+            "ROOT_CONFIG_CACHE_TTL": max_age,
+            "FETCH_API_CONFIG_MAX_AGE": max_age,
+        },
+    )
+
+
+def _faults(dice: Random, known: Mapping[str, tuple[float, float]], share: float) -> dict[str, float]:
     faults = {}
-    for name, (least, most) in FAULTS.items():
+    for name, (least, most) in known.items():
         is_there, odds = dice.random() < share, least * (most / least) ** dice.random()
         if is_there:
             faults[name] = odds
+    return faults
+
+
+def _draw_one(seed: int) -> Mix:
+    """The mix of a seed for a server of all accounts."""
+    dice = Random(f"{seed} mix")
+    share = dice.choice((0.2, 0.5, 0.8))
+    faults = _faults(dice, FAULTS, share)
     return Mix(
         workers=dice.choice((1, 1, 2, 2, 3)),
         chores=dice.choice((1, 1, 2)),

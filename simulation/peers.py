@@ -5,7 +5,8 @@ from random import Random
 from typing import Final
 
 from swpt_accounts.events import Envelope as ServerEnvelope
-from swpt_accounts.events import PreparedTransfer, decode
+from swpt_accounts.events import PendingBalanceChange, PreparedTransfer, decode, encode
+from swpt_accounts.wire.moments import render_timestamp
 from swpt_client.limits import MAX_INT64, ROOT_CREDITOR_ID
 from swpt_client.messages import (
     ClientMessage,
@@ -16,7 +17,7 @@ from swpt_client.messages import (
 )
 from swpt_client.moments import DAY, HOUR, MINUTE, Moment
 
-from .broker import Posted
+from .broker import CREDIT, Posted
 
 DEBTOR: Final = -2
 """The currency of the careless; those who keep their duties have another one."""
@@ -59,6 +60,8 @@ class Peers:
         kind = dice.choice(self._kinds)
         if kind == "garbage":
             return [self._garbage()]
+        if kind == "forger":
+            return [self._forged(now)]
         if kind == "repeats":
             return [dice.choice(self._seen)] if self._seen else []
         return [self._posted(self._careless(now)) for _ in range(dice.randrange(1, 4))]
@@ -88,6 +91,23 @@ class Peers:
         name = f'{{"type":"{dice.choice(_KINDS)}","number":{self._number}'.encode()
         body = bytes(dice.randrange(256) for _ in range(dice.randrange(20)))
         return dice.choice((name + b"}", name, name + b',"x":' + body)), dice.choice(_KINDS)
+
+    def _forged(self, now: Moment) -> Posted:
+        """Money from another shard, says somebody who is none."""
+        dice = self._dice
+        self._number += 1
+        credit = PendingBalanceChange(
+            debtor_id=DEBTOR,
+            creditor_id=dice.choice(_CREDITORS),
+            change_id=self._number,
+            coordinator_type="direct",
+            transfer_note="",
+            transfer_note_format="",
+            committed_at=render_timestamp(now),
+            principal_delta=dice.choice((1, 1000, -1000)),
+            other_creditor_id=dice.choice(_CREDITORS),
+        )
+        return encode(credit), CREDIT
 
     def _careless(self, now: Moment) -> ClientMessage:
         return self._dice.choice((self._configure, self._prepare, self._prepare, self._finalize))(now)

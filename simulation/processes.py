@@ -8,20 +8,24 @@ from typing import Any, Final, Protocol
 from swpt_accounts.broker.batch import Batch, Delivered
 from swpt_accounts.roles.admission import admission_of
 from swpt_accounts.roles.chores.loop import CHORES, Chores, chosen
-from swpt_accounts.roles.chores.process import ASIDE, _turn_after_turn
+from swpt_accounts.roles.chores.process import ASIDE, ASKING, _turn_after_turn
 from swpt_accounts.roles.gate import Gate
-from swpt_accounts.roles.worker.processing import Processor
+from swpt_accounts.roles.worker.finishing import finish
+from swpt_accounts.roles.worker.processing import Processor, nothing_taken_along
 from swpt_accounts.rules.policy import Policy
 from swpt_accounts.runtime.settings import Settings
+from swpt_accounts.shards.waiting import Asking, WaitingRoom
 from swpt_accounts.storage.outbox.publishing import Outbox, RetryDelays
 from swpt_accounts.storage.trial import why_not
 from swpt_accounts.transactions.account_memory import AccountMemory
 from swpt_accounts.transactions.context import TransactionContext, make_context, make_policy
 from swpt_accounts.transactions.debtor_infos import DebtorInfos
+from swpt_accounts.transactions.reachable_memory import ReachableMemory
 from swpt_client.moments import Moment
 
 from .actors import Actor, current, step
 from .broker import Broker, Queue, SteppedPublisher
+from .questions import Network
 from .sessions import Session
 from .signals import SteppedCondition, SteppedEvent
 
@@ -37,6 +41,7 @@ class Surroundings(Protocol):
     settings: Settings
     broker: Broker
     queue: Queue
+    network: Network
     batch_messages: int
 
     def wall(self) -> Moment:
@@ -103,7 +108,7 @@ class Process:
     def make_outbox(self, name: str) -> Outbox:
         """An outbox, with its keeper and its publisher as actors."""
         outbox, publisher = self._make_outbox()
-        changed: Any = SteppedCondition()
+        changed: Any = SteppedCondition(self.around.monotonic)
         outbox._changed, outbox._is_stopping = changed, self.event()
         self.begin(f"{name} keeper", outbox._keep)
         self.begin(f"{name} publisher", publisher.work)
@@ -123,29 +128,76 @@ class Worker(Process):
         super().__init__(name, around)
         settings = around.settings
         outbox = self.make_outbox("outbox")
-        infos, memory = DebtorInfos(), AccountMemory()
-
-        def context(policy: Policy) -> TransactionContext:
-            key = outbox.publisher_key
-            return make_context(settings, policy, key, infos=infos, memory=memory, now=self.now)
-
+        reachable = ReachableMemory()
+        self.room = self._make_room(reachable) if settings.realm().bits else None
         self.gate = Gate(partial(why_not, settings.postgres_url, "swpt_accounts gate"))
         self.processor = Processor(
             settings.postgres_url,
             make_policy(settings),
             outbox,
             self.gate,
-            context,
+            self._context_of(outbox, reachable),
             settings.max_delivery_attempts,
+            ask=None if self.room is None else self.room.hand_over,
+            taken_along=nothing_taken_along if self.room is None else self.room.taken_along,
         )
         watch: Any = NoWatch()
         self.processor._watch, self.processor._is_stopping = watch, self.event()
         self._admit = admission_of(settings)
         self.begin("batches", self._work)
 
+    def _context_of(
+        self, outbox: Outbox, reachable: ReachableMemory | None
+    ) -> Callable[[Policy], TransactionContext]:
+        infos, memory = DebtorInfos(), AccountMemory()
+
+        def context(policy: Policy) -> TransactionContext:
+            return make_context(
+                self.around.settings,
+                policy,
+                outbox.publisher_key,
+                infos=infos,
+                memory=memory,
+                reachable_memory=reachable,
+                now=self.now,
+            )
+
+        return context
+
+    def _make_room(self, reachable: ReachableMemory) -> WaitingRoom:
+        """The room of the requests that wait for other shards, with its two threads as actors."""
+        around, settings = self.around, self.around.settings
+        outbox = self.make_outbox("room's outbox")
+        asking = Asking(
+            base_url=settings.fetch_api_url or "",
+            timeout_seconds=settings.fetch_timeout,
+            connections=settings.fetch_connections,
+            retry_max_seconds=settings.fetch_retry_max_delay,
+        )
+        context = self._context_of(outbox, None)
+        policy = make_policy(settings)
+        room = WaitingRoom(settings.postgres_url, policy, outbox, asking, context, reachable, finish)
+        stepped: Any = room
+        stepped._watch, stepped._is_stopping = NoWatch(), self.event()
+        stepped._changed = stepped.answers._changed = SteppedCondition(around.monotonic)
+
+        def keep() -> None:
+            self._await_asker()
+            room._keep()
+
+        self.begin("asker", room._ask_all)
+        self.begin("room", keep)
+        return room
+
+    def _await_asker(self) -> None:
+        actor, room = current(), self.room
+        if actor is not None and room is not None:
+            actor.sleep("asker", room._is_asking.is_set)
+
     def _work(self) -> None:
         actor, queue = current(), self.around.queue
         assert actor is not None, "it works as an actor"
+        self._await_asker()
         while True:
             while not self.gate.is_open():
                 until = self.around.monotonic() + _GATE_SECONDS
@@ -172,15 +224,20 @@ class Worker(Process):
 
 
 class Chorer(Process):
-    """Does the chores, in the two lanes of the real process."""
+    """Does the chores, in the lanes of the real process."""
 
     def __init__(self, name: str, around: Surroundings) -> None:
         super().__init__(name, around)
         outbox = self.make_outbox("outbox")
-        prompt = tuple(chore for chore in CHORES if chore.name not in ASIDE | {SEALING})
+        asking = ASKING if around.settings.realm().bits else frozenset()
+        prompt = tuple(chore for chore in CHORES if chore.name not in ASIDE | asking | {SEALING})
         aside = tuple(chore for chore in CHORES if chore.name in ASIDE)
         for lane, chores, publishes in (("prompt", prompt, True), ("aside", aside, False)):
             self._begin_lane(lane, Chores(around.settings, outbox, chores, self.now, publishes=publishes))
+        if asking:
+            elsewhere = self.make_outbox("outbox elsewhere")
+            asks = tuple(chore for chore in CHORES if chore.name in asking)
+            self._begin_lane("asking", Chores(around.settings, elsewhere, asks, self.now))
 
     def _begin_lane(self, name: str, chores: Chores) -> None:
         watch: Any = NoWatch()

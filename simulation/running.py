@@ -10,7 +10,7 @@ from typing import Final, TextIO
 import msgspec
 
 from .database import Database
-from .mix import FAULTS, PEERS, Mix, draw
+from .mix import FAULTS, PEERS, SHARD_FAULTS, SHARD_PEERS, Mix, draw
 from .world import RealWorld
 
 SEEDS: Final = Path(__file__).parent / "seeds"
@@ -28,19 +28,22 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """At most so many payments and bundles."""
     without: list[str] = []
     """Faults and peers that its seed draws, and that are left out."""
+    shards: int = 0
+    """How many shards it has; 0 for as many as its seed draws."""
     why: str = ""
     """What was found by it."""
 
     @property
     def mix(self) -> Mix:
         """What goes wrong in it."""
-        return draw(self.seed).without(frozenset(self.without))
+        return draw(self.seed, self.shards).without(frozenset(self.without))
 
     def command(self) -> str:
         """How to see it again."""
         acts = "" if self.acts == ALL_ACTS else f" --acts {self.acts}"
         without = "".join(f" --without '{name}'" for name in self.without)
-        return f"python -m simulation --seed {self.seed} --worlds 1{acts}{without}"
+        shards = f" --shards {self.shards}" if self.shards else ""
+        return f"python -m simulation --seed {self.seed} --worlds 1{acts}{shards}{without}"
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +70,11 @@ def play(case: Case, database: Database, log: TextIO | None = None) -> Played:
     except Exception as broken:
         error, where = f"{type(broken).__name__}: {broken}"[:2000], traceback.format_exc()
     machine = world.machine
-    counts = machine.counts + machine.broker.counts + Counter({"audits": world.auditor.looks})
+    counts = machine.counts + machine.broker.counts + Counter({"audits": world.auditors[0].looks})
+    counts += machine.network.counts
+    if world.exchange is not None:
+        counts["credits between shards"] = world.exchange.counts["credits"]
+        counts[f"worlds of {len(machine.shards)} shards"] = 1
     counts += Counter({"client crash": world.crashes.counts.total(), "transfers": len(world.finished)})
     return Played(
         case=case,
@@ -82,7 +89,7 @@ def play(case: Case, database: Database, log: TextIO | None = None) -> Played:
 
 def shrink(broken: Played, database: Database) -> Iterator[Played]:
     """Smaller and smaller worlds that break as well: with fewer faults, then with fewer acts."""
-    for name in (*FAULTS, *PEERS):
+    for name in (*FAULTS, *PEERS, *SHARD_FAULTS, *SHARD_PEERS):
         mix = broken.case.mix
         if name in mix.faults or name in mix.peers:
             case = msgspec.structs.replace(broken.case, without=[*broken.case.without, name])

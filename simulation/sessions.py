@@ -15,6 +15,8 @@ from psycopg2.extensions import connection, cursor
 from swpt_accounts.roles import gate
 from swpt_accounts.roles.chores import held_rows, loop
 from swpt_accounts.roles.worker import processing
+from swpt_accounts.runtime.standstill import Standstill
+from swpt_accounts.shards import app, client, questions, waiting
 from swpt_accounts.storage import connections, eager, prepared
 from swpt_accounts.storage.outbox import publishing
 from swpt_accounts.transactions import account_memory, reachable_memory
@@ -22,7 +24,8 @@ from swpt_accounts.transactions import account_memory, reachable_memory
 from .actors import Actor, current, step
 
 _COUNT_SECONDS: Final = (
-    processing, loop, gate, held_rows, prepared, publishing, account_memory, reachable_memory
+    processing, loop, gate, held_rows, prepared, publishing, account_memory, reachable_memory,
+    waiting, questions, client,
 )  # fmt: skip
 
 PATIENCE: Final[Mapping[str, str]] = {
@@ -216,7 +219,9 @@ def stepped(sessions: Sessions, monotonic: Callable[[], float]) -> Iterator[None
     global _sessions  # noqa: PLW0603 - as the modules of the server, whose names are changed as well
     names: list[tuple[Any, str, Any]] = [(module, "monotonic", monotonic) for module in _COUNT_SECONDS]
     names += [
+        (Standstill.__init__, "__defaults__", (monotonic,)),
         (connections, "connect", _connect(connections.connect)),
+        (app, "connect", _connect(connections.connect)),
         (connections, "_patience_of_server", lambda _silence: dict(PATIENCE)),
         (eager, "EagerConnection", SteppedEagerConnection),
     ]

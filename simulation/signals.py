@@ -37,7 +37,8 @@ class SteppedEvent:
 class SteppedCondition:
     """Like threading.Condition: it excludes nobody, because one runs at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Monotonic) -> None:
+        self._monotonic = monotonic
         self._is_notified = False
 
     def __enter__(self) -> Self:
@@ -52,9 +53,18 @@ class SteppedCondition:
         """Wake who waits."""
         self._is_notified = True
 
-    def wait(self) -> None:
-        """Wait until somebody notifies."""
+    def notify_all(self) -> None:
+        """Wake all who wait."""
+        self._is_notified = True
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until somebody notifies, or the seconds have passed; says whether somebody did."""
         self._is_notified = False
         actor = current()
         if actor is not None:
-            actor.sleep("wait", lambda: self._is_notified)
+            until = None if timeout is None else self._monotonic() + timeout
+            actor.sleep("wait", lambda: self._is_notified or self._is_over(until))
+        return self._is_notified
+
+    def _is_over(self, until: float | None) -> bool:
+        return until is not None and self._monotonic() >= until

@@ -2,7 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from random import Random
 from typing import Final
 
 import msgspec
@@ -10,32 +12,44 @@ import msgspec
 from swpt_accounts.events import Envelope as ServerEnvelope
 from swpt_accounts.events import PreparedTransfer, RejectedTransfer, decode
 from swpt_accounts.rules.facts import request_key
-from swpt_accounts.wire.messages import CONTENT_TYPE, Malformed, PrepareTransfer
+from swpt_accounts.wire.messages import (
+    CONTENT_TYPE,
+    Malformed,
+    Message,
+    PendingBalanceChange,
+    PrepareTransfer,
+)
 from swpt_accounts.wire.messages import decode as decode_incoming
+from swpt_accounts.wire.routing import Realm
 from swpt_client.messages import Envelope
-from swpt_client.moments import MINUTE
+from swpt_client.moments import HOUR, MINUTE
 from swpt_client.testing.client import MemoryClient
 from swpt_client.testing.clock import Clock
-from swpt_client.testing.network import SLOW
+from swpt_client.testing.network import SLOW, Way
 from swpt_client.testing.server import MemoryServer
 from swpt_client.testing.worlds.invariants import check
 from swpt_client.testing.worlds.plan import DEBTOR
 from swpt_client.testing.worlds.world import World
 
-from .books import Auditor, read_tables
-from .broker import Posted
+from .books import Auditor, look_at_node, read_tables, wrong_rates
+from .broker import CREDIT, Posted
 from .database import Database
+from .exchange import Exchange
 from .machine import Machine
 from .mix import Mix
 from .peers import Peers
 from .processes import Sealer
+from .questions import asking
 from .sessions import stepped
+from .shards import INTERNAL_USER
 from .time import Time
 
 _AUDIT_ODDS: Final = 0.05
 _MOST_CALM_STEPS: Final = 3000
 _ROUGH_ROUNDS: Final = 1000
 """So long faults may happen: messages may pile up faster than a worker that dies all the time takes them."""
+_PATIENCE: Final = 100
+"""So many rounds somebody waits for an account at the most."""
 _MOST_STEPS: Final = 200_000
 """A world that makes more of them goes round in a circle."""
 
@@ -43,22 +57,33 @@ _MOST_STEPS: Final = 200_000
 class DatabaseServer(MemoryServer):
     """What the invariants of worlds want to know of a server, read from the database."""
 
-    def __init__(self, clock: Clock, database: Database) -> None:
+    def __init__(self, clock: Clock, databases: Sequence[Database]) -> None:
         super().__init__(clock)
-        self._database = database
+        self._databases = databases
 
     def read(self) -> None:
         """Read all that is asked for."""
-        self.tables = read_tables(self._database.url, DEBTOR)
+        self.tables = read_tables([one.url for one in self._databases], DEBTOR)
 
     def has_prepared(self) -> bool:
         """Whether something is locked."""
-        found = self._database.rows("SELECT count(*) FROM prepared_transfer WHERE debtor_id = %s", [DEBTOR])
-        return bool(found[0][0])
+        return self._has("prepared_transfer WHERE debtor_id = %s", [DEBTOR])
+
+    def has_account(self, creditor_id: int) -> bool:
+        """Whether an account of the currency was opened."""
+        return self._has("account WHERE debtor_id = %s AND creditor_id = %s", [DEBTOR, creditor_id])
+
+    def has_waiting(self) -> bool:
+        """Whether a request waits for another shard."""
+        return len(self._databases) > 1 and self._has("waiting_request WHERE debtor_id = %s", [DEBTOR])
 
     def has_outbox(self) -> bool:
         """Whether events wait."""
-        return bool(self._database.rows("SELECT count(*) FROM outbox")[0][0])
+        return self._has("outbox")
+
+    def _has(self, rows: str, parameters: Sequence[object] = ()) -> bool:
+        found = [one.rows(f"SELECT count(*) FROM {rows}", parameters) for one in self._databases]
+        return any(count for ((count,),) in found)
 
 
 class Alarms(logging.Handler):
@@ -89,18 +114,37 @@ class RealWorld(World):
         self.plan = msgspec.structs.replace(plan, acts=plan.acts[: max(2, acts)], loses_answers=False)
         self.to_client.odds = SLOW
         self.clock = self.client.clock = time = Time()
-        self.server = DatabaseServer(time, database)
         self.peers = Peers(seed, mix.peers)
-        self.machine = Machine(seed, mix, time, database, self.to_server, self._post)
+        ways = self._ways(mix)
+        self.machine = Machine(seed, mix, time, database, ways, self._post)
+        self.exchange = self._make_exchange(seed, ways)
+        if self.exchange is not None:
+            self.to_server = self.exchange
+        self.server = DatabaseServer(time, [one.database for one in self.machine.shards])
         time.before, time.after = self.machine.before_leap, self.machine.after_leap
-        self.auditor = Auditor(database.url, DEBTOR)
-        self.sealer = Sealer(self.machine)
+        self.auditors = [Auditor(one.database.url, one.realm, DEBTOR) for one in self.machine.shards]
+        self.sealers = [Sealer(one) for one in self.machine.shards]
         self.asked: set[tuple[object, ...]] = set()
         self.answered: set[tuple[object, ...]] = set()
         self.malformed: set[bytes] = set()
         self.rounds = 0
-        self.machine.queue.delivered = self._delivered
-        self._database = database
+        for shard in self.machine.shards:
+            shard.queue.delivered = partial(self._delivered, shard.realm)
+            shard.queue.user_of = self._user_of
+
+    def _ways(self, mix: Mix) -> dict[str, Way[Posted]]:
+        """The way to each shard; that of a server of all accounts loses what clients send by itself."""
+        if len(mix.realms) == 1:
+            return {mix.realms[0]: self.to_server}
+        odds = msgspec.structs.replace(self.to_server.odds, lost=0.0, doubled=0.5)
+        return {key: Way(self.dice, lambda: self.clock.now, odds) for key in mix.realms}
+
+    def _make_exchange(self, seed: int, ways: Mapping[str, Way[Posted]]) -> Exchange | None:
+        if len(ways) == 1:
+            return None
+        dice, odds = Random(f"{seed} exchange"), self.to_server.odds
+        queues = {Realm.parse(key): way for key, way in ways.items()}
+        return Exchange(dice, lambda: self.clock.now, odds, queues, self.machine.happens)
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -109,15 +153,30 @@ class RealWorld(World):
         self.peers.overhear(posted)
         self.to_server.put(posted)
 
-    def _delivered(self, posted: Posted) -> None:
+    def _user_of(self, posted: Posted) -> str:
+        if self.exchange is not None and self.exchange.is_vouched(posted):
+            return INTERNAL_USER
+        return "forger" if posted[1] == CREDIT else ""
+
+    def _delivered(self, realm: Realm, posted: Posted) -> None:
         message = decode_incoming(posted[0], CONTENT_TYPE, posted[1])
-        if isinstance(message, Malformed):
+        if isinstance(message, Malformed) or self._is_wrong(realm, message, posted):
             self.malformed.add(posted[0])
         elif isinstance(message, PrepareTransfer):
             self.asked.add(request_key(message))
 
+    def _is_wrong(self, realm: Realm, message: Message, posted: Posted) -> bool:
+        """Whether it must not have come here, or not from there."""
+        if not realm.owns(message.debtor_id, message.creditor_id):
+            return True
+        return isinstance(message, PendingBalanceChange) and self._user_of(posted) != INTERNAL_USER
+
     def _post(self, envelope: ServerEnvelope) -> None:
         self.machine.record(envelope.body.decode())
+        if envelope.type == CREDIT:
+            assert self.exchange is not None, "all accounts are here"
+            self.exchange.forward(envelope)
+            return
         event = decode(envelope.body)
         if isinstance(event, PreparedTransfer | RejectedTransfer):
             self.answered.add(
@@ -138,7 +197,10 @@ class RealWorld(World):
 
     def serve(self) -> None:
         """The processes of the server go on for a while; the others send something."""
-        self.machine.run(_MOST_CALM_STEPS if self.machine.is_calm else self.dice.randrange(1, 80))
+        machine = self.machine
+        machine.begin_round()
+        most = _MOST_CALM_STEPS if machine.is_calm else self.dice.randrange(1, 80)
+        machine.run(most)
         self.rounds += 1
         if self.rounds == _ROUGH_ROUNDS and not self.machine.is_calm:
             self.machine.calm()
@@ -151,10 +213,20 @@ class RealWorld(World):
     def work(self) -> None:
         """The chores have their own time."""
 
-    def audit(self) -> None:
+    def configure(self, creditor_id: int, **settings: float) -> None:
+        """Open an account; of several shards nobody could be paid on another one before it is there."""
+        super().configure(creditor_id, **settings)
+        for _ in range(_PATIENCE if self.exchange is not None else 0):
+            if self.server.has_account(creditor_id):
+                break
+            self.step()
+
+    def audit(self, *, is_quiet: bool = False) -> None:
         """Seal the journal, and look at the books.  Raises AssertionError."""
-        self.sealer.seal()
-        violations = self.auditor.look()
+        for sealer in self.sealers:
+            sealer.seal()
+        violations = [one for auditor in self.auditors for one in auditor.look()]
+        violations += look_at_node(self.auditors, self.clock.now, is_quiet=is_quiet)
         assert not violations, violations
 
     def grow_calm(self) -> None:
@@ -171,10 +243,14 @@ class RealWorld(World):
             and all(one.finished_at is not None for one in memory.transfers.values())
             and all(one.finished_at is not None or one.is_alarming for one in memory.bundles.values())
             and not self.server.has_prepared()
+            and not self.server.has_waiting()
         )
 
     def _leap(self) -> None:
-        if not self.client.memory.outbox and not self.server.has_outbox():
+        if self.machine.is_one_away:
+            # What is for that shard waits until it is back, and so do all who need its answers.
+            self.clock.advance(HOUR)
+        elif not (self.client.memory.outbox or self.server.has_outbox() or self.server.has_waiting()):
             super()._leap()
 
     # --- all of it --------------------------------------------------------------------------------
@@ -188,8 +264,10 @@ class RealWorld(World):
         logger.setLevel(logging.ERROR)
         logger.propagate = False
         try:
-            self._database.empty(self.machine.settings, self.clock.now)
-            with stepped(self.machine, self.machine.monotonic):
+            for shard in self.machine.shards:
+                shard.database.empty(shard.settings, self.clock.now)
+            monotonic = self.machine.monotonic
+            with stepped(self.machine, monotonic), asking(self.machine.network, monotonic):
                 try:
                     self.machine.start()
                     self.play()
@@ -198,7 +276,8 @@ class RealWorld(World):
             self.check()
             assert not alarms.unexpected, alarms.unexpected[0]
         finally:
-            self.sealer.close()
+            for sealer in self.sealers:
+                sealer.close()
             self.machine.counts.update(alarms.counts)
             logger.removeHandler(alarms)
             logger.level, logger.propagate = before
@@ -207,10 +286,16 @@ class RealWorld(World):
         """What must be true at the end.  Raises AssertionError."""
         self.server.read()
         check(self)
-        self.audit()
-        left = self._database.rows("SELECT count(*), min(last_failure) FROM outbox")
-        assert left[0][0] == 0, f"{left[0][0]} rows are left in the outbox, {left[0][1]}"
+        self.audit(is_quiet=True)
+        wrong = wrong_rates([one.database for one in self.machine.shards])
+        assert not wrong, wrong[:3]
         unanswered = self.asked - self.answered
         assert not unanswered, f"without an answer: {sorted(map(str, unanswered))[:3]}"
-        letters = {bytes(body) for (body,) in self._database.rows("SELECT body FROM dead_letter")}
+        letters: set[bytes] = set()
+        for database in [one.database for one in self.machine.shards]:
+            [(left, failure)] = database.rows("SELECT count(*), min(last_failure) FROM outbox")
+            assert left == 0, f"{left} rows are left in the outbox, {failure}"
+            [(waiting,)] = database.rows("SELECT count(*) FROM waiting_request")
+            assert waiting == 0, f"{waiting} requests wait"
+            letters |= {bytes(body) for (body,) in database.rows("SELECT body FROM dead_letter")}
         assert letters == self.malformed, "dead letters are what is malformed, all of it and nothing else"

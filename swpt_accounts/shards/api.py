@@ -103,7 +103,10 @@ def _accounts(settings: Settings) -> Blueprint:
     def reachable(debtor_id: int, creditor_id: int) -> Response:
         if not realm.owns(debtor_id, creditor_id):
             return _say_wrong_shard()
-        if not queries.is_reachable(db.session, debtor_id, creditor_id):
+        # Whoever loses the database ends here, where it has an answer, and not when all is cleaned up.
+        with db.session.begin():
+            is_reachable = queries.is_reachable(db.session, debtor_id, creditor_id)
+        if not is_reachable:
             return _absent()
         return _answer("", 204, settings.fetch_api_reachable_max_age)
 
@@ -111,7 +114,8 @@ def _accounts(settings: Settings) -> Blueprint:
     def config(debtor_id: int, creditor_id: int) -> Response:
         if not realm.owns(debtor_id, creditor_id):
             return _say_wrong_shard()
-        config_data = queries.config_data(db.session, debtor_id, creditor_id)
+        with db.session.begin():
+            config_data = queries.config_data(db.session, debtor_id, creditor_id)
         if config_data is None:
             return _absent()
         return _answer(config_data, 200, settings.fetch_api_config_max_age)
@@ -132,7 +136,8 @@ def _realms(settings: Settings) -> Blueprint:
             return Response("Pairs of ids are expected.\n", 400, _NO_STORE, content_type=_PLAIN)
         if asked != realm.digits or not all(map(realm.owns_key, keys)):
             return _say_wrong_shard()
-        found = queries.reachable_together(db.session, keys)
+        with db.session.begin():
+            found = queries.reachable_together(db.session, keys)
         said = {"reachable": [key in found for key in keys], "max_age": settings.fetch_api_reachable_max_age}
         return Response(msgspec.json.encode(said), 200, _NO_STORE, content_type="application/json")
 

@@ -5,8 +5,12 @@ import pytest
 from simulation import broker, running
 from simulation.running import Case, play
 from swpt_accounts.rules import deciding
+from swpt_accounts.rules.facts import request_key
+from swpt_accounts.shards import waiting
 from swpt_accounts.storage.outbox import publishing
 from swpt_accounts.storage.outbox.rows import FORGET_ROWS
+from swpt_accounts.transactions import storing
+from swpt_accounts.transactions.waiting import take_waiting
 from tests.properties.test_planted_faults import plant
 
 
@@ -45,11 +49,32 @@ def comment_out_a_guard(monkeypatch):
     plant(monkeypatch, deciding, deciding._prepare, "if repeated is not None:", "if False:")
 
 
-def break_a_world(fault, seeds, monkeypatch, database):
+def forget_applied_credits(monkeypatch):
+    """A credit from another shard is applied, and not written into the registry."""
+    monkeypatch.setattr(storing, "_store_credits", lambda pen, book: None)
+
+
+def give_up_without_an_answer(monkeypatch):
+    """A request is forgotten when the other shard gives no answer."""
+
+    def give_up(self, dues, pause_seconds):
+        keys = [request_key(due.request) for due in dues]
+
+        def change(context):
+            with self._connection, self._connection.cursor() as cursor:
+                take_waiting(cursor, keys)
+
+        self._transact(change)
+        self._release(keys)
+
+    monkeypatch.setattr(waiting.WaitingRoom, "_put_off", give_up)
+
+
+def break_a_world(fault, seeds, monkeypatch, database, *, shards=1):
     """Plant a fault, and play until a world breaks; says how."""
     fault(monkeypatch)
     for seed in seeds:
-        played = play(Case(seed=seed, acts=4), database)
+        played = play(Case(seed=seed, acts=4, shards=shards), database)
         if played.error:
             print(f"{fault.__name__}: seed {seed}, {played.steps} steps, {played.error[:200]}")
             return played.error
@@ -60,6 +85,13 @@ def test_an_acknowledgement_before_the_commit_is_found(monkeypatch, world_databa
     """Somebody waits for ever for an answer, because a message went with its worker."""
     error = break_a_world(acknowledge_before_commit, [3], monkeypatch, world_database)
     assert "without an answer" in error
+
+
+@pytest.mark.timeout(300)
+def test_a_credit_that_is_applied_twice_is_found(monkeypatch, world_database):
+    """It is in the journal of its shard twice, and more money has come than has left the other one."""
+    error = break_a_world(forget_applied_credits, [4], monkeypatch, world_database, shards=2)
+    assert "in the journal 2 times" in error
 
 
 FAULTS = {
@@ -80,11 +112,19 @@ def test_a_planted_fault_is_found(fault, monkeypatch, world_database):
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
+def test_a_request_that_another_shard_does_not_answer_for_is_missed(monkeypatch, world_database):
+    """Somebody waits for ever for an answer."""
+    error = break_a_world(give_up_without_an_answer, range(3, 9), monkeypatch, world_database, shards=2)
+    assert "without an answer" in error
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
 def test_a_world_that_broke_is_made_smaller_and_kept(monkeypatch, world_database, tmp_path):
     """What is kept breaks as well, with fewer faults, and is read again as it was."""
     monkeypatch.setattr(running, "SEEDS", tmp_path / "seeds")
     acknowledge_before_commit(monkeypatch)
-    broken = play(Case(seed=3, acts=2), world_database)
+    broken = play(Case(seed=3, acts=2, shards=1), world_database)
     assert broken.error
     *_, smallest = running.shrink(broken, world_database)
     assert smallest.case.without

@@ -3,13 +3,15 @@
 import json
 import logging
 import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.shards.app import create_app
+from swpt_accounts.storage.connections import connect
 from swpt_accounts.storage.models import Account, RootConfiguration, db
 from swpt_accounts.wire.numbers import u64
 from swpt_accounts.wire.routing import Realm
@@ -193,6 +195,29 @@ def test_a_database_that_comes_back_is_used_again(client, account, postgres_url)
         others = "pid <> pg_backend_pid() AND datname = current_database()"
         connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
     assert client.get("/accounts/1/2/reachable").status_code == 204
+
+
+@pytest.mark.parametrize("path", ["/accounts/1/2/reachable", "/accounts/1/0/config"])
+def test_a_session_that_is_lost_behind_the_answer_is_said(client, account, postgres_url, caplog, path):
+    """503 and one line, as for any outage, although what was asked for had been found."""
+    account(1, 2)
+    account(1, 0)
+    found = []
+
+    def lose(connection, cursor, statement, *_rest):
+        if "FROM account" in statement:
+            found.append(statement)
+            session = cursor.connection.info.backend_pid
+            with closing(connect(postgres_url, "test")) as other, other, other.cursor() as elsewhere:
+                elsewhere.execute("SELECT pg_terminate_backend(%s, 5000)", [session])
+
+    with client.application.app_context():
+        event.listen(db.engine, "after_cursor_execute", lose)
+    answer = client.get(path)
+    assert found
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-store")
+    [line] = [entry for entry in caplog.records if entry.levelno >= logging.ERROR]
+    assert line.exc_info is None
 
 
 def test_a_database_that_hangs_is_not_waited_for(client, account):
