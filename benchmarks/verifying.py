@@ -16,11 +16,11 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from swpt_accounts.operators.inspection.books.seals import check_seals, list_seals, write_segment
 from swpt_accounts.operators.inspection.books.verification import verify
-from swpt_accounts.operators.operations.closing import close_month
+from swpt_accounts.operators.operations.closing import close_month, drop_month
 from swpt_accounts.operators.operations.orders import Order
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import load
@@ -32,6 +32,8 @@ from swpt_accounts.wire.moments import LAST_MOMENT, to_datetime
 from swpt_accounts.wire.routing import Realm
 from tests.backstage.housekeeper import housekeeping, only_chore
 from tests.services.postgres import postgres
+
+from .session_memory import watched_memory
 
 _CHECK_SEALS: Final = Path(__file__).parents[1] / "scripts" / "check_seals.py"
 _WRITTEN_AT_ONCE: Final = 250
@@ -134,22 +136,39 @@ def _check_elsewhere(url: str) -> None:
 
 
 def _close(url: str, entries: int) -> None:
-    """Take the month out of the journal, and check what is left."""
+    """Take the month out of the journal, check what is left, and drop the rows."""
     order = Order("benchmark", "here", clock.utcnow)
     with TemporaryDirectory() as folder, connections.session(url, "a benchmark") as connection:
+        archive = Path(folder) / "archive"
         with connection, connection.cursor() as cursor:
             start = journal_start(cursor)
         assert start is not None, "there are entries"
+        month = Month(to_datetime(start))
+        sizes = [_size(connection)]
         started, worked = time.monotonic(), time.process_time()
-        closed = close_month(
-            connection,
-            Month(to_datetime(start)),
-            Path(folder) / "archive",
-            closed_before=LAST_MOMENT,
-            order=order,
+        with watched_memory(connection.info.backend_pid) as memory:
+            closed = close_month(connection, month, archive, closed_before=LAST_MOMENT, order=order)
+        assert closed is not None and closed.row_count == entries, "all entries are of one month"
+        _tell(f"month closed: {closed.openings:,} opening balances", entries, started, worked)
+        sizes.append(_size(connection))
+        _check_left(url)
+        drop_month(connection, month, archive, order=order)
+        sizes.append(_size(connection))
+        shown = ", ".join(f"{size / 1e6:,.0f}" for size in sizes)
+        print(
+            f"its session of the database took {memory.peak_megabytes:.0f} MB at the most; the archive"
+            f" has {archive.stat().st_size / 1e6:,.0f} MB; the database before, after,"
+            f" and without the rows: {shown} MB"
         )
-    assert closed is not None and closed.row_count == entries, "all entries are of one month"
-    _tell(f"month closed: {closed.openings:,} opening balances", entries, started, worked)
+
+
+def _size(connection: Any) -> int:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        return int(cursor.fetchone()[0])
+
+
+def _check_left(url: str) -> None:
     with connections.session(url, "a benchmark") as connection:
         verified = verify(connection, Realm(0, 0))
     assert not verified.violations, verified.violations[:3]

@@ -46,7 +46,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """Each principal follows from another one, the first from the opening, and the last is the account's."""
 
     has_touched_bound: bool = False
-    """A principal of the journal is the greatest or the smallest that there can be."""
+    """A principal was the greatest or the smallest that there can be, by an entry or by the opening."""
 
 
 class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +105,7 @@ def _wrong_principal(account: AccountFacts, ledger: Ledger) -> Iterator[tuple[st
     """V9, V10 and V12.  An overflow makes or loses money, so that sums say nothing of who has seen one."""
     if account.is_overflown:
         if not ledger.has_touched_bound:
-            yield "V12", "marked as overflown, but no principal of the journal has come to its bound"
+            yield "V12", "marked as overflown, but by the journal no principal has come to its bound"
         return
     principal = (account.opening or Opening()).principal + ledger.moved
     if account.principal != principal:

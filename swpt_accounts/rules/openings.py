@@ -21,6 +21,9 @@ from .facts import Entry
 OPENING: Final = "opening"
 """The coordinator type of such rows, which no message carries."""
 
+OVERFLOWN: Final = "overflown"
+"""The note of an opening balance whose account has seen an overflow before it (rule V12)."""
+
 
 def opening_balance(account: Account, opened_at: Moment) -> Entry:
     """The row for an account that the journal knows from this moment on (rule V9)."""
@@ -42,7 +45,7 @@ def opening_balance(account: Account, opened_at: Moment) -> Entry:
         coordinator_request_id=0,
         coordinator_type=OPENING,
         transfer_note_format="",
-        transfer_note="",
+        transfer_note=OVERFLOWN if account.is_overflown else "",
     )
 
 

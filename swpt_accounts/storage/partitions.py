@@ -37,6 +37,7 @@ _DEFAULT: Final = f"CREATE TABLE IF NOT EXISTS {DEFAULT} PARTITION OF journal DE
 _CREATE: Final = "CREATE TABLE {name} (LIKE journal INCLUDING ALL EXCLUDING IDENTITY);"
 _ATTACH: Final = "ALTER TABLE journal ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end})"
 _MAKE: Final = "SELECT make_journal_month({year}, {month})"
+_ARCHIVED_UNTIL: Final = "SELECT max(ends_at) FROM closed_month"
 _NEXT_STRAY: Final = f"SELECT min(applied_at) FROM {DEFAULT} WHERE applied_at >= %s"  # noqa: S608
 
 _MONTH: Final = re.compile(r"journal_(\d{4})_(\d\d)", re.ASCII)
@@ -156,11 +157,30 @@ def partition_names(cursor: Any) -> set[str]:
     return {name.rpartition(".")[2] for (name,) in cursor.fetchall()}
 
 
-def journal_start(cursor: Any) -> Moment | None:
-    """From when on the journal knows everything: where its oldest month begins; None without any."""
+def partition_months(cursor: Any) -> list[Month]:
+    """The months that have a partition, the oldest first."""
     months = [_MONTH.fullmatch(name) for name in partition_names(cursor)]
-    starts = [datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC) for found in months if found]
-    return from_datetime(min(starts)) if starts else None
+    starts = sorted(datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC) for found in months if found)
+    return [Month(start) for start in starts]
+
+
+def archived_until(cursor: Any) -> Moment | None:
+    """The end of the newest closed month; None if none is."""
+    cursor.execute(_ARCHIVED_UNTIL)
+    found: Moment | None = cursor.fetchone()[0]
+    return found
+
+
+def journal_start(cursor: Any) -> Moment | None:
+    """From when on the journal knows everything; None without any month.
+
+    What a wrong clock has written before is there as well, and changes nothing of it.
+    """
+    until = archived_until(cursor)
+    if until is not None:
+        return until
+    months = partition_months(cursor)
+    return from_datetime(months[0].start) if months else None
 
 
 def _months(now: Moment) -> list[Month]:

@@ -11,7 +11,6 @@ SELECT starts_at, ends_at, table_name, row_count, openings, encode(archive_sha25
     dropped_at
 FROM closed_month ORDER BY starts_at
 """
-_ARCHIVED_UNTIL: Final = "SELECT max(ends_at) FROM closed_month"
 _ARCHIVED_ROWS: Final = "SELECT coalesce(sum(row_count), 0)::int8 FROM archived_segment WHERE seal_id = %s"
 
 
@@ -32,13 +31,6 @@ def read_closed_months(cursor: Any) -> list[ClosedMonth]:
     """All of them, the oldest first."""
     cursor.execute(_FIND)
     return [ClosedMonth(*row) for row in cursor.fetchall()]
-
-
-def archived_until(cursor: Any) -> Moment | None:
-    """The end of the newest closed month; None if none is."""
-    cursor.execute(_ARCHIVED_UNTIL)
-    found: Moment | None = cursor.fetchone()[0]
-    return found
 
 
 def count_archived_rows(cursor: Any, seal_id: int) -> int:

@@ -8,10 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from swpt_accounts.operators.inspection.closed_months import archived_until
 from swpt_accounts.rules.openings import OPENING
 from swpt_accounts.storage.arrays import int_array
-from swpt_accounts.storage.partitions import journal_start
+from swpt_accounts.storage.partitions import archived_until, journal_start
 from swpt_accounts.wire.moments import FIRST_MOMENT, LAST_MOMENT, Moment
 
 from .keyset import Cut, Page, Position, read_page

@@ -5,6 +5,7 @@ the end of the month for each account that the journal knows, by what it says it
 of `verify`, that the books are as right without the month as with it; and last of all the month is detached,
 for which nobody waits longer than a second.  Who is killed anywhere has changed nothing, and begins anew.
 
+What a wrong clock has written before the month leaves with it, in the same archive.
 The rows stay in a table of their own until somebody shows the archive and has them dropped.
 """
 
@@ -21,15 +22,15 @@ from psycopg2.errors import LockNotAvailable
 
 from swpt_accounts.operators.inspection.books.currency_facts import account_facts, read_currency
 from swpt_accounts.operators.inspection.books.seals import check_seals
-from swpt_accounts.operators.inspection.closed_months import ClosedMonth, read_closed_months
+from swpt_accounts.operators.inspection.closed_months import ClosedMonth
 from swpt_accounts.rules.invariants import violations
-from swpt_accounts.rules.seal import Place
 from swpt_accounts.runtime.errors import OperatorError
-from swpt_accounts.storage.partitions import Month, journal_start, partition_names
-from swpt_accounts.storage.sealed_rows import COLUMNS, read_last
-from swpt_accounts.wire.moments import Moment, from_datetime, render_timestamp, to_datetime
+from swpt_accounts.storage.partitions import DEFAULT, Month
+from swpt_accounts.storage.sealed_rows import COLUMNS
+from swpt_accounts.wire.moments import Moment, render_timestamp
 from swpt_accounts.wire.numbers import MAX_INT64
 
+from .closable import Span, find_closed, find_span, has_unsealed
 from .month_openings import write_openings
 from .orders import Order
 
@@ -37,23 +38,14 @@ _MOST_TRIES: Final = 40
 _PAUSE_SECONDS: Final = 0.5
 _PROVED: Final = ("V4", "V9", "V10", "V12")
 
-_TAKE_TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtext('swpt_accounts journal closing'))"
-_IS_OWNER: Final = """
-SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'journal'::regclass
-"""
-# The first condition is for the index.
-_UNSEALED: Final = """
-SELECT EXISTS (SELECT 1 FROM {name} WHERE written_by >= {place.written_by}
-    AND (written_by, applied_at) >= ({place.written_by}, {place.applied_at}))
-"""
 _SEALS: Final = """
 SELECT seal_id, ends_written_by, ends_applied_at FROM seal
 WHERE (ends_written_by, ends_applied_at) > (
-    SELECT written_by, applied_at FROM {name} ORDER BY written_by, applied_at LIMIT 1)
+    SELECT written_by, applied_at FROM journal WHERE applied_at < %s ORDER BY written_by, applied_at LIMIT 1)
 ORDER BY seal_id
 """
 _COPY: Final = (
-    f"COPY (SELECT {', '.join(COLUMNS)} FROM {{name}}"  # noqa: S608 - constants only
+    f"COPY (SELECT {', '.join(COLUMNS)} FROM journal WHERE applied_at < {{ends}}"  # noqa: S608 - constants only
     " ORDER BY written_by, applied_at, journal_id) TO STDOUT"
 )
 
@@ -67,8 +59,13 @@ SELECT seal_id, %s, row_count FROM unnest(%s::int8[], %s::int8[]) AS of_seal (se
 """
 
 _DO_NOT_WAIT: Final = "SET LOCAL lock_timeout = '1s'"
-_LOCK: Final = "LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"
+_LOCK: Final = "LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"
 _DETACH: Final = "ALTER TABLE journal DETACH PARTITION {name}; ALTER TABLE {name} RENAME TO {archived}"
+_TAKE_ALL: Final = "INSERT INTO {archived} SELECT * FROM {name}; DROP TABLE {name}"
+_TAKE_SOME: Final = """
+WITH gone AS (DELETE FROM {name} WHERE applied_at < {ends} RETURNING *)
+INSERT INTO {archived} SELECT * FROM gone
+"""
 _CLOSED: Final = """
 INSERT INTO closed_month (starts_at, ends_at, table_name, row_count, openings, archive_sha256, closed_at)
 VALUES (%s, %s, %s, %s, %s, decode(%s, 'hex'), %s)
@@ -129,17 +126,16 @@ def close_month(
     part = archive.with_name(f"{archive.name}.part")
     try:
         with connection, connection.cursor() as cursor:
-            place = _refuse(cursor, month, closed_before)
-            written = _write_archive(cursor, month, part)
+            span = find_span(cursor, month, closed_before)
+            written = _write_archive(cursor, span, part)
             cursor.execute(_BOUNDS)
-            bounds = {"starts": from_datetime(month.start), "ends": from_datetime(month.end)}
-            openings = write_openings(cursor, month, bounds)
+            openings = write_openings(cursor, span.starts, span.ends)
             counts = written.by_seal
-            cursor.execute(_ARCHIVED, [bounds["starts"], list(counts), list(counts.values())])
-            _prove(connection, cursor, bounds["ends"], is_stopping)
+            cursor.execute(_ARCHIVED, [span.starts, list(counts), list(counts.values())])
+            _prove(connection, cursor, span.ends, is_stopping)
             _put_in_place(part, archive, written.sha256)
-            _detach(cursor, month, place)
-            return _write_down(cursor, month, written, openings, order)
+            _detach(cursor, span)
+            return _write_down(cursor, span, written, openings, order)
     except _StoppedError:
         return None
     finally:
@@ -151,7 +147,7 @@ def drop_month(connection: Any, month: Month, archive: Path, *, order: Order) ->
     """Drop the rows of a closed month, of which `archive` is a copy.  Raises OperatorError if it is not."""
     digest = _digest(archive)
     with connection, connection.cursor() as cursor:
-        found = _closed(cursor, month)
+        found = find_closed(cursor, month)
         if found is None:
             raise OperatorError(
                 f"{month} is not closed: `swpt-accounts journal close-month {month}` does that"
@@ -169,60 +165,14 @@ def drop_month(connection: Any, month: Month, archive: Path, *, order: Order) ->
         return msgspec.structs.replace(found, dropped_at=now)
 
 
-def _closed(cursor: Any, month: Month) -> ClosedMonth | None:
-    start = from_datetime(month.start)
-    return next((one for one in read_closed_months(cursor) if one.starts_at == start), None)
-
-
-def _ask(cursor: Any, query: str, values: Any = None) -> Any:
-    cursor.execute(query, values)
-    return cursor.fetchone()[0]
-
-
-def _refuse(cursor: Any, month: Month, closed_before: Moment) -> Place:
-    """Why a month can not be closed (OperatorError); else the place up to which all is sealed."""
-    if not _ask(cursor, _TAKE_TURN):
-        raise OperatorError("another `swpt-accounts journal close-month` is at work: wait for its end")
-    if (found := _closed(cursor, month)) is not None:
-        raise OperatorError(
-            f"{month} is closed already; the SHA-256 of its archive is {found.archive_sha256}"
-        )
-    if not _ask(cursor, _IS_OWNER):
-        raise OperatorError("only the owner of the tables closes a month: use its POSTGRES_URL")
-    start, end = from_datetime(month.start), from_datetime(month.end)
-    names = partition_names(cursor)
-    if month.name not in names:
-        raise OperatorError(
-            f"the journal has no month {month}; if the default partition holds its rows,"
-            " `swpt-accounts journal tidy` makes one"
-        )
-    if end > closed_before:
-        shown = render_timestamp(closed_before)
-        raise OperatorError(
-            f"{month} is too young: only months that ended before {shown} are closed, because the server may"
-            " still ask the journal for credits that are younger than CREDIT_SAFE_AGE"
-        )
-    first = journal_start(cursor)
-    assert first is not None, "there is this month"
-    if first != start:
-        raise OperatorError(f"older months come first: close {Month(to_datetime(first))}")
-    if Month(month.end).name not in names:
-        raise OperatorError(f"the month after {month} has no partition, where opening balances could stand")
-    last = read_last(cursor)
-    place = Place(0) if last is None else last.ends
-    if _ask(cursor, _UNSEALED.format(name=month.name, place=place)):
-        raise OperatorError(f"{month} is not sealed completely: let the chores run, and try again")
-    return place
-
-
-def _write_archive(cursor: Any, month: Month, part: Path) -> _Archive:
+def _write_archive(cursor: Any, span: Span, part: Path) -> _Archive:
     """Write the rows of the month as they were sealed, and make sure that the disk has them."""
-    cursor.execute(_SEALS.format(name=month.name))
+    cursor.execute(_SEALS, [span.ends])
     ends = cursor.fetchall()
     try:
         with part.open("wb") as file:
             written = _Archive(file, ends)
-            cursor.copy_expert(_COPY.format(name=month.name), written)
+            cursor.copy_expert(_COPY.format(ends=span.ends), written)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -250,16 +200,16 @@ def _digest(archive: Path) -> str:
         raise OperatorError(f"{archive} can not be read: {error.strerror}") from None
 
 
-def _write_down(cursor: Any, month: Month, written: _Archive, openings: int, order: Order) -> ClosedMonth:
+def _write_down(cursor: Any, span: Span, written: _Archive, openings: int, order: Order) -> ClosedMonth:
     detail = f"{written.rows} rows, archive {written.sha256}"
     closed = ClosedMonth(
-        starts_at=from_datetime(month.start),
-        ends_at=from_datetime(month.end),
-        table_name=_archived(month),
+        starts_at=span.starts,
+        ends_at=span.ends,
+        table_name=_archived(span.month),
         row_count=written.rows,
         openings=openings,
         archive_sha256=written.sha256,
-        closed_at=order.write_down(cursor, "journal close-month", str(month), detail),
+        closed_at=order.write_down(cursor, "journal close-month", str(span.month), detail),
         dropped_at=None,
     )
     cursor.execute(_CLOSED, list(msgspec.structs.astuple(closed)[:-1]))
@@ -290,7 +240,7 @@ def _archived(month: Month) -> str:
     return month.name.replace("journal_", "journal_archived_")
 
 
-def _detach(cursor: Any, month: Month, place: Place) -> None:
+def _detach(cursor: Any, span: Span) -> None:
     """Take the month out of the journal at a moment at which nobody uses it for long.
 
     What a wrong clock has written there meanwhile would be lost.
@@ -299,12 +249,12 @@ def _detach(cursor: Any, month: Month, place: Place) -> None:
     for _ in range(_MOST_TRIES):
         cursor.execute("SAVEPOINT before_locks")
         try:
-            cursor.execute(_LOCK.format(name=month.name))
-            if _ask(cursor, _UNSEALED.format(name=month.name, place=place)):
+            cursor.execute(_LOCK.format(names=", ".join([span.month.name, *span.others])))
+            if has_unsealed(cursor, span.ends, span.place):
                 raise OperatorError(
-                    f"somebody has written into {month} just now: is a clock wrong? Try again"
+                    f"somebody has written into {span.month} just now: is a clock wrong? Try again"
                 )
-            cursor.execute(_DETACH.format(name=month.name, archived=_archived(month)))
+            _take_out(cursor, span)
         except LockNotAvailable:
             cursor.execute("ROLLBACK TO SAVEPOINT before_locks")
             sleep(_PAUSE_SECONDS)
@@ -313,3 +263,12 @@ def _detach(cursor: Any, month: Month, place: Place) -> None:
     raise OperatorError(
         "the journal is in use for long, by a backup or a report: nothing of it is changed; try again later"
     )
+
+
+def _take_out(cursor: Any, span: Span) -> None:
+    """The partition of the month, and with it what a wrong clock has written before."""
+    archived = _archived(span.month)
+    cursor.execute(_DETACH.format(name=span.month.name, archived=archived))
+    for name in span.others:
+        take = _TAKE_SOME if name == DEFAULT else _TAKE_ALL
+        cursor.execute(take.format(name=name, archived=archived, ends=span.ends))

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from swpt_accounts.operators.inspection.closed_months import archived_until
 from swpt_accounts.operators.inspection.dead_letters import DeadLetter, read_message
 from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.deciding import decide
 from swpt_accounts.rules.facts import account_key
 from swpt_accounts.runtime.errors import OperatorError
+from swpt_accounts.storage.partitions import archived_until
 from swpt_accounts.transactions.books import Outcome, close_book, log_outcome
 from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.transactions.gathering import gather

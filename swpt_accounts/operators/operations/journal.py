@@ -1,9 +1,11 @@
 """The journal for operators: rows of its default partition are moved into the partitions of their months.
 
-They came there when the clock was wrong, or when no partition could be made for long.  A month may have
-millions of them, so they are first copied into a table that is none of the journal's yet, in steps of a
-bounded size; only then, in one transaction, they vanish from the default partition, and the table becomes
-a partition.  Nobody sees a row twice, or misses one, and who is stopped goes on where he was.
+They came there when the clock was wrong, or when no partition could be made for long.  A month that was
+closed gets a partition, too, for what was written there later; it leaves with the next month that is closed.
+
+A month may have millions of rows, so they are first copied into a table that is none of the journal's yet, in
+steps of a bounded size; only then, in one transaction, they vanish from the default partition, and the table
+becomes a partition.  Nobody sees a row twice, or misses one, and who is stopped goes on where he was.
 
 Workers go on meanwhile.  For the last moment the default partition is locked, for which nobody waits longer
 than the time limit below.
@@ -17,7 +19,6 @@ from typing import Any, Final
 import msgspec
 from psycopg2.errors import LockNotAvailable
 
-from swpt_accounts.operators.inspection.closed_months import read_closed_months
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.storage.partitions import DEFAULT, Month, creation, find_strays
 from swpt_accounts.wire.moments import from_datetime
@@ -78,17 +79,11 @@ def tidy(
     """
     moved: list[Moved] = []
     with _turn(connection):
-        for month in transact(connection, _find_open_strays):
+        for month in transact(connection, find_strays):
             if not _copy(connection, month, step_rows, is_stopping):
                 break
             moved.append(_insist(connection, month, order))
     return moved
-
-
-def _find_open_strays(cursor: Any) -> list[Month]:
-    """What a wrong clock writes into a closed month stays in the default partition: that month is gone."""
-    closed = {one.starts_at for one in read_closed_months(cursor)}
-    return [month for month in find_strays(cursor) if from_datetime(month.start) not in closed]
 
 
 @contextmanager

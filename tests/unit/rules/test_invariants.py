@@ -143,7 +143,7 @@ def test_each_broken_invariant_is_named(changes, broken):
         ),
         (
             {"is_overflown": True, "ledger": Ledger()},
-            "marked as overflown, but no principal of the journal has come to its bound",
+            "marked as overflown, but by the journal no principal has come to its bound",
         ),
         ({"is_update_pending": True}, "its balance has changed, and nobody is told to announce it"),
     ],

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swpt_accounts.rules.openings import Cut, cut
+from swpt_accounts.rules.openings import Cut, cut, opening_balance
+from tests.backstage.builders import NOW, rich
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,18 @@ from swpt_accounts.rules.openings import Cut, cut
 def test_a_cut_is_an_opening_balance_and_bridges(opening, gone, expected):
     """Mostly the balance alone."""
     assert cut(opening, gone) == expected
+
+
+def test_an_opening_balance_says_that_its_account_has_overflown():
+    """Nothing of it moves; without the note the mark of the account would have no reason (rule V12)."""
+    row = opening_balance(rich(5, is_overflown=True), NOW)
+    assert (row.transfer_note, row.sender_principal, row.recipient_principal, row.amount) == (
+        "overflown",
+        5,
+        5,
+        0,
+    )
+    assert opening_balance(rich(5), NOW).transfer_note == ""
 
 
 @given(

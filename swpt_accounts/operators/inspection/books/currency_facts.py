@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from swpt_accounts.rules.invariants import AccountFacts, AnnouncedNumbers, Ledger, Opening
 from swpt_accounts.rules.node import SlotFlow
-from swpt_accounts.rules.openings import OPENING
+from swpt_accounts.rules.openings import OPENING, OVERFLOWN
 from swpt_accounts.wire.moments import Moment, render_timestamp
 from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
 
@@ -33,10 +33,11 @@ FROM prepared_transfer WHERE debtor_id = %(debtor_id)s GROUP BY creditor_id
 _SIDES: Final = f"""
 FROM journal AS j, LATERAL (VALUES
     (j.sender_creditor_id, j.sender_created_at, j.sender_transfer_number, j.sender_principal,
-     - greatest(j.amount, {-MAX_INT64}), false, j.coordinator_type <> '{OPENING}'),
+     - greatest(j.amount, {-MAX_INT64}), false, j.coordinator_type <> '{OPENING}', false),
     (j.recipient_creditor_id, j.recipient_created_at, j.recipient_transfer_number, j.recipient_principal,
-     j.amount, j.coordinator_type = '{OPENING}' AND j.amount = 0, true)
-) AS side (creditor_id, created_at, number, principal, moved, is_opening, is_seen)
+     j.amount, j.coordinator_type = '{OPENING}' AND j.amount = 0, true,
+     j.coordinator_type = '{OPENING}' AND j.transfer_note = '{OVERFLOWN}')
+) AS side (creditor_id, created_at, number, principal, moved, is_opening, is_seen, was_overflown)
 WHERE j.debtor_id = %(debtor_id)s AND j.applied_at >= %(since)s AND side.created_at IS NOT NULL
     AND side.is_seen
 """
@@ -54,11 +55,11 @@ SELECT creditor_id, created_at, count(*) FILTER (WHERE is_transfer AND number > 
     sum(moved) AS moved,
     sum(hashint8extended(principal, 0)) FILTER (WHERE is_transfer)
         - sum(coalesce(hashint8extended(before, 0), 1)) FILTER (WHERE is_transfer) AS principals_print,
-    bool_or(principal IN ({MAX_INT64}, {-MAX_INT64})) AS has_touched_bound,
+    bool_or(principal IN ({MAX_INT64}, {-MAX_INT64}) OR was_overflown) AS has_touched_bound,
     max(principal) FILTER (WHERE NOT is_transfer) AS opening_principal,
     max(number) FILTER (WHERE NOT is_transfer) AS opening_number
 FROM (
-    SELECT creditor_id, created_at, number, principal, moved, NOT is_opening AS is_transfer,
+    SELECT creditor_id, created_at, number, principal, moved, was_overflown, NOT is_opening AS is_transfer,
         {_BEFORE} AS before
     {_SIDES}
 ) AS sides

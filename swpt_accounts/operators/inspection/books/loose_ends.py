@@ -26,12 +26,12 @@ SELECT outbox_id, type_counts, accounts, payload, publisher_key IS NULL AND next
 FROM outbox WHERE outbox_id > %s ORDER BY outbox_id LIMIT %s
 """
 
-# A journal that begins later does not know of a credit.
+# A journal that begins later does not know of a credit.  A late clock may have written it down as applied
+# before it was committed.
 _CREDITS: Final = """
 SELECT r.debtor_id, r.other_creditor_id, r.change_id, r.creditor_id, r.principal_delta, (
     SELECT count(*) FROM journal j
-    WHERE j.debtor_id = r.debtor_id AND j.transfer_id = r.change_id AND j.applied_at >= %(start)s
-        AND j.committed_at = r.committed_at AND (
+    WHERE j.debtor_id = r.debtor_id AND j.transfer_id = r.change_id AND j.committed_at = r.committed_at AND (
             j.recipient_creditor_id = r.creditor_id AND j.sender_creditor_id = r.other_creditor_id
                 AND j.amount = r.principal_delta
             OR j.sender_creditor_id = r.creditor_id AND j.recipient_creditor_id = r.other_creditor_id

@@ -8,23 +8,21 @@ import subprocess
 import sys
 import threading
 from contextlib import closing as ending
+from contextlib import contextmanager
 
 import psycopg2
 import pytest
 
 from swpt_accounts.operators.inspection.books.seals import list_seals
-from swpt_accounts.operators.inspection.books.verification import verify
 from swpt_accounts.operators.inspection.closed_months import read_closed_months
 from swpt_accounts.operators.inspection.keyset import Cut
 from swpt_accounts.operators.inspection.ledger import list_entries
 from swpt_accounts.operators.operations.closing import close_month, drop_month
-from swpt_accounts.operators.operations.journal import tidy
+from swpt_accounts.runtime.clock import utcnow
 from swpt_accounts.runtime.errors import OperatorError
 from swpt_accounts.storage import connections
 from swpt_accounts.storage.partitions import Month
-from swpt_accounts.transactions.columns import JOURNAL_COLUMNS
 from swpt_accounts.wire.moments import to_datetime
-from swpt_accounts.wire.routing import Realm
 from tests.backstage.builders import (
     ALICE,
     BOB,
@@ -33,55 +31,32 @@ from tests.backstage.builders import (
     NOW,
     ROOT,
     configure,
-    finalize,
     month_later,
-    prepared,
-    request,
 )
 from tests.backstage.commands import SERVER, TOP, running
 from tests.backstage.housekeeper import housekeeping
+from tests.backstage.months import (
+    CAROL,
+    FIRST,
+    LATER,
+    SECOND,
+    checked,
+    openings,
+    partitions,
+    pay,
+    seal_all,
+    three_months,
+)
 from tests.backstage.server import kill
 from tests.backstage.stand import standing
-from tests.backstage.stories import seed
+from tests.backstage.stories import issue
 from tests.backstage.waiting import wait_until
-
-CAROL = 1003
-FIRST, SECOND = (Month(to_datetime(month_later(number))) for number in (0, 1))
-LATER = month_later(3)
-COLUMNS = ", ".join(JOURNAL_COLUMNS[1:])
-
-
-def pay(stand, number, now, amount=1):
-    """A transfer from ALICE to BOB, at some moment."""
-    stand.replace(clock=lambda: now)
-    transfer_id = stand.account(ALICE).last_transfer_id + 1
-    transfer = prepared(ALICE, BOB, coordinator_request_id=number, transfer_id=transfer_id, prepared_at=now)
-    stand.apply(request(ALICE, BOB, coordinator_request_id=number, ts=now))
-    stand.apply(finalize(transfer, amount, ts=now))
-
-
-def seal_all(stand):
-    """Until every row that is in the journal has its seal."""
-    query = """
-        SELECT count(*) FROM journal WHERE written_by >= coalesce((SELECT max(ends_written_by) FROM seal), 0)
-    """
-    with housekeeping(stand.postgres_url) as keeper:
-        wait_until(lambda: keeper.do("seal journal") + 1 and stand.value(query) == 0, timeout=60)
 
 
 @pytest.fixture
 def stand(postgres_url):
     """Three months with payments in each, sealed; Carol has an account and no entry."""
-    with standing(postgres_url) as stand:
-        with housekeeping(postgres_url) as keeper:
-            for months in range(3):
-                keeper.now = month_later(months)
-                keeper.do("make partitions")
-        seed(stand)
-        stand.apply(configure(CAROL))
-        for number, months in enumerate((0, 0, 1, 2), 1):
-            pay(stand, number, NOW + number if months == 0 else month_later(months) + number * DAY)
-            seal_all(stand)
+    with three_months(postgres_url) as stand:
         yield stand
 
 
@@ -100,27 +75,6 @@ def close(owner, order, tmp_path):
         return close_month(owner, month, tmp_path / name, closed_before=before, order=order, **options)
 
     return close
-
-
-def checked(stand):
-    """What `verify` says: how many accounts were checked by the journal, and what is wrong."""
-    with connections.session(stand.postgres_url, "a test") as connection:
-        found = verify(connection, Realm(0, 0))
-    return found.numbers_checked, [(one.rule, one.text) for one in found.violations]
-
-
-def openings(stand):
-    """The opening balances in the journal."""
-    return stand.rows(
-        "SELECT applied_at, sender_creditor_id, sender_principal, recipient_principal, sender_transfer_number"
-        " FROM journal WHERE coordinator_type = 'opening' ORDER BY 2"
-    )
-
-
-def partitions(stand):
-    """The names of the months in the journal."""
-    query = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'journal'::regclass"
-    return {name for (name,) in stand.rows(query)}
 
 
 # -- what it does --------------------------------------------------------------------------------
@@ -287,25 +241,6 @@ def test_a_month_that_can_not_be_closed_stays(stand, close, tmp_path, prepare, m
     assert not (tmp_path / "archive.part").exists()
 
 
-def test_rows_in_the_wrong_place_come_first(stand, close, owner, order):
-    """What stands in the default partition has to be tidied before; what comes there later stays there."""
-    stand.execute("CREATE TABLE IF NOT EXISTS journal_default PARTITION OF journal DEFAULT")
-    stand.execute(f"ALTER TABLE journal DETACH PARTITION {FIRST.name}")
-    stand.execute(f"ALTER TABLE {FIRST.name} RENAME TO aside")
-    stand.execute("DELETE FROM seal")
-    stand.execute(f"INSERT INTO journal (applied_at, {COLUMNS}) SELECT applied_at, {COLUMNS} FROM aside")
-    with pytest.raises(OperatorError, match="has no month"):
-        close(FIRST)
-    tidy(owner, order=order)
-    seal_all(stand)
-    close(FIRST)
-    pay(stand, 30, NOW + 30)
-    assert tidy(owner, order=order) == []
-    assert stand.value("SELECT count(*) FROM journal_default") == 1
-    seal_all(stand)
-    assert checked(stand) == (4, [])
-
-
 def test_a_closed_month_is_closed_once_and_another_file_is_not_touched(stand, close, tmp_path):
     """The refusal tells the SHA-256 of the archive that there is."""
     (tmp_path / "archive").write_text("somebody's")
@@ -337,8 +272,11 @@ OLD_MONTH = Month(to_datetime(OLD))
 def stand_of_the_past(postgres_url):
     """A database with payments of half a year ago, and the settings of commands on it."""
     with standing(postgres_url, clock=lambda: OLD) as stand:
-        seed(stand)
+        stand.apply(*issue(ALICE, now=OLD), configure(BOB, ts=OLD))
+        for number in (1, 2):
+            pay(stand, number, OLD + number)
         seal_all(stand)
+        assert stand.count("journal") == 3
         yield stand, {"PATH": os.environ["PATH"], "POSTGRES_URL": postgres_url}
 
 
@@ -390,30 +328,55 @@ def type_command(environ, *words):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_payments_go_on_meanwhile(stand, close):
-    """A worker pays all the time; no payment fails, and the books are right."""
-    is_over, failed = threading.Event(), []
+@contextmanager
+def paying(postgres_url):
+    """A worker pays all the time, now; what it has paid so far."""
+    is_over = threading.Event()
     paid: list[int] = []
-    moment = month_later(2) + 10 * DAY
+    failed: list[Exception] = []
 
     def work():
         try:
-            while not is_over.is_set():
-                pay(stand, 100 + len(paid), moment + len(paid), 0)
-                paid.append(len(paid))
+            with standing(postgres_url) as stand:
+                while not is_over.is_set():
+                    pay(stand, 100 + len(paid), utcnow())
+                    paid.append(len(paid))
         except Exception as error:
             failed.append(error)
 
     worker = threading.Thread(target=work)
     worker.start()
     try:
-        wait_until(lambda: len(paid) > 5 or failed, "some payments")
-        before = len(paid)
-        close(FIRST)
-        wait_until(lambda: len(paid) > before + 5 or failed, "more payments")
+        yield lambda number: wait_until(lambda: len(paid) >= number or failed, "payments") and len(paid)
     finally:
         is_over.set()
         worker.join()
     assert failed == []
+
+
+def test_payments_go_on_meanwhile(stand_of_the_past, tmp_path):
+    """The command is a program, killed in its last step and started again; no payment fails."""
+    stand, environ = stand_of_the_past
+    archive = tmp_path / "archive"
+    words = ("journal", "close-month", str(OLD_MONTH), "--archive", str(archive))
+    with housekeeping(stand.postgres_url) as keeper, paying(stand.postgres_url) as paid:
+        keeper.now = utcnow()
+        keeper.do("make partitions")
+        with ending(psycopg2.connect(stand.postgres_url)) as reader, reader.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {OLD_MONTH.name} IN ACCESS SHARE MODE")
+            with running((*SERVER, *words), environ) as command:
+                wait_until(archive.exists, "the archive")
+                before = paid(5)
+                assert paid(before + 5) >= before + 5, "the command waits, and nobody waits for it"
+                kill(command)
+            reader.rollback()
+        assert (OLD_MONTH.name in partitions(stand), stand.count("closed_month")) == (True, 0)
+        before = paid(0)
+        assert type_command(environ, *words)[0] == 0
+        assert paid(before + 5) > before
+    assert (OLD_MONTH.name in partitions(stand), stand.count("closed_month")) == (False, 1)
     seal_all(stand)
-    assert checked(stand) == (4, [])
+    assert checked(stand) == (3, [])
+    left = stand.value("SELECT principal FROM account WHERE creditor_id = %s", ALICE)
+    now = stand.value("SELECT count(*) FROM journal WHERE coordinator_type = 'direct'")
+    assert 998 - left == now > 10
