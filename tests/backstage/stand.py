@@ -1,6 +1,6 @@
 """A database with the procedures on it, driven by a test without broker and processes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,12 +35,13 @@ class Stand:
         postgres_url: str,
         clock: Callable[[], Moment] = lambda: NOW,
         policy: Policy = POLICY,
+        environ: Mapping[str, str] | None = None,
         **context: Any,
     ) -> None:
         self.postgres_url = postgres_url
         self.connection = eager.connect(postgres_url, "a test's worker")
         with connections.session(postgres_url, "a test") as connection:
-            make_ready(connection, load({"POSTGRES_URL": postgres_url}), clock())
+            make_ready(connection, load({"POSTGRES_URL": postgres_url} | dict(environ or {})), clock())
         values: dict[str, Any] = {
             "policy": policy,
             "infos": DebtorInfos(),
