@@ -17,6 +17,8 @@ import msgspec
 from swpt_accounts.wire.moments import parse_timestamp
 from tests.backstage.wire_examples import EXAMPLES
 
+from .manners import mannered
+
 SCHEMA: Final = Path(__file__).parents[1] / "docs" / "smp.capnp"
 _ROUNDS: Final = 5_000
 _EPOCH: Final = date(1970, 1, 1)
@@ -114,6 +116,11 @@ def _time(action: Any) -> float:
 
 def main() -> None:
     """Print the table."""
+    with mannered():
+        _print_table()
+
+
+def _print_table() -> None:
     schema = load()
     print(f"{'':22}{'bytes':^24}{'encode, us':^18}{'decode, us':^18}")
     print(f"{'':22}{'JSON':>8}{'capnp':>8}{'packed':>8}{'JSON':>9}{'capnp':>9}{'JSON':>9}{'capnp':>9}")

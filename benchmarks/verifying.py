@@ -31,8 +31,10 @@ from swpt_accounts.transactions.columns import ACCOUNT_COLUMNS, JOURNAL_COLUMNS
 from swpt_accounts.wire.moments import LAST_MOMENT, to_datetime
 from swpt_accounts.wire.routing import Realm
 from tests.backstage.housekeeper import housekeeping, only_chore
+from tests.services.errors import ServiceMissing
 from tests.services.postgres import postgres
 
+from .manners import mannered, whole
 from .session_memory import watched_memory
 
 _CHECK_SEALS: Final = Path(__file__).parents[1] / "scripts" / "check_seals.py"
@@ -76,13 +78,13 @@ _OTHERS: Final = _accounts(
 
 def main() -> None:
     """Make the database, check it, print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--accounts", type=int, default=1_000_000)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.verifying", description=__doc__)
+    parser.add_argument("--accounts", type=whole, default=1_000_000)
     parser.add_argument(
-        "--rounds", type=int, default=9, help="of payments, after that in which all get money"
+        "--rounds", type=whole, default=9, help="of payments, after that in which all get money"
     )
     options = parser.parse_args()
-    with postgres() as server, server.database() as name:
+    with mannered(ServiceMissing), postgres() as server, server.database() as name:
         url = server.database_url(name)
         _make(url, options.accounts, options.rounds)
         entries = options.accounts * (options.rounds + 1)
@@ -94,6 +96,7 @@ def main() -> None:
 
 def _make(url: str, accounts: int, rounds: int) -> None:
     """Fill the database."""
+    print(f"making {accounts:,} accounts ...", flush=True)
     now, started = clock.utcnow(), time.monotonic()
     values = {"now": now, "accounts": accounts, "rounds": rounds}
     with connections.session(url, "a benchmark") as connection:

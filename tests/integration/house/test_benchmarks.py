@@ -165,16 +165,21 @@ def test_the_time_of_a_group_is_that_of_all_its_processes(is_allowed, monkeypatc
     assert after["ours"] == before["ours"] == 0.0
 
 
+PROCEDURES = ((*BENCHMARKS, "procedures", "--transfers", "1000000"), "procedures ...\n")
+VERIFYING = ((sys.executable, "-m", "benchmarks.verifying"), "making 1,000,000 accounts ...\n")
+
+
 @contextmanager
-def working(ignored=()):
+def working(command=PROCEDURES, ignored=()):
     """A benchmark that goes on for long, whatever signals these tests were told to ignore."""
 
     def settle():
         for number in ENDING:
             signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
 
+    words, first_line = command
     with subprocess.Popen(
-        (*BENCHMARKS, "procedures", "--transfers", "1000000"),
+        words,
         cwd=TOP,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -183,7 +188,7 @@ def working(ignored=()):
     ) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == "procedures ...\n"
+            assert process.stdout.readline() == first_line
             yield process
         finally:
             process.kill()
@@ -195,10 +200,21 @@ def ignored_signals(pid):
     return int(mask, 16)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_in_order(durable, number):
+def test_every_command_has_manners():
+    """But for the one that another command starts, and ends by the end of its input."""
+    commands = [
+        path for path in (TOP / "benchmarks").glob("*.py") if '__name__ == "__main__"' in path.read_text()
+    ]
+    assert [path.stem for path in commands if " mannered(" not in path.read_text()] == ["turn"]
+
+
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [(PROCEDURES, signal.SIGTERM), (PROCEDURES, signal.SIGHUP), (VERIFYING, signal.SIGTERM)],
+)
+def test_a_signal_ends_it_in_order(durable, command, number):
     """Databases are dropped, also by a closed terminal; the exit code is that of an interrupt."""
-    with working() as process:
+    with working(command) as process:
         process.send_signal(number)
         _, said = process.communicate(timeout=150)
     assert process.returncode == 130
