@@ -13,7 +13,8 @@ def declare_actors(broker: dramatiq.Broker, queue: str, process: Callable[[Batch
 
     The queue delivers batches, and `take_batch` takes them.  The other actors are names to
     send to: `actor.send(...)` publishes the message that the protocol defines, like any client
-    would, and it comes back in a batch.  Their arguments are the fields of the message.
+    would, with the name of the broker user as whom it has logged in, and it comes back in a batch.
+    Their arguments are the fields of the message.
     """
 
     def actor(function: Callable[..., Any]) -> None:

@@ -26,6 +26,7 @@ class RabbitmqSmpBroker(SmpBroker):
     def __init__(self, amqp_url: str, intake: Intake, middleware: Sequence[Middleware] = ()) -> None:
         super().__init__(intake, middleware)
         self._amqp_url = amqp_url
+        self._user = ""
         self._lock = Lock()
         self._connection: pika.BlockingConnection | None = None
         self._channel: pika.adapters.blocking_connection.BlockingChannel | None = None
@@ -72,6 +73,7 @@ class RabbitmqSmpBroker(SmpBroker):
         if self._channel is None:
             nodes = pika_parameters(self._amqp_url, CONNECT_TIMEOUT_SECONDS)
             self._connection = pika.BlockingConnection(nodes)
+            self._user = nodes[0].credentials.username
             self._channel = self._connection.channel()
             self._channel.confirm_delivery()
         self._channel.basic_publish(
@@ -87,6 +89,8 @@ class RabbitmqSmpBroker(SmpBroker):
                 },
                 delivery_mode=2,
                 type=envelope.type,
+                # A table of peers asks for it; the broker lets nobody use another name.
+                user_id=self._user,
                 app_id="swpt_accounts",
             ),
             mandatory=True,

@@ -8,7 +8,11 @@ import pytest
 
 from swpt_accounts.broker import NotRouted, RabbitmqPublisher
 from swpt_accounts.broker.amqp import administration
-from swpt_accounts.wire.routing import binary_key
+from swpt_accounts.roles.admission import make_admission
+from swpt_accounts.runtime.readers import user_of
+from swpt_accounts.wire.messages import ConfigureAccount
+from swpt_accounts.wire.peers import Peers
+from swpt_accounts.wire.routing import Realm, binary_key
 from tests.backstage.waiting import wait_until
 
 from .conftest import QUEUE, Collector, Server, envelope, publish_all, read_all
@@ -191,7 +195,7 @@ def test_stopping_does_not_wait_for_a_broker_that_is_away():
 
 
 def test_an_actor_is_sent_to_through_the_broker(url, cut):
-    """`actor.send()` is one more client: confirmed, addressed, and alive after a cut connection."""
+    """`actor.send()` is one more client: confirmed, addressed, named, and alive after a cut connection."""
     server = Server(url)
     configure_account = server.broker.get_actor("configure_account")
     members = {
@@ -212,6 +216,9 @@ def test_an_actor_is_sent_to_through_the_broker(url, cut):
         assert (delivery.exchange, delivery.routing_key) == ("accounts_in", binary_key(-1, 4294967297))
         assert (delivery.type, delivery.content_type) == ("ConfigureAccount", "application/json")
         assert b'"ts":"2026-11-21T10:00:00+00:00"' in delivery.body
+        assert delivery.user_id == user_of(url)
+        admit = make_admission(Realm(0, 0), "", Peers(by_user={}, server_user=user_of(url)))
+        assert isinstance(admit(delivery), ConfigureAccount), "the server believes itself"
     administration.remove_binding(url, QUEUE, "#")
     with pytest.raises(NotRouted):
         configure_account.send(**members)
