@@ -46,7 +46,9 @@ def tidy(operator: str | None) -> int:
     """Move rows from the default partition into the partitions of their months.
 
     They came there when the clock was wrong, or when no partition could be made for long, and keep
-    their months from getting a partition.  The server may run meanwhile.  It can be stopped and repeated.
+    their months from getting a partition.  A month that is closed gets one again, for what came later; it
+    leaves the journal with the next month that is closed.  The server may run meanwhile.  It can be stopped
+    and repeated.
     """
     from swpt_accounts.operators.operations import journal
 

@@ -121,6 +121,15 @@ def test_the_books_are_in_order(stand, reference, order):
     assert check(stand) == ([], 4)
 
 
+def test_an_account_that_had_overflown_there_is_in_order_here(stand, reference, order):
+    """Its opening balance says so: the mark needs no principal at the bound (V12)."""
+    reference.story()
+    reference.execute(f"UPDATE account SET status_flags = 2 WHERE creditor_id = {ALICE}")
+    move(stand, reference, order)
+    assert stand.account(ALICE).is_overflown
+    assert check(stand) == ([], 4)
+
+
 def test_what_somebody_breaks_after_an_import_is_found(stand, reference, order):
     """An imported principal is held against its opening balance, and so are the numbers."""
     reference.story()
