@@ -13,7 +13,6 @@ from swpt_accounts.rules.book import Book
 from swpt_accounts.rules.deciding import decide
 from swpt_accounts.rules.facts import account_key
 from swpt_accounts.runtime.errors import OperatorError
-from swpt_accounts.storage.partitions import archived_until
 from swpt_accounts.transactions.books import Outcome, close_book, log_outcome
 from swpt_accounts.transactions.context import TransactionContext
 from swpt_accounts.transactions.gathering import gather
@@ -31,10 +30,13 @@ _NO_AGE: Final = 2**62
 
 _FIND_ENTRY: Final = """
 SELECT applied_at FROM journal
-WHERE debtor_id = %(debtor_id)s AND applied_at >= %(since)s AND transfer_id = %(change_id)s
+WHERE debtor_id = %(debtor_id)s AND transfer_id = %(change_id)s
   AND sender_creditor_id = %(sender)s AND recipient_creditor_id = %(recipient)s
 LIMIT 1
 """
+
+# A clock that was late has written what it applied into a month of long before.
+_ARCHIVED: Final = "SELECT max(ends_at), max(greatest(ends_at, closed_at)) FROM closed_month"
 
 
 class AppliedCredit(msgspec.Struct, frozen=True):
@@ -118,8 +120,6 @@ def _check_journal(cursor: Any, credit: PendingBalanceChange, dead_letter_id: in
         _FIND_ENTRY,
         {
             "debtor_id": credit.debtor_id,
-            # The clocks of two shards may differ.
-            "since": credit.committed_at - MICROSECONDS_PER_DAY,
             "change_id": credit.change_id,
             "sender": sender,
             "recipient": recipient,
@@ -134,8 +134,10 @@ def _check_journal(cursor: Any, credit: PendingBalanceChange, dead_letter_id: in
 
 
 def _refuse_archived(cursor: Any, credit: PendingBalanceChange) -> None:
-    until = archived_until(cursor)
-    if until is not None and credit.committed_at - MICROSECONDS_PER_DAY < until:
+    cursor.execute(_ARCHIVED)
+    until, closed_at = cursor.fetchone()
+    # The clocks of two shards may differ.
+    if closed_at is not None and credit.committed_at - MICROSECONDS_PER_DAY < closed_at:
         raise OperatorError(
             f"the journal is archived until {render_timestamp(until)}: look in the archives for the transfer"
             f" {credit.change_id} from {credit.other_creditor_id} to {credit.creditor_id}, and say by"
