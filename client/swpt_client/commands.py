@@ -25,7 +25,7 @@ from .persons import Persons
 from .policy import Policy
 from .records import Account, Bundle, Transfer
 from .store.base import DeadLetter, LetterKind, LetterState, OutboxRow, Overtaken, Retention, StoreAway
-from .store.packing import to_text
+from .store.packing import to_full_text, to_text
 from .store.sql import SqlStore
 
 _URL: Final = "SWPT_CLIENT_DATABASE_URL"
@@ -115,7 +115,7 @@ def _park(persons: Persons, _options: Any) -> Iterator[str]:
 
 def _parked(persons: Persons, options: Any) -> Iterator[str]:
     for one in persons.parked():
-        yield to_text(one) if options.json else _line_of(one)
+        yield to_full_text(one) if options.json else _line_of(one)
 
 
 def _line_of(one: Transfer | Bundle) -> str:

@@ -37,8 +37,11 @@ class LedgerKey(NamedTuple):
     creation_date: date
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What all records share."""
+class _Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What all records share.
+
+    A store does not write what has its default; so a default never changes.
+    """
 
 
 class Pace(_Record, frozen=True, kw_only=True):

@@ -1,22 +1,26 @@
 """Makes the tables, and brings those of an earlier version to this one.
 
 Only what code of yesterday does not notice is ever done: new tables, new indexes, new columns
-that have a default.  So processes of two versions may run side by side during an upgrade.
+that have a default, other ways to store the same.  So processes of two versions may run side by
+side during an upgrade.
 """
 
+from collections.abc import Mapping
 from logging import getLogger
 from typing import Final
 
 from sqlalchemy import Connection, Engine, inspect, select, text
 
-from .schema import meta, metadata
+from .schema import ACCOUNT_FILLFACTOR, account, meta, metadata
 
 _logger = getLogger(__name__)
 _LOCK: Final = 0x534D5043
 """Of PostgreSQL: two processes do not upgrade at once."""
 
-STEPS: Final[tuple[tuple[str, ...], ...]] = ()
-"""From version 1 on: the statements of each step to the next version."""
+STEPS: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
+    {"postgresql": (f"ALTER TABLE {account.name} SET (fillfactor = {ACCOUNT_FILLFACTOR})",)},
+)
+"""From version 1 on: the statements of each step to the next version, by database."""
 VERSION: Final = 1 + len(STEPS)
 
 
@@ -31,8 +35,8 @@ def upgrade(engine: Engine) -> None:
         if found > VERSION:
             _logger.info("The tables of the client are of version %d, this code is of %d", found, VERSION)
             return
-        for statements in STEPS[found - 1 :] if found else ():
-            for statement in statements:
+        for step in STEPS[found - 1 :] if found else ():
+            for statement in step.get(connection.dialect.name, ()):
                 connection.execute(text(statement))
         # What a step has not made is not there yet only if nothing is.
         metadata.create_all(connection)

@@ -22,6 +22,10 @@ from sqlalchemy import (
 
 metadata: Final = MetaData()
 
+ACCOUNT_FILLFACTOR: Final = 60
+"""Percent of a page.  Each entry of a ledger changes its account, and nothing that is in an index: where
+there is room, the new version stays in its page, and no index hears of it."""
+
 _NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
 """Of rows: SQLite counts by itself only in columns of this one type."""
 
@@ -34,6 +38,7 @@ account: Final = Table(
     Column("due_at", BigInteger),
     Column("record", Text, nullable=False),
     PrimaryKeyConstraint("debtor_id", "creditor_id"),
+    postgresql_with={"fillfactor": ACCOUNT_FILLFACTOR},
 )
 ledger_entry: Final = Table(
     "smp_ledger_entry",

@@ -1,0 +1,15 @@
+CREATE TABLE smp_account (debtor_id BIGINT NOT NULL, creditor_id BIGINT NOT NULL, state TEXT NOT NULL, due_at BIGINT, record TEXT NOT NULL, PRIMARY KEY (debtor_id, creditor_id));
+CREATE INDEX smp_account_due_at ON smp_account (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE smp_bundle ("key" TEXT NOT NULL, state TEXT NOT NULL, due_at BIGINT, record TEXT NOT NULL, PRIMARY KEY ("key"));
+CREATE INDEX smp_bundle_due_at ON smp_bundle (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX smp_bundle_open ON smp_bundle ("key") WHERE state IN ('preparing', 'dismissing', 'committing', 'repairing', 'reversing', 'torn', 'parked');
+CREATE TABLE smp_dead_letter (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, body BLOB NOT NULL, properties TEXT NOT NULL, state TEXT NOT NULL, added_at BIGINT NOT NULL, closed_at BIGINT);
+CREATE INDEX smp_dead_letter_state ON smp_dead_letter (state, id);
+CREATE TABLE smp_ledger_entry (debtor_id BIGINT NOT NULL, creditor_id BIGINT NOT NULL, creation_date DATE NOT NULL, number BIGINT NOT NULL, acquired_amount BIGINT NOT NULL, principal BIGINT NOT NULL, added_at BIGINT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (debtor_id, creditor_id, creation_date, number));
+CREATE INDEX smp_ledger_entry_added_at ON smp_ledger_entry (added_at);
+CREATE TABLE smp_meta (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name));
+CREATE TABLE smp_outbox (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, owner TEXT DEFAULT '' NOT NULL, claimed_until BIGINT DEFAULT '0' NOT NULL, message_count INTEGER NOT NULL, messages BLOB NOT NULL);
+CREATE TABLE smp_stored_transfer (debtor_id BIGINT NOT NULL, creditor_id BIGINT NOT NULL, creation_date DATE NOT NULL, transfer_number BIGINT NOT NULL, arrived_at BIGINT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (debtor_id, creditor_id, creation_date, transfer_number));
+CREATE TABLE smp_transfer ("key" TEXT NOT NULL, coordinator_type TEXT NOT NULL, coordinator_id BIGINT NOT NULL, coordinator_request_id BIGINT NOT NULL, bundle_key TEXT, state TEXT NOT NULL, due_at BIGINT, record TEXT NOT NULL, PRIMARY KEY ("key"), UNIQUE (coordinator_id, coordinator_request_id, coordinator_type));
+CREATE INDEX smp_transfer_due_at ON smp_transfer (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX smp_transfer_open ON smp_transfer ("key") WHERE state IN ('initiated', 'prepared', 'settled', 'parked');
