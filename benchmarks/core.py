@@ -69,7 +69,7 @@ def run(seconds: float = 1.0) -> Rates:
     admit = make_admission(Realm.parse("#"), "")
     transfers, each_event = len(prepares), len(events)
     return Rates(
-        transfers_decided=transfers * _per_second(seconds, _decider(0.0)),
+        transfers_decided=transfers_decided(seconds),
         transfers_decided_with_interest=transfers * _per_second(seconds, _decider(5.0)),
         events_encoded=each_event * _per_second(seconds, lambda: [envelop(event) for event in events]),
         events_compressed=each_event * _per_second(seconds, lambda: pack_bodies(bodies)),
@@ -77,6 +77,11 @@ def run(seconds: float = 1.0) -> Rates:
         deliveries_cut=len(deliveries) * _per_second(seconds, lambda: FrameReader().feed(stream)),
         deliveries_decoded=len(deliveries) * _per_second(seconds, lambda: [admit(d) for d in deliveries]),
     )
+
+
+def transfers_decided(seconds: float) -> float:
+    """How many are decided in a second."""
+    return _TRANSFERS * _per_second(seconds, _decider(0.0))
 
 
 def _per_second(seconds: float, step: Callable[[], object]) -> float:
