@@ -1,15 +1,16 @@
 """Who waits for a transfer, a bundle or an account is woken when it has changed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from .core import Result
-from .records import AccountKey, Bundle, ConfigurationState, Transfer, TransferState
+from .records import AccountKey, Bundle, ConfigurationState, Record, Transfer, TransferState
 from .verdicts import LAST_STATES
 from .views import Account
 
+Hear: TypeAlias = Callable[[Record], None]
 _RESTING: Final = frozenset(
     {TransferState.PREPARED, TransferState.FINISHED, TransferState.CANCELLED, TransferState.PARKED}
 )
@@ -31,36 +32,37 @@ def is_settled(one: Account) -> bool:
 
 
 class Waiters:
-    """Callbacks by key.  They are called in the thread that has brought the change."""
+    """Callbacks by key.  They get the record, in the thread that has brought the change."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._wakers: dict[str | AccountKey, list[Callable[[], None]]] = {}
+        self._hearers: dict[str | AccountKey, list[Hear]] = {}
 
     @contextmanager
-    def watch(self, key: str | AccountKey, wake: Callable[[], None]) -> Iterator[None]:
-        """While it lasts, `wake` is called when the record has changed; it is quick."""
+    def watch(self, key: str | AccountKey, hear: Hear) -> Iterator[None]:
+        """While it lasts, `hear` gets the record when it has changed, as it is stored now; it is quick."""
         with self._lock:
-            self._wakers.setdefault(key, []).append(wake)
+            self._hearers.setdefault(key, []).append(hear)
         try:
             yield
         finally:
             with self._lock:
-                wakers = self._wakers[key]
-                wakers.remove(wake)
-                if not wakers:
-                    del self._wakers[key]
+                hearers = self._hearers[key]
+                hearers.remove(hear)
+                if not hearers:
+                    del self._hearers[key]
 
     def tell(self, result: Result) -> None:
         """What has been committed."""
-        if not self._wakers:
+        if not self._hearers:
             return
+        changed: tuple[Mapping[Any, Record], ...] = (result.transfers, result.bundles, result.accounts)
         with self._lock:
             found = [
-                wake
-                for changed in (result.transfers, result.bundles, result.accounts)
-                for key in changed
-                for wake in self._wakers.get(key, ())
+                (hear, record)
+                for records in changed
+                for key, record in records.items()
+                for hear in self._hearers.get(key, ())
             ]
-        for wake in found:
-            wake()
+        for hear, record in found:
+            hear(record)

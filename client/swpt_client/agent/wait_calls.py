@@ -1,5 +1,6 @@
 """Calls that wait: for the end of a transfer or a bundle, and for what is to be seen of an account."""
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Event
@@ -8,7 +9,7 @@ from typing import Final, TypeVar
 
 from swpt_client.errors import NotFound
 from swpt_client.office import Office
-from swpt_client.records import AccountKey, Bundle, Transfer
+from swpt_client.records import AccountKey, Bundle, Record, Transfer
 from swpt_client.step import not_found
 from swpt_client.store.base import StoreAway
 from swpt_client.views import Account
@@ -34,7 +35,20 @@ class WaitCalls:
         key, the transfer is meant.
         Raises BadField; NotFound; StoreAway only if nothing could be read at all.
         """
-        return self._wait(key, timeout, lambda known: self.look(key, known), is_resting)
+        changed, told = Event(), deque[Transfer]()
+
+        def hear(record: Record) -> None:
+            """Of steps on the way nobody is woken; and a transfer that has been told need not be read."""
+            if isinstance(record, Transfer | Bundle) and is_resting(record):
+                if isinstance(record, Transfer):
+                    told.append(record)
+                changed.set()
+
+        def look(known: Transfer | Bundle | None) -> Transfer | Bundle:
+            return told.pop() if told else self.look(key, known)
+
+        with self._waiters.watch(key, hear):
+            return self._wait(changed, timeout, look, is_resting)
 
     def wait_for_account(
         self,
@@ -55,26 +69,26 @@ class WaitCalls:
         has wanted the account (`open_account`); StoreAway only if nothing could be read at all.
         """
         key = AccountKey(debtor_id, creditor_id)
-        return self._wait(key, timeout, lambda known: self.look_account(key, known), until)
+        changed = Event()
+        with self.watch(key, changed.set):
+            return self._wait(changed, timeout, lambda known: self.look_account(key, known), until)
 
+    @staticmethod
     def _wait(
-        self,
-        key: str | AccountKey,
+        changed: Event,
         timeout: float,
         look: Callable[[_T | None], _T],
         is_enough: Callable[[_T], bool],
     ) -> _T:
-        changed = Event()
         deadline = monotonic() + timeout
-        with self.watch(key, changed.set):
-            known: _T | None = None
-            while True:
-                changed.clear()
-                known = look(known)
-                left = deadline - monotonic()
-                if is_enough(known) or left <= 0.0:
-                    return known
-                changed.wait(min(left, LOOK_SECONDS))
+        known: _T | None = None
+        while True:
+            changed.clear()
+            known = look(known)
+            left = deadline - monotonic()
+            if is_enough(known) or left <= 0.0:
+                return known
+            changed.wait(min(left, LOOK_SECONDS))
 
     def watch(self, key: str | AccountKey, wake: Callable[[], None]) -> AbstractContextManager[None]:
         """While it lasts, `wake` is called when what has this key has changed, in some thread.
@@ -82,7 +96,7 @@ class WaitCalls:
         A text is the key of a transfer or a bundle.  `wake` must be quick, and ask nothing of the
         agent.  What another process changes is not told: look once a second as well.
         """
-        return self._waiters.watch(key, wake)
+        return self._waiters.watch(key, lambda _record: wake())
 
     def look(self, key: str, known: Transfer | Bundle | None = None) -> Transfer | Bundle:
         """The record of a transfer or a bundle; what is `known` of it, while the store is away.

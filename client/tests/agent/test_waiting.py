@@ -2,15 +2,25 @@
 
 import asyncio
 from threading import Timer
+from typing import Any
 
 import pytest
 
 from swpt_client import aio, configuration
 from swpt_client.errors import NotFound, StoreAway
+from swpt_client.inputs import Begin, Dismiss
 from swpt_client.records import AccountKey, ConfigurationState
 from swpt_client.store.memory import MemoryStore
+from swpt_client.waiting import Waiters
 from tests.bench import ALICE, DEBTOR
-from tests.server_messages import account_transfer, account_update, rejected_config
+from tests.server_messages import (
+    account_transfer,
+    account_update,
+    finalized_transfer,
+    prepared_transfer,
+    rejected_config,
+)
+from tests.store.teller import REQUEST, Teller
 
 from .conftest import Office
 from .wire import Wire
@@ -92,3 +102,33 @@ def test_who_waits_while_the_store_is_away_gets_what_is_known():
             agent.wait_for_account(DEBTOR, ALICE, 0.1)
         assert caught.value.key == (DEBTOR, ALICE)
         store.is_away = False
+
+
+def test_who_waits_is_told_what_was_stored():
+    """Each change as it is then, and nothing of other keys, nor after the waiting."""
+    heard: list[Any] = []
+    waiters = Waiters()
+    store = MemoryStore()
+    teller = Teller(store)
+    with waiters.watch("a", heard.append):
+        begun = teller.feed(*(Begin(key=key, request=REQUEST) for key in ("a", "b")))
+        waiters.tell(begun)
+        dismissed = teller.feed(Dismiss(key="a"))
+        waiters.tell(dismissed)
+    waiters.tell(begun)
+    assert heard == [begun.transfers["a"], dismissed.transfers["a"]]
+    assert heard[-1] == store.transfer("a")
+
+
+def test_nobody_is_woken_by_a_step_on_the_way(office):
+    """A wait for the end gives the end, not what was in between."""
+    with office.agent as agent:
+        agent.open_account(DEBTOR, ALICE)
+        office.wire.deliver(update_of(office))
+        office.pay("k")
+        later(office.wire.deliver, prepared_transfer(office.store.transfer("k")))
+        assert agent.wait("k", 0.3).outcome == ""
+        office.wire.wait_for("FinalizeTransfer")
+        later(office.wire.deliver, finalized_transfer(office.store.transfer("k")))
+        assert agent.wait("k", 30) == office.store.transfer("k")
+        assert agent.wait("k", 0).outcome == "OK"
