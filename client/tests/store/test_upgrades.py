@@ -88,7 +88,7 @@ def write_all(connection: Connection) -> None:
     ledger = {
         "debtor_id": KEY.debtor_id,
         "creditor_id": KEY.creditor_id,
-        "creation_date": "2024-10-04",
+        "creation_date": ROWS["Entry"]["ledger"][1],
     }
     bundle, entry, stored = ROWS["Bundle"], ROWS["Entry"], ROWS["StoredTransfer"]
     write(connection, INSERT_ACCOUNT, account())
