@@ -22,10 +22,13 @@ class SteppedLoop(asyncio.SelectorEventLoop):
     _ready: Any
     _scheduled: Any
     _stopping: bool
+    _clock_resolution: float
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._seconds = monotonic
         super().__init__(NeverWaits())
+        # What is due within it is due now; after months a nanosecond is less than these floats can tell.
+        self._clock_resolution = 1e-6
 
     def __del__(self) -> None:
         # A process that was killed has closed nothing.
