@@ -25,6 +25,7 @@ def test_a_seed_repeats_everything(world_database):
     assert first.counts == second.counts
 
 
+@pytest.mark.soak
 def test_a_seed_repeats_what_is_between_shards_as_well(world_database):
     """Money and questions go between them, at the same steps each time."""
     case = Case(seed=5, acts=2, shards=2)

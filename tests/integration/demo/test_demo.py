@@ -199,7 +199,11 @@ def test_a_wrong_number_of_shards_is_one_line(shards):
     ("shards", "claims"),
     [
         (1, ("the principals of 25 accounts sum to zero", "every ledger chain", "the principals that")),
-        (2, ("every ledger chain", "`verify` finds nothing", "the books of all shards add up")),
+        pytest.param(
+            2,
+            ("every ledger chain", "`verify` finds nothing", "the books of all shards add up"),
+            marks=pytest.mark.soak,
+        ),
     ],
 )
 def test_the_demonstration_finds_a_dishonest_server_out(shards, claims):
@@ -247,6 +251,7 @@ def test_the_demonstration_stays_up_when_asked():
     assert processes_in(folder_in(said)) == []
 
 
+@pytest.mark.soak
 def test_a_node_of_shards_stays_up_when_asked():
     """Its router leads to the shard of an account, and each shard has a console and a token of its own."""
     ports = {"WEBSERVER_PORT": str(free_port()), "ADMIN_PORT": str(free_port())}
@@ -270,7 +275,7 @@ def test_a_node_of_shards_stays_up_when_asked():
     assert processes_in(folder_in(said)) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
 def test_an_interrupted_demonstration_leaves_nothing_behind(number):
     """A signal in the middle ends all processes and removes all files; the exit code shows the signal."""
     with demonstration("--transfers", "100000") as process:

@@ -42,6 +42,7 @@ def run(*words):
     return subprocess.run(words, cwd=TOP, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.soak
 def test_checkouts_are_compared_by_turns(durable):
     """Each gets its line, with its rate beside that of the first."""
     done = run(*BY_TURNS, "--rounds", "2", "--transfers", "50", "--accounts", "20", "--batch", "20", ".", ".")
@@ -210,7 +211,11 @@ def test_every_command_has_manners():
 
 @pytest.mark.parametrize(
     ("command", "number"),
-    [(PROCEDURES, signal.SIGTERM), (PROCEDURES, signal.SIGHUP), (VERIFYING, signal.SIGTERM)],
+    [
+        pytest.param(PROCEDURES, signal.SIGTERM, marks=pytest.mark.soak),
+        pytest.param(PROCEDURES, signal.SIGHUP, marks=pytest.mark.soak),
+        (VERIFYING, signal.SIGTERM),
+    ],
 )
 def test_a_signal_ends_it_in_order(durable, command, number):
     """Databases are dropped, also by a closed terminal; the exit code is that of an interrupt."""
