@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
+from psycopg2.extensions import parse_dsn
 
 from swpt_accounts.commands.cli import program
 from swpt_accounts.operators.operations import journal
@@ -69,7 +70,7 @@ def partitions(stand) -> set[str]:
 @pytest.fixture
 def powerless(postgres_url):
     """The database for a user who may read and write, and make no tables."""
-    name = postgres_url.rpartition("/")[2] + "_clerk"
+    name = parse_dsn(postgres_url)["dbname"] + "_clerk"
     with closing(connections.connect(postgres_url, "a test")) as owner:
         owner.autocommit = True
         with owner.cursor() as cursor:

@@ -7,6 +7,7 @@ import psycopg2
 import pytest
 from click.testing import CliRunner
 from psycopg2 import sql
+from psycopg2.extensions import parse_dsn
 
 from swpt_accounts.commands.cli import program
 from swpt_accounts.operators.operations.closing import close_month, drop_month
@@ -72,7 +73,7 @@ def split(parent, postgres):
             with closing(psycopg2.connect(postgres.database_url("postgres"))) as owner:
                 owner.autocommit = True
                 with owner.cursor() as cursor:
-                    names = sql.Identifier(name), sql.Identifier(url.rpartition("/")[2])
+                    names = sql.Identifier(name), sql.Identifier(parse_dsn(url)["dbname"])
                     cursor.execute(sql.SQL("DROP DATABASE {}").format(names[0]))
                     cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
             made = postgres.database_url(name)
