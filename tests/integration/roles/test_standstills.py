@@ -108,7 +108,8 @@ def test_messages_of_a_process_that_hangs_are_taken_over(server, mailbox, monkey
         pid = hanging.info.backend_pid
         writer.apply(configure(ROOT, ts=clock.utcnow()))
         with server.serving_here():
-            mailbox.wait_for("AccountUpdate", creditor_id=ROOT)
+            # Without the shorter time above it would be a minute and more.
+            mailbox.wait_for("AccountUpdate", creditor_id=ROOT, timeout=45)
             server.wait_until_done()
     [line] = [record.message for record in caplog.records if "seems to hang" in record.message]
     assert f'process {pid} ("a worker that hangs"' in line

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from swpt_accounts.operators.operations.orders import Order
+from swpt_accounts.storage import connections
 from swpt_accounts.wire.numbers import MAX_INT64
 from tests.backstage.builders import DAY, NOW
 
@@ -13,6 +14,13 @@ from tests.backstage.builders import DAY, NOW
 def order():
     """An order of Olga, given now."""
     return Order("olga", "desk-1", lambda: NOW)
+
+
+@pytest.fixture
+def owner(postgres_url):
+    """The connection of a command, as the owner of the tables."""
+    with connections.session(postgres_url, "a test's command") as connection:
+        yield connection
 
 
 @pytest.fixture

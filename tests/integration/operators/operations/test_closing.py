@@ -20,7 +20,6 @@ from swpt_accounts.operators.inspection.ledger import list_entries
 from swpt_accounts.operators.operations.closing import close_month, drop_month
 from swpt_accounts.runtime.clock import utcnow
 from swpt_accounts.runtime.errors import OperatorError
-from swpt_accounts.storage import connections
 from swpt_accounts.storage.partitions import Month
 from swpt_accounts.wire.moments import to_datetime
 from tests.backstage.builders import (
@@ -58,13 +57,6 @@ def stand(postgres_url):
     """Three months with payments in each, sealed; Carol has an account and no entry."""
     with three_months(postgres_url) as stand:
         yield stand
-
-
-@pytest.fixture
-def owner(postgres_url):
-    """A connection of the command."""
-    with connections.session(postgres_url, "a test's command") as connection:
-        yield connection
 
 
 @pytest.fixture

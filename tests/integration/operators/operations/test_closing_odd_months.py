@@ -8,7 +8,6 @@ import pytest
 from swpt_accounts.operators.operations.closing import close_month
 from swpt_accounts.operators.operations.journal import tidy
 from swpt_accounts.runtime.errors import OperatorError
-from swpt_accounts.storage import connections
 from swpt_accounts.storage.partitions import DEFAULT, Month, make_partitions
 from swpt_accounts.transactions.columns import JOURNAL_COLUMNS
 from swpt_accounts.wire.moments import to_datetime
@@ -47,13 +46,6 @@ def stand(postgres_url):
     """Three months with payments in each."""
     with three_months(postgres_url) as stand:
         yield stand
-
-
-@pytest.fixture
-def owner(postgres_url):
-    """A connection of the command."""
-    with connections.session(postgres_url, "a test's command") as connection:
-        yield connection
 
 
 @pytest.fixture
