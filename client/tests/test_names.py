@@ -13,6 +13,7 @@ from swpt_client.views import Account
 CALLS = {
     "account": "debtor_id, creditor_id, *, session=None",
     "after_restore": "",
+    "catch_up": "timeout",
     "begin": "",
     "bundle": "key, legs, *, decide_within, repair_for=604800, session=None",
     "close_account": "debtor_id, creditor_id, *, negligible_amount=1e+30, session=None",
@@ -45,7 +46,7 @@ CALLS = {
     "wait_for_account": "debtor_id, creditor_id, timeout, until=is_settled",
     "watch": "key, wake",
 }
-OF_THREADS = {"after_restore", "look", "look_account", "on", "start", "stop", "watch"}
+OF_THREADS = {"after_restore", "catch_up", "look", "look_account", "on", "start", "stop", "watch"}
 """Not awaited: they return at once, or belong to `self.agent`."""
 OF_AIO = {"run": "work", "run_within": "session, work"}
 PERSONS = {
@@ -188,7 +189,7 @@ def public():
 
 
 PUBLIC = dict(public())
-NOT_REFUSING = {"after_restore", "begin", "on", "start", "stop", "watch"}
+NOT_REFUSING = {"after_restore", "begin", "catch_up", "on", "start", "stop", "watch"}
 REFUSING = sorted(CALLS.keys() - NOT_REFUSING)
 OF_THE_PROTOCOL = sorted(
     CALLS.keys()

@@ -201,6 +201,14 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
         with self._store.begin() as transaction:
             yield transaction.session
 
+    def catch_up(self, timeout: float) -> bool:
+        """Look now at what is due, and not at the next poll: somebody has moved the clock, as a test does.
+
+        Returns when all of it is processed; False if that is not so within `timeout` seconds, and at once
+        if the agent does not run.
+        """
+        return self._is_running and self._inbox.follow().wait(timeout) and self._is_running
+
     # --- news -------------------------------------------------------------------------------------
 
     def on(self, *kinds: type) -> Callable[[_H], _H]:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from threading import Condition
+from threading import Condition, Event
 from time import monotonic
 from typing import Final
 
@@ -24,6 +24,8 @@ class Told(msgspec.Struct):
     """Somebody has stored what is to leave, or publications are taken again."""
     rows: list[OutboxRow] = []
     """Stored, and claimed for us: they leave at once."""
+    followers: list[Event] = []
+    """To be set when all that is due now has been looked at."""
 
 
 class Inbox:
@@ -38,6 +40,7 @@ class Inbox:
         """When the oldest of the settled came, by `monotonic`; None if one of them is urgent."""
         self._is_woken = False
         self._rows: list[OutboxRow] = []
+        self._followers: list[Event] = []
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         """Messages have arrived."""
@@ -83,6 +86,14 @@ class Inbox:
             self._is_woken = True
             self._condition.notify()
 
+    def follow(self) -> Event:
+        """Let the worker look at what is due, now; the event is set when it has."""
+        event = Event()
+        with self._condition:
+            self._followers.append(event)
+            self._condition.notify()
+        return event
+
     def take(self, most: int, timeout: float, linger: float = 0.0) -> Told:
         """The oldest deliveries, and all that is settled; waits at most `timeout` seconds for anything.
 
@@ -91,7 +102,7 @@ class Inbox:
         """
         limit = monotonic() + timeout
         with self._condition:
-            while not (self._is_woken or self._rows or (self._deliveries and most)):
+            while not (self._is_woken or self._rows or self._followers or (self._deliveries and most)):
                 now = monotonic()
                 until = limit
                 if self._settled:
@@ -103,8 +114,13 @@ class Inbox:
             is_woken, self._is_woken = self._is_woken, False
             count = min(most, len(self._deliveries))
             rows, self._rows = self._rows, []
+            followers, self._followers = self._followers, []
             told = Told(
-                [self._deliveries.popleft() for _ in range(count)], list(self._settled), is_woken, rows
+                [self._deliveries.popleft() for _ in range(count)],
+                list(self._settled),
+                is_woken,
+                rows,
+                followers,
             )
             self._settled.clear()
             return told

@@ -65,6 +65,7 @@ class Worker:
         self._away_since: float | None = None
         self._is_prepared = False
         self._has_to_send = True
+        self._followers: list[Event] = []
 
     def start(self, *, is_prepared: bool) -> None:
         """Begin.  If the store was away, it is prepared as soon as it is there."""
@@ -100,6 +101,7 @@ class Worker:
                 self._transport.pause()
                 self._wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        self._tell_followers()
         try:
             self._pump.release()
         except (StoreAway, Overtaken) as error:
@@ -124,6 +126,9 @@ class Worker:
         linger = 0.0 if is_stopping or self._pump.is_crowded else self._linger_seconds
         told = self._inbox.take(0 if is_stopping else MOST_EVENTS, self._patience(), linger)
         self._has_to_send |= told.is_woken
+        if told.followers:
+            self._followers += told.followers
+            self._look_at = 0.0
         for row in told.rows:
             self._pump.launch_claimed(row)
         self._pump.land(told.settled)
@@ -139,6 +144,13 @@ class Worker:
             self._has_to_send = False
         self._pump.keep()
         self._be_back()
+        if self._followers and self._look_at > 0.0:
+            self._tell_followers()
+
+    def _tell_followers(self) -> None:
+        for one in self._followers:
+            one.set()
+        self._followers.clear()
 
     def _patience(self) -> float:
         if self._stop_at is not None:

@@ -84,4 +84,5 @@ class Bench:
                 sleep(0.0005)
             elif self.network.is_quiet or self.network.to_server.due_at() != self.clock.now:
                 self.clock.advance(pause)
-                sleep(2 * _POLL_SECONDS)
+                if not self.agent.catch_up(_WAIT_SECONDS):
+                    sleep(2 * _POLL_SECONDS)

@@ -26,7 +26,7 @@ class Office:
         self.now: Moment = START
         self.agent = self.make_agent(wire)
 
-    def make_agent(self, wire: Wire, **options: Any) -> Agent:
+    def make_agent(self, wire: Wire, *, poll_seconds: float = 0.02, **options: Any) -> Agent:
         """One more agent on the same store."""
         return Agent(
             self.store,
@@ -35,7 +35,7 @@ class Office:
             debtor_ids=[DEBTOR],
             timers=Timers(jitter=0.0),
             clock=self.clock,
-            poll_seconds=0.02,
+            poll_seconds=poll_seconds,
             **options,
         )
 

@@ -306,6 +306,22 @@ def test_time_repeats_a_request(office):
         assert first["coordinator_request_id"] == second["coordinator_request_id"]
 
 
+def test_who_moves_the_clock_need_not_wait_for_the_next_look(office):
+    """`catch_up` returns when all that is due now has been done; nothing, if nobody runs."""
+    agent = office.agent = office.make_agent(office.wire, poll_seconds=3600.0, hold_seconds=0.0)
+    assert not agent.catch_up(60)
+    with agent:
+        office.pay("k")
+        office.wire.wait_for("PrepareTransfer")
+        office.wire.wait_until(lambda: office.store.transfer("k").pace.confirmed_at is not None)
+        assert agent.catch_up(60)
+        assert len(office.wire.published) == 1
+        office.now += MINUTE
+        assert agent.catch_up(60)
+        assert [one.envelope.type for one in office.wire.published] == ["PrepareTransfer"] * 2
+    assert not agent.catch_up(60)
+
+
 def test_two_agents_share_a_store(office):
     """Whoever gets the answer, the outcome is the same for both; nothing is sent twice."""
     other_wire = Wire()

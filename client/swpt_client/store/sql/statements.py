@@ -11,6 +11,8 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from sqlalchemy import BigInteger, Connection, Date, Integer, Table, Text, text
 
+from .arrays import array_of
+
 Row: TypeAlias = Sequence[Any]
 """The values of all columns of a table, in its order."""
 
@@ -68,8 +70,9 @@ def _value(table: Table, column: str, of_many: bool) -> str:
 
 
 def _rows_of_arrays(table: Table, columns: Sequence[str]) -> str:
-    arrays = ", ".join(f"CAST(:{name} AS {_type_of(table, name)}[])" for name in columns)
-    return f"unnest({arrays}) AS v({', '.join(columns)})"
+    # `FROM unnest(…, …)` would write each array into a store of its own first.
+    arrays = ", ".join(f"unnest(CAST(:{name} AS {_type_of(table, name)}[])) AS {name}" for name in columns)
+    return f"(SELECT {arrays}) AS v"
 
 
 def _found(table: Table, names: Sequence[str], of_many: bool) -> str:
@@ -113,7 +116,7 @@ def _pg_select(
 def _bound(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, Any]:
     if len(rows) == 1:
         return dict(zip(columns, rows[0], strict=True))
-    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+    return {name: array_of(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
 
 
 class PostgresStatements:

@@ -19,6 +19,7 @@ from swpt_client.bindings import Binding
 from swpt_client.messages import CONTENT_TYPE
 from swpt_client.transport.base import Delivery, Inbox, Publication
 
+from .connection import JoiningConnection
 from .unconfirmed import Unconfirmed
 
 _Step: TypeAlias = Callable[[Callable[[Any], None]], None]
@@ -89,7 +90,7 @@ class Life:
         self.problem = ""
         self._connection: Any = None
         # Whoever ends while it begins must give its sockets back: so it says.
-        self._beginning = pika.SelectConnection.create_connection(
+        self._beginning = JoiningConnection.create_connection(
             [parameters], on_done=self._begun, custom_ioloop=self._loop
         )
 
@@ -128,25 +129,34 @@ class Life:
     # --- what is done in the thread of the connection ----------------------------------------------
 
     def _publish_handed(self) -> None:
+        if self._connection is None or not self._handed:
+            self._refuse_handed()
+            return
+        with self._connection.in_one_piece():
+            while self._handed and self.is_ready and self._channel.is_open:
+                self._publish_one(self._handed.popleft())
+        self._refuse_handed()
+
+    def _refuse_handed(self) -> None:
+        """What could not leave; nothing, as a rule."""
         while self._handed:
-            one = self._handed.popleft()
-            if not self.is_ready or not self._channel.is_open:
-                self._inbox.settle([one.number], "unanswered")
-                continue
-            envelope = one.envelope
-            tag = self._unconfirmed.add(one.number)
-            properties = BasicProperties(
-                content_type=CONTENT_TYPE,
-                type=envelope.type,
-                delivery_mode=_PERSISTENT,
-                app_id=_APP_ID,
-                headers=envelope.headers,
-                message_id=str(tag),
-                user_id=self._user_id,
-            )
-            self._channel.basic_publish(
-                envelope.exchange, envelope.routing_key, envelope.body, properties, mandatory=True
-            )
+            self._inbox.settle([self._handed.popleft().number], "unanswered")
+
+    def _publish_one(self, one: Publication) -> None:
+        envelope = one.envelope
+        tag = self._unconfirmed.add(one.number)
+        properties = BasicProperties(
+            content_type=CONTENT_TYPE,
+            type=envelope.type,
+            delivery_mode=_PERSISTENT,
+            app_id=_APP_ID,
+            headers=envelope.headers,
+            message_id=str(tag),
+            user_id=self._user_id,
+        )
+        self._channel.basic_publish(
+            envelope.exchange, envelope.routing_key, envelope.body, properties, mandatory=True
+        )
 
     def ack(self, tag: int) -> None:
         """All up to the tag is stored."""
