@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from swpt_client.testing.worlds.plan import CREDITORS, SUBNET
+
 FAULTS: Final[Mapping[str, tuple[float, float]]] = {
     "crash": (0.0002, 0.003),
     "vanish": (0.0002, 0.003),
@@ -48,6 +50,9 @@ NODES: Final[Mapping[int, tuple[str, ...]]] = {
 }
 """The realms of a node of so many shards; in the last one the root accounts are alone."""
 
+_SPREAD: Final = tuple(SUBNET + number for number in (0x01, 0x10, 0x05, 0x02))
+"""Creditors whose keys begin with 0.0, 0.1, 1.0 and 1.1.0; that of their root account begins with 1.1.1."""
+
 
 class Mix(msgspec.Struct, frozen=True, kw_only=True):
     """The faults of a world, each with its odds, and the processes of the server."""
@@ -62,6 +67,11 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
     """The binding keys of the shards, each of which has so many processes."""
     webs: int = 0
     """Processes of a shard that answer the others."""
+
+    @property
+    def creditors(self) -> tuple[int, ...]:
+        """Who pays in it; between shards money goes only if they are on several of them."""
+        return CREDITORS if len(self.realms) == 1 else _SPREAD
 
     def odds(self, fault: str) -> float:
         """How probable a fault is at each of its chances."""

@@ -73,6 +73,7 @@ def play(case: Case, database: Database, log: TextIO | None = None) -> Played:
     counts = machine.counts + machine.broker.counts + Counter({"audits": world.auditors[0].looks})
     counts += machine.network.counts
     if world.exchange is not None:
+        counts += world.committed()
         counts["credits between shards"] = world.exchange.counts["credits"]
         counts[f"worlds of {len(machine.shards)} shards"] = 1
     counts += Counter({"client crash": world.crashes.counts.total(), "transfers": len(world.finished)})

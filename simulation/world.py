@@ -108,7 +108,8 @@ class RealWorld(World):
     server: DatabaseServer
 
     def __init__(self, seed: int, mix: Mix, database: Database, acts: int) -> None:
-        super().__init__(seed, MemoryClient, crash_odds=0.02 if "crash" in mix.faults else 0.0)
+        crash_odds = 0.02 if "crash" in mix.faults else 0.0
+        super().__init__(seed, MemoryClient, crash_odds=crash_odds, creditors=mix.creditors)
         plan = self.plan
         # A broker loses nothing that it has.
         self.plan = msgspec.structs.replace(plan, acts=plan.acts[: max(2, acts)], loses_answers=False)
@@ -245,6 +246,13 @@ class RealWorld(World):
             and not self.server.has_prepared()
             and not self.server.has_waiting()
         )
+
+    def committed(self) -> Counter[str]:
+        """How many transfers of clients were committed, and how many of them between shards."""
+        # The half of the recipient tells of no request.
+        sent = [one for one in self.server.tables.journal if one.coordinator_request_id]
+        crossing = sum(one.recipient_created_at is None for one in sent)
+        return Counter({"committed": len(sent), "committed between shards": crossing})
 
     def _leap(self) -> None:
         if self.machine.is_one_away:

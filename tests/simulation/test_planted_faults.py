@@ -90,7 +90,7 @@ def test_an_acknowledgement_before_the_commit_is_found(monkeypatch, world_databa
 @pytest.mark.timeout(300)
 def test_a_credit_that_is_applied_twice_is_found(monkeypatch, world_database):
     """It is in the journal of its shard twice, and more money has come than has left the other one."""
-    error = break_a_world(forget_applied_credits, [4], monkeypatch, world_database, shards=2)
+    error = break_a_world(forget_applied_credits, [8], monkeypatch, world_database, shards=2)
     assert "in the journal 2 times" in error
 
 

@@ -34,4 +34,5 @@ def test_a_seed_repeats_what_is_between_shards_as_well(world_database):
     assert first.trace == second.trace
     assert first.counts == second.counts
     assert first.counts["credits between shards"] > 0
+    assert first.counts["committed between shards"] >= first.counts["committed"] / 3
     assert first.counts["answers"] > 0

@@ -17,7 +17,7 @@ from swpt_client.records import (
     TransferState,
 )
 
-from .plan import CREDITORS, DEBTOR, Exchange, Payment
+from .plan import DEBTOR, Exchange, Payment
 from .world import World
 
 
@@ -120,7 +120,7 @@ def check_ledgers(world: World) -> None:
     entries: dict[LedgerKey, list[Entry]] = defaultdict(list)
     for entry in memory.entries:
         entries[entry.ledger].append(entry)
-    for creditor in CREDITORS:
+    for creditor in world.creditors:
         account = memory.accounts[AccountKey(DEBTOR, creditor)]
         assert account.configuration.state == "effectual", account
         assert account.ledger is not None, "an account without a ledger"

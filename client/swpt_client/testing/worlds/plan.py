@@ -1,5 +1,6 @@
 """What is to happen in a world, drawn from its seed."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Final
 
@@ -12,6 +13,7 @@ from swpt_client.records import Leg, Request, Terms
 DEBTOR: Final = -1
 SUBNET: Final = 0x0000010000000000
 CREDITORS: Final = tuple(SUBNET + number for number in range(1, 5))
+"""Who pays in a world, unless it has others."""
 ISSUED: Final = (10_000, 30_000, 30_000)
 """One of these for each creditor: in a poor world much is refused."""
 MOST_PAID: Final = 4_000
@@ -50,16 +52,17 @@ class Plan(msgspec.Struct, frozen=True):
     """What the server sends may be lost for ever, which no broker does."""
 
 
-def draw(dice: Random) -> Plan:
-    """A random plan; in one world of four, bundles are most of it, and late."""
+def draw(dice: Random, creditors: Sequence[int] = CREDITORS) -> Plan:
+    """A random plan of these creditors; in one world of four, bundles are most of it, and late."""
     is_of_bundles = dice.random() < 0.25
     payments, exchanges = (2, 9) if is_of_bundles else (8, 3)
-    acts: list[Payment | Exchange] = [_payment(dice, f"pay {number}") for number in range(payments)]
-    acts += [_exchange(dice, f"swap {number}") for number in range(exchanges)]
+    acts: list[Payment | Exchange] = []
+    acts += [_payment(dice, creditors, f"pay {number}") for number in range(payments)]
+    acts += [_exchange(dice, creditors, f"swap {number}") for number in range(exchanges)]
     dice.shuffle(acts)
     rates = dice.choice([(0.0,), (0.0,), (0.0,), (5.0, 20.0), (-50.0,), (10.0, -10.0)])
     return Plan(
-        negligible_amounts=tuple(dice.choice([0.0, 0.0, 50.0]) for _ in CREDITORS),
+        negligible_amounts=tuple(dice.choice([0.0, 0.0, 50.0]) for _ in creditors),
         acts=tuple(acts),
         interest_rates=rates,
         issued=dice.choice(ISSUED),
@@ -83,17 +86,18 @@ def request_of(sender: int, recipient: int, lock: int, terms: Terms) -> Request:
     )
 
 
-def _payment(dice: Random, key: str) -> Payment:
-    sender, recipient = dice.sample(CREDITORS, 2)
+def _payment(dice: Random, creditors: Sequence[int], key: str) -> Payment:
+    sender, recipient = dice.sample(creditors, 2)
     amount = dice.choice([dice.randrange(1, 50), dice.randrange(1, MOST_PAID)])
     terms = dice.choice([Terms(), Terms(), Terms(give_up_after=1800), Terms(max_commit_delay=7200)])
     return Payment(key, request_of(sender, recipient, dice.choice([0, amount]), terms), amount)
 
 
-def _exchange(dice: Random, key: str) -> Exchange:
+def _exchange(dice: Random, creditors: Sequence[int], key: str) -> Exchange:
     is_escrow = dice.random() < 0.5
     legs = tuple(
-        _leg(dice, f"{key} leg {number}", is_escrow=is_escrow) for number in range(dice.choice([1, 2, 2, 3]))
+        _leg(dice, creditors, f"{key} leg {number}", is_escrow=is_escrow)
+        for number in range(dice.choice([1, 2, 2, 3]))
     )
     return Exchange(
         key,
@@ -103,12 +107,12 @@ def _exchange(dice: Random, key: str) -> Exchange:
     )
 
 
-def _leg(dice: Random, note: str, *, is_escrow: bool) -> Leg:
+def _leg(dice: Random, creditors: Sequence[int], note: str, *, is_escrow: bool) -> Leg:
     """In an escrow all can be paid back.
 
     Some leave too short a time for a commit that is late, so that they fail after the decision.
     """
-    sender, recipient = dice.sample(CREDITORS, 2)
+    sender, recipient = dice.sample(creditors, 2)
     amount = dice.randrange(1, MOST_PAID)
     terms = dice.choice([Terms(), Terms(max_commit_delay=dice.randrange(20 * MINUTE, 40 * MINUTE) // 10**6)])
     return Leg(

@@ -63,10 +63,12 @@ class World:
         *,
         crash_odds: float = _CRASH_ODDS,
         longest: int | None = None,
+        creditors: Sequence[int] = CREDITORS,
     ) -> None:
         self.seed = seed
         self.dice = dice = Random(seed)  # noqa: S311 - it must be the same again
-        self.plan: Plan = draw(dice)
+        self.creditors = creditors
+        self.plan: Plan = draw(dice, creditors)
         self.clock = Clock()
         self.crashes = Crashes(dice, crash_odds)
         self.client = make_client(POLICY, self.clock, dice, crash_at=self.crashes, on_commit=self._committed)
@@ -199,11 +201,11 @@ class World:
     def open(self) -> None:
         """Accounts are opened, and each gets money."""
         self.set_rate(self.plan.interest_rates[0])
-        for creditor, amount in zip(CREDITORS, self.plan.negligible_amounts, strict=True):
+        for creditor, amount in zip(self.creditors, self.plan.negligible_amounts, strict=True):
             self.configure(creditor, negligible_amount=amount)
         for _ in range(12):
             self.step()
-        for creditor in CREDITORS:
+        for creditor in self.creditors:
             request = request_of(ROOT_CREDITOR_ID, creditor, self.plan.issued, Terms())
             self.begin(Payment(f"issue {creditor}", request, self.plan.issued))
         for _ in range(self.dice.choice([0, 10, 20, 20])):
