@@ -72,6 +72,8 @@ class Life:
         self.trace = hashlib.sha256()
         self.log: TextIO | None = None
         """Where the trace is written, for those who want to read it."""
+        self.on_commit: Callable[[Shard], None] = lambda _shard: None
+        """Is told of each transaction of a shard."""
         self.processes: list[Process] = []
         self._ghosts: list[tuple[Moment, Process]] = []
         self._to_start: list[tuple[Moment, Maker, str]] = []
@@ -110,8 +112,15 @@ class Life:
         for process in self.processes:
             if session.actor in process.actors:
                 process.sessions.append(session)
+                session.around = process.around
                 return
         raise AssertionError("a session of a process that is gone")
+
+    def committed(self, session: Session) -> None:
+        """A transaction has ended."""
+        for shard in self.shards:
+            if shard is session.around:
+                self.on_commit(shard)
 
     def may_connect(self) -> bool:
         """Whether the database takes connections."""

@@ -71,7 +71,7 @@ def play(case: Case, database: Database, log: TextIO | None = None) -> Played:
         error, where = f"{type(broken).__name__}: {broken}"[:2000], traceback.format_exc()
     machine = world.machine
     counts = machine.counts + machine.broker.counts + Counter({"audits": world.auditors[0].looks})
-    counts += machine.network.counts
+    counts += machine.network.counts + world.refusals.counts
     if world.exchange is not None:
         counts += world.committed()
         counts["credits between shards"] = world.exchange.counts["credits"]

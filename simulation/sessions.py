@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import psycopg2
 from psycopg2.errors import LockNotAvailable, QueryCanceled
-from psycopg2.extensions import connection, cursor
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, cursor
 
 from swpt_accounts.roles import gate
 from swpt_accounts.roles.chores import held_rows, loop
@@ -50,6 +50,9 @@ class Sessions(Protocol):
     def opened(self, session: "Session") -> None:
         """A session was opened in the thread of an actor."""
 
+    def committed(self, session: "Session") -> None:
+        """What a transaction of a session has done can be seen by all from now on."""
+
     def wall(self) -> int:
         """The moment, by a right clock."""
 
@@ -72,6 +75,8 @@ class _Stepped:
     """What both kinds of connections share."""
 
     actor: Actor | None = None
+    around: object = None
+    """What its process finds in the world."""
     pid = 0
     used_at = 0
     """When its last statement was sent."""
@@ -123,6 +128,8 @@ class SteppedConnection(_Stepped, connection):
         step("commit")
         self.begin()
         super().commit()
+        if current() is not None:
+            _known().committed(self)
         _commit_done(self)
 
     def rollback(self) -> None:
@@ -159,6 +166,8 @@ class SteppedEagerConnection(_Stepped, eager.EagerConnection):
         try:
             super().flush()
             super().wait()
+            if current() is not None and self.get_transaction_status() == TRANSACTION_STATUS_IDLE:
+                _known().committed(self)
         except (psycopg2.Error, prepared.StalePlanError) as error:
             self._error = error
         step("statement")

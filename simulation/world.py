@@ -40,8 +40,9 @@ from .mix import Mix
 from .peers import Peers
 from .processes import Sealer
 from .questions import asking
+from .refusals import Refusals
 from .sessions import stepped
-from .shards import INTERNAL_USER
+from .shards import INTERNAL_USER, Shard
 from .time import Time
 
 _AUDIT_ODDS: Final = 0.05
@@ -128,6 +129,8 @@ class RealWorld(World):
         self.asked: set[tuple[object, ...]] = set()
         self.answered: set[tuple[object, ...]] = set()
         self.malformed: set[bytes] = set()
+        self.refusals = Refusals()
+        self.machine.on_commit = self._committed_on
         self.rounds = 0
         for shard in self.machine.shards:
             shard.queue.delivered = partial(self._delivered, shard.realm)
@@ -165,6 +168,10 @@ class RealWorld(World):
             self.malformed.add(posted[0])
         elif isinstance(message, PrepareTransfer):
             self.asked.add(request_key(message))
+            self.refusals.ask(request_key(message), message, self.machine.steps)
+
+    def _committed_on(self, shard: Shard) -> None:
+        self.refusals.look(shard.database, shard.realm, self.machine.steps)
 
     def _is_wrong(self, realm: Realm, message: Message, posted: Posted) -> bool:
         """Whether it must not have come here, or not from there."""
@@ -180,15 +187,16 @@ class RealWorld(World):
             return
         event = decode(envelope.body)
         if isinstance(event, PreparedTransfer | RejectedTransfer):
-            self.answered.add(
-                (
-                    event.debtor_id,
-                    event.creditor_id,
-                    event.coordinator_type,
-                    event.coordinator_id,
-                    event.coordinator_request_id,
-                )
+            key = (
+                event.debtor_id,
+                event.creditor_id,
+                event.coordinator_type,
+                event.coordinator_id,
+                event.coordinator_request_id,
             )
+            self.answered.add(key)
+            if isinstance(event, RejectedTransfer):
+                self.refusals.judge(key, event)
         if envelope.debtor_id == DEBTOR:
             self.to_client.put([(envelope.body, envelope.type)])
         else:

@@ -1,12 +1,14 @@
 """Faults that are planted into the server, which some world must break by."""
 
+from itertools import count
+
 import pytest
 
 from simulation import broker, running
 from simulation.running import Case, play
 from swpt_accounts.rules import deciding
 from swpt_accounts.rules.facts import request_key
-from swpt_accounts.shards import waiting
+from swpt_accounts.shards import queries, waiting
 from swpt_accounts.storage.outbox import publishing
 from swpt_accounts.storage.outbox.rows import FORGET_ROWS
 from swpt_accounts.transactions import storing
@@ -70,6 +72,17 @@ def give_up_without_an_answer(monkeypatch):
     monkeypatch.setattr(waiting.WaitingRoom, "_put_off", give_up)
 
 
+def say_no_now_and_then(monkeypatch):
+    """Each third answer of a shard to another one is that nobody can be paid."""
+    turn = count(1)
+
+    def sometimes(answer, no):
+        return lambda *asked: answer(*asked) if next(turn) % 3 else no
+
+    monkeypatch.setattr(queries, "is_reachable", sometimes(queries.is_reachable, no=False))
+    monkeypatch.setattr(queries, "reachable_together", sometimes(queries.reachable_together, no=set()))
+
+
 def break_a_world(fault, seeds, monkeypatch, database, *, shards=1):
     """Plant a fault, and play until a world breaks; says how."""
     fault(monkeypatch)
@@ -92,6 +105,13 @@ def test_a_credit_that_is_applied_twice_is_found(monkeypatch, world_database):
     """It is in the journal of its shard twice, and more money has come than has left the other one."""
     error = break_a_world(forget_applied_credits, [8], monkeypatch, world_database, shards=2)
     assert "in the journal 2 times" in error
+
+
+@pytest.mark.timeout(300)
+def test_a_wrong_no_is_found(monkeypatch, world_database):
+    """A recipient is called unreachable who could be paid at every moment since the request has come."""
+    error = break_a_world(say_no_now_and_then, [5], monkeypatch, world_database, shards=2)
+    assert "a wrong no: RECIPIENT_IS_UNREACHABLE" in error
 
 
 FAULTS = {
