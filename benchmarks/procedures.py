@@ -6,7 +6,7 @@ what the batch before has prepared, and half new transfers.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, process_time
@@ -20,6 +20,7 @@ from swpt_accounts.broker.settlement import OnSettled, Settlement
 from swpt_accounts.events import Envelope, PreparedTransfer, decode
 from swpt_accounts.procedures import Applied, apply_batch
 from swpt_accounts.roles.worker.wiring import look_for_cycles_seldom
+from swpt_accounts.rules.facts import RequestKey
 from swpt_accounts.runtime import clock
 from swpt_accounts.runtime.settings import load
 from swpt_accounts.storage import connections, eager
@@ -35,8 +36,9 @@ from .counters import Meter
 from .load import FIRST_CREDITOR
 from .shapes import DIRECT, ISSUING, MAX_DELAY, account_id
 
-_DEBTOR: Final = 1 << 32
+DEBTOR: Final = 1 << 32
 _ISSUED: Final = 1_000_000_000
+_NOTHING: Final[Mapping[RequestKey, bool]] = {}
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +86,8 @@ class AnswersAtOnce:
 class Workbench:
     """One worker's connection, context and outbox."""
 
-    def __init__(self, postgres_url: str) -> None:
-        settings = load({"POSTGRES_URL": postgres_url})
+    def __init__(self, postgres_url: str, **environ: str) -> None:
+        settings = load({"POSTGRES_URL": postgres_url} | environ)
         with connections.session(postgres_url, "benchmark") as connection:
             make_ready(connection, settings, clock.utcnow())
         delays = RetryDelays(settings.outbox_retry_min_delay, settings.outbox_retry_max_delay)
@@ -102,9 +104,9 @@ class Workbench:
             memory=AccountMemory(),
         )
 
-    def apply(self, items: Sequence[Delivered]) -> Applied:
-        """Commit a batch, and publish its events."""
-        applied = apply_batch(self.connection, items, self._context)
+    def apply(self, items: Sequence[Delivered], answers: Mapping[RequestKey, bool] = _NOTHING) -> Applied:
+        """Commit a batch with what other shards have answered, and publish its events."""
+        applied = apply_batch(self.connection, items, self._context, answers)
         if applied.stored is not None:
             self._outbox.hand_over(applied.stored)
         return applied
@@ -116,9 +118,9 @@ class Workbench:
 
 
 @contextmanager
-def workbench(postgres_url: str) -> Iterator[Workbench]:
-    """A workbench that is closed at the end."""
-    bench = Workbench(postgres_url)
+def workbench(postgres_url: str, **environ: str) -> Iterator[Workbench]:
+    """A workbench with these settings, closed at the end."""
+    bench = Workbench(postgres_url, **environ)
     try:
         yield bench
     finally:
@@ -167,6 +169,10 @@ class Stopwatch:
 
     def __init__(self, connection: Any) -> None:
         self._session = Path(f"/proc/{connection.info.backend_pid}/schedstat")
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was measured."""
         self._seconds: list[float] = []
         self._python = 0.0
         self._postgresql = 0.0
@@ -221,39 +227,46 @@ class _Stream:
         while self.finalized < transfers:
             begun = self.finalized + len(finalizations)
             prepares = [self._prepare() for _ in range(self._half if begun < transfers else 0)]
-            items = [_delivered(one) for one in (*finalizations, *prepares)]
+            items = [delivered(one) for one in (*finalizations, *prepares)]
             with watch.running():
                 applied = self._bench.apply(items)
             self.finalized += len(finalizations)
             assert self._refused_percent or not applied.rejections, applied.rejections
             assert not applied.ignored, applied.ignored
-            finalizations = list(_finalizations(applied))
+            finalizations = list(finalizations_of(applied))
 
     def _prepare(self) -> Message:
         self._number += 1
         sender, recipient = self._random.sample(self._ids, 2)
         amount = 1000 * _ISSUED if self._number % 100 < self._refused_percent else 1
-        return _prepare(DIRECT, sender, sender, recipient, self._number, amount)
+        return prepare_transfer(DIRECT, sender, sender, recipient, self._number, amount)
 
 
 def _open(bench: Workbench, ids: Sequence[int], batch_messages: int) -> None:
     """Open accounts, and give money to each."""
-    now = clock.utcnow()
-    messages: list[Message] = [
-        ConfigureAccount(_DEBTOR, one, 1e30 if one == 0 else 0.0, 0, "", now, 1) for one in (0, *ids)
-    ]
-    for batch in _batches(messages, batch_messages):
+    for batch in batches(configurations((0, *ids)), batch_messages):
         bench.apply(batch)
-    issues: list[Message] = [
-        _prepare(ISSUING, 0, _DEBTOR, creditor_id, number, _ISSUED) for number, creditor_id in enumerate(ids)
-    ]
-    for batch in _batches(issues, batch_messages):
-        bench.apply([_delivered(one) for one in _finalizations(bench.apply(batch))])
+    for batch in batches(issues(ids), batch_messages):
+        bench.apply([delivered(one) for one in finalizations_of(bench.apply(batch))])
 
 
-def _prepare(kind: str, sender: int, coordinator: int, recipient: int, number: int, amount: int) -> Message:
+def configurations(ids: Sequence[int]) -> list[Message]:
+    """What opens these accounts, that of the debtor among them."""
+    now = clock.utcnow()
+    return [ConfigureAccount(DEBTOR, one, 1e30 if one == 0 else 0.0, 0, "", now, 1) for one in ids]
+
+
+def issues(ids: Sequence[int]) -> list[Message]:
+    """What gives money to each of these accounts, once it is committed."""
+    return [prepare_transfer(ISSUING, 0, DEBTOR, one, number, _ISSUED) for number, one in enumerate(ids)]
+
+
+def prepare_transfer(
+    kind: str, sender: int, coordinator: int, recipient: int, number: int, amount: int
+) -> Message:
+    """A PrepareTransfer between accounts of the one currency, with a coordinator of this kind."""
     return PrepareTransfer(
-        _DEBTOR,
+        DEBTOR,
         sender,
         kind,
         coordinator,
@@ -267,10 +280,9 @@ def _prepare(kind: str, sender: int, coordinator: int, recipient: int, number: i
     )
 
 
-def _finalizations(applied: Applied) -> Iterator[Message]:
+def finalizations_of(applied: Applied) -> Iterator[Message]:
     """The answers of the coordinator to the events of a batch."""
-    assert applied.stored is not None
-    for envelope in applied.stored.envelopes:
+    for envelope in () if applied.stored is None else applied.stored.envelopes:
         if envelope.type == PreparedTransfer.__name__:
             event = decode(envelope.body)
             assert isinstance(event, PreparedTransfer)
@@ -288,11 +300,12 @@ def _finalizations(applied: Applied) -> Iterator[Message]:
             )
 
 
-def _batches(messages: Sequence[Message], size: int) -> Iterator[list[Delivered]]:
+def batches(messages: Sequence[Message], size: int) -> Iterator[list[Delivered]]:
+    """Messages as deliveries, so many at once."""
     for start in range(0, len(messages), size):
-        yield [_delivered(message) for message in messages[start : start + size]]
+        yield [delivered(message) for message in messages[start : start + size]]
 
 
-def _delivered(message: Message) -> Delivered:
+def delivered(message: Message) -> Delivered:
     """A message with as much of a delivery as a batch that goes well looks at."""
     return Delivered(Delivery(1, "accounts_in", "", False, b"\0\0", b"", 0), message)
