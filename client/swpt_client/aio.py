@@ -131,7 +131,9 @@ class Agent:
 
     async def wait(self, key: str, timeout: float) -> Transfer | Bundle:
         """See `agent.Agent.wait`; no thread waits."""
-        return await self._wait(key, timeout, partial(self.agent.look, key), is_resting)
+        waker = _Waker()
+        with self.agent.watch_end(key, waker.wake) as look:
+            return await waker.wait(timeout, look, is_resting)
 
     async def wait_for_account(
         self,
@@ -142,35 +144,39 @@ class Agent:
     ) -> Account:
         """See `agent.Agent.wait_for_account`; no thread waits."""
         key = AccountKey(debtor_id, creditor_id)
-        return await self._wait(key, timeout, partial(self.agent.look_account, key), until)
+        waker = _Waker()
+        with self.agent.watch(key, waker.wake):
+            return await waker.wait(timeout, partial(self.agent.look_account, key), until)
 
-    async def _wait(
-        self,
-        key: str | AccountKey,
-        timeout: float,
-        look: Callable[[_T | None], _T],
-        is_enough: Callable[[_T], bool],
+
+class _Waker:
+    """Lets a coroutine look when some thread says that something has changed, and once a second."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something has changed; any thread may say so."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._changed.set)
+
+    async def wait(
+        self, timeout: float, look: Callable[[_T | None], _T], is_enough: Callable[[_T], bool]
     ) -> _T:
-        loop = asyncio.get_running_loop()
-        changed = asyncio.Event()
+        """What `look` gives when it is enough, or when the time is over."""
         deadline = monotonic() + timeout
-
-        def wake() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(changed.set)
-
-        with self.agent.watch(key, wake):
-            known: _T | None = None
-            while True:
-                changed.clear()
-                known = await asyncio.to_thread(look, known)
-                left = deadline - monotonic()
-                if is_enough(known) or left <= 0.0:
-                    return known
-                try:
-                    await asyncio.wait_for(changed.wait(), min(left, LOOK_SECONDS))
-                except TimeoutError:
-                    continue
+        known: _T | None = None
+        while True:
+            self._changed.clear()
+            known = await asyncio.to_thread(look, known)
+            left = deadline - monotonic()
+            if is_enough(known) or left <= 0.0:
+                return known
+            try:
+                await asyncio.wait_for(self._changed.wait(), min(left, LOOK_SECONDS))
+            except TimeoutError:
+                continue
 
 
 def _undo(transaction: Any, error: BaseException) -> None:

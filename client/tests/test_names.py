@@ -44,9 +44,20 @@ CALLS = {
     "transfer_many": "payments, *, session=None",
     "wait": "key, timeout",
     "wait_for_account": "debtor_id, creditor_id, timeout, until=is_settled",
+    "watch_end": "key, wake",
     "watch": "key, wake",
 }
-OF_THREADS = {"after_restore", "catch_up", "look", "look_account", "on", "start", "stop", "watch"}
+OF_THREADS = {
+    "after_restore",
+    "catch_up",
+    "look",
+    "look_account",
+    "on",
+    "start",
+    "stop",
+    "watch",
+    "watch_end",
+}
 """Not awaited: they return at once, or belong to `self.agent`."""
 OF_AIO = {"run": "work", "run_within": "session, work"}
 PERSONS = {
@@ -189,7 +200,7 @@ def public():
 
 
 PUBLIC = dict(public())
-NOT_REFUSING = {"after_restore", "begin", "catch_up", "on", "start", "stop", "watch"}
+NOT_REFUSING = {"after_restore", "begin", "catch_up", "on", "start", "stop", "watch", "watch_end"}
 REFUSING = sorted(CALLS.keys() - NOT_REFUSING)
 OF_THE_PROTOCOL = sorted(
     CALLS.keys()

@@ -1,8 +1,8 @@
 """Calls that wait: for the end of a transfer or a bundle, and for what is to be seen of an account."""
 
 from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from threading import Event
 from time import monotonic
 from typing import Final, TypeVar
@@ -35,19 +35,8 @@ class WaitCalls:
         key, the transfer is meant.
         Raises BadField; NotFound; StoreAway only if nothing could be read at all.
         """
-        changed, told = Event(), deque[Transfer]()
-
-        def hear(record: Record) -> None:
-            """Of steps on the way nobody is woken; and a transfer that has been told need not be read."""
-            if isinstance(record, Transfer | Bundle) and is_resting(record):
-                if isinstance(record, Transfer):
-                    told.append(record)
-                changed.set()
-
-        def look(known: Transfer | Bundle | None) -> Transfer | Bundle:
-            return told.pop() if told else self.look(key, known)
-
-        with self._waiters.watch(key, hear):
+        changed = Event()
+        with self.watch_end(key, changed.set) as look:
             return self._wait(changed, timeout, look, is_resting)
 
     def wait_for_account(
@@ -97,6 +86,28 @@ class WaitCalls:
         agent.  What another process changes is not told: look once a second as well.
         """
         return self._waiters.watch(key, lambda _record: wake())
+
+    @contextmanager
+    def watch_end(
+        self, key: str, wake: Callable[[], None]
+    ) -> Iterator[Callable[[Transfer | Bundle | None], Transfer | Bundle]]:
+        """As `watch`, but nobody is woken by steps on the way: only by what `wait` waits for.
+
+        It gives a `look` that asks the store only for what has not been told; see `look`.
+        """
+        told = deque[Transfer]()
+
+        def hear(record: Record) -> None:
+            if isinstance(record, Transfer | Bundle) and is_resting(record):
+                if isinstance(record, Transfer):
+                    told.append(record)
+                wake()
+
+        def look(known: Transfer | Bundle | None) -> Transfer | Bundle:
+            return told.pop() if told else self.look(key, known)
+
+        with self._waiters.watch(key, hear):
+            yield look
 
     def look(self, key: str, known: Transfer | Bundle | None = None) -> Transfer | Bundle:
         """The record of a transfer or a bundle; what is `known` of it, while the store is away.

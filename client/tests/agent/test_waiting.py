@@ -132,3 +132,20 @@ def test_nobody_is_woken_by_a_step_on_the_way(office):
         later(office.wire.deliver, finalized_transfer(office.store.transfer("k")))
         assert agent.wait("k", 30) == office.store.transfer("k")
         assert agent.wait("k", 0).outcome == "OK"
+
+
+def test_who_watches_for_the_end_hears_of_nothing_else(office):
+    """Steps on the way wake nobody; the end does, and is at hand."""
+    woken: list[int] = []
+    with office.agent as agent, agent.watch_end("k", lambda: woken.append(1)) as look:
+        agent.open_account(DEBTOR, ALICE)
+        office.wire.deliver(update_of(office))
+        begun = office.pay("k")
+        assert look(None) == begun
+        office.wire.deliver(prepared_transfer(begun))
+        office.wire.wait_for("FinalizeTransfer")
+        assert woken == []
+        office.wire.deliver(finalized_transfer(office.store.transfer("k")))
+        office.wire.wait_until(lambda: woken)
+        assert look(None) == office.store.transfer("k")
+        assert look(None).outcome == "OK"
