@@ -14,6 +14,9 @@ from swpt_client.news import EntriesAppended, Silent, Surprise, TransferFinished
 from swpt_client.payments import Payment
 from swpt_client.records import Bundle, ConfigurationState, Entry, Leg, Request, Terms, Transfer
 
+HOUR = 3600
+WORST_RATE = -50.0
+
 # --- issuer ---
 
 
@@ -138,9 +141,6 @@ def cancel(agent: Agent, key: str) -> bool:
 
 
 # --- bundle ---
-
-HOUR = 3600
-WORST_RATE = -50.0
 
 
 def leg(debtor_id: int, sender: int, recipient: str, amount: int) -> Leg:

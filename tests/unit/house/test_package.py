@@ -50,6 +50,13 @@ def test_whoever_unpacks_the_source_has_the_whole_tree():
     ] == []
 
 
+def test_the_readme_of_the_client_is_alone_on_its_page():
+    """It names its guide, and links to nothing that is not in the wheel; the source has guide and programs."""
+    config = tomllib.loads((TOP / "client" / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
+    assert targets((TOP / "client" / "README.md").read_text()) == []
+    assert {"/GUIDE.md", "/examples", "/README.md"} <= set(config["sdist"]["include"])
+
+
 def test_no_address_is_made_up():
     """A README whose place nobody has told leads nowhere: its links are words, and it has no pictures."""
     text = "![A picture](docs/x.png) and [a `word`](x.md#y), [elsewhere](https://x.example/y)\n```\n[a](b)\n```\n"
