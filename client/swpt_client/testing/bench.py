@@ -8,7 +8,7 @@ from typing import Final, Self
 from swpt_client.agent import Agent
 from swpt_client.moments import MINUTE
 from swpt_client.policy import Timers
-from swpt_client.store.base import Store
+from swpt_client.store.base import LetterKind, Store
 from swpt_client.store.memory import MemoryStore
 
 from .clock import Clock
@@ -18,6 +18,8 @@ from .transport import Network
 
 _POLL_SECONDS: Final = 0.005
 _WAIT_SECONDS: Final = 10.0
+_SHOWN: Final = 3
+"""So many errors of handlers are named."""
 SUBNET: Final = 0x0000010000000000
 DEBTOR_ID: Final = -1
 
@@ -25,7 +27,9 @@ DEBTOR_ID: Final = -1
 class Bench:
     """`clock`, `server`, `network`, `store` and `agent`, wired up; with `with`, the agent runs.
 
-    The agent is the real one, with its thread.  Time stands still until `settle` or `clock` moves it.
+    The agent is the real one, with its thread.  Time stands still until `settle` or `clock` moves it,
+    and nothing is carried but by `settle`, or `network.run`.  With `store=SqlStore(engine)` handlers
+    and calls have sessions of SQLAlchemy, as in an application; without it all is in memory.
     """
 
     def __init__(
@@ -68,13 +72,26 @@ class Bench:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop the agent."""
+        """Stop the agent.  See `check_handlers`, unless something else has been raised."""
         self.agent.stop()
+        if error is None:
+            self.check_handlers()
+
+    def check_handlers(self) -> None:
+        """Raise AssertionError if a handler has failed: its news are an open dead letter.
+
+        A test that wants a handler to fail closes the letter: `agent.persons.discard(letter.id)`, or
+        `put_back` if it shall be told again.
+        """
+        failed = [one.detail for one in self.agent.persons.letters() if one.kind is LetterKind.NEWS]
+        if failed:
+            raise AssertionError(f"a handler has failed, of {len(failed)} news: {'; '.join(failed[:_SHOWN])}")
 
     def settle(self, until: Callable[[], object], *, pause: int = MINUTE) -> None:
         """Carry messages until something is true.  While nothing else happens, time passes by pauses.
 
-        Raises TimeoutError after ten real seconds.
+        `agent.wait` and `agent.wait_for_account` carry nothing: in a test they are for what is there,
+        with a timeout of 0.  Raises TimeoutError after ten real seconds.
         """
         give_up_at = monotonic() + _WAIT_SECONDS
         while not until():

@@ -1,5 +1,7 @@
 """An application is tested in milliseconds: the real agent beside a server in memory."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from swpt_client.errors import NotFound
 from swpt_client.limits import HUGE_AMOUNT, ROOT_CREDITOR_ID
 from swpt_client.moments import DAY, HOUR
-from swpt_client.news import TransferFinished
+from swpt_client.news import ConfigEffectual, TransferFinished
 from swpt_client.testing.bench import DEBTOR_ID, SUBNET, Bench
 
 pytest_plugins = ["swpt_client.testing.fixtures"]
@@ -78,6 +80,73 @@ def test_handlers_hear_news_of_the_bench():
     with bench:
         pay_around(bench, 3)
     assert sorted(heard) == ["0", "1", "2", "issue"]
+
+
+def bench_of_a_broken_handler() -> Bench:
+    """It hears of no account with pleasure."""
+    bench = Bench()
+
+    @bench.agent.on(ConfigEffectual)
+    def hear(session: Any, news: ConfigEffectual) -> None:
+        raise ZeroDivisionError(f"not {news.account.key.creditor_id - SUBNET}")
+
+    return bench
+
+
+def test_a_handler_that_fails_fails_the_test():
+    """It is only a dead letter else; the error is named."""
+    named = "ConfigEffectual: ZeroDivisionError: not 1"
+    with pytest.raises(AssertionError, match=named), bench_of_a_broken_handler() as bench:
+        open_accounts(bench)
+
+
+def test_a_handler_that_was_to_fail_is_no_failure():
+    """The test has closed its letters."""
+    with bench_of_a_broken_handler() as bench:
+        open_accounts(bench)
+        for letter in bench.agent.persons.letters():
+            assert bench.agent.persons.discard(letter.id)
+
+
+def test_a_test_that_fails_by_itself_says_why():
+    """Of handlers it is told later."""
+    with pytest.raises(KeyError), bench_of_a_broken_handler() as bench:
+        open_accounts(bench)
+        raise KeyError
+
+
+def test_the_fixtures_tell_of_handlers_as_well(tmp_path):
+    """At the end of a test that is green, and not of one that is red."""
+    (tmp_path / "test_it.py").write_text(
+        """
+import pytest
+from swpt_client.news import ConfigEffectual
+pytest_plugins = ["swpt_client.testing.fixtures"]
+
+@pytest.mark.parametrize("result", [True, False])
+def test_it(smp_bench, result):
+    bench = smp_bench
+    bench.agent.on(ConfigEffectual)(lambda session, news: 1 / 0)
+    bench.agent.open_account(-1, 0)
+    bench.settle(lambda: bench.agent.wait_for_account(-1, 0, 0).is_effectual)
+    assert result
+"""
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "1 failed, 1 passed, 1 error" in done.stdout, done.stdout
+    assert done.stdout.count("a handler has failed, of 1 news: ConfigEffectual: ZeroDivisionError") > 0
+    assert "ERROR at teardown of test_it[True]" in done.stdout
 
 
 def test_a_week_of_outage_takes_no_time(smp_bench):
