@@ -180,7 +180,7 @@ def look_after(agent: Agent) -> list[str]:
     left = []
     for one in list(agent.persons.parked()):
         if isinstance(one, Transfer) and one.evidence:
-            agent.persons.resume(one.key)
+            agent.persons.resume(one.key, "transfer")
         else:
             left.append(one.key)
     agent.persons.close_tails()

@@ -1,7 +1,4 @@
-"""What a person types: `swpt-client`, on the database of an application.
-
-Only `park` must be typed while no agent runs; all the rest is done beside running agents.
-"""
+"""What a person types: `swpt-client`, on the database of an application."""
 
 import argparse
 import json
@@ -9,10 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import URL, create_engine, make_url
+import msgspec
+from sqlalchemy import URL, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from .core import Result
@@ -27,8 +27,26 @@ from .records import Account, Bundle, Transfer
 from .store.base import DeadLetter, LetterKind, LetterState, OutboxRow, Overtaken, Retention, StoreAway
 from .store.packing import to_full_text, to_text
 from .store.sql import SqlStore
+from .store.sql.schema import meta
 
+_T = TypeVar("_T")
 _URL: Final = "SWPT_CLIENT_DATABASE_URL"
+
+
+_JOB: Final = (
+    "Looks after what an application keeps with swpt-client: payments that wait for a person after a"
+    " restore, ledgers that lack something, and dead letters."
+)
+_WHEN: Final = "Type `park` while no agent runs; all the rest may be typed beside running agents."
+
+
+class _No(msgspec.Struct, frozen=True):
+    """What was not done, and why; a command goes on with what is left."""
+
+    text: str
+
+
+_Lines: TypeAlias = Iterator[str | _No]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,12 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not url:
         return _fail(f"say --database URL, or set {_URL}", 2)
     try:
-        engine = create_engine(_with_driver(url))
+        engine = create_engine(_address(url))
     except (SQLAlchemyError, ValueError, ImportError) as error:
         return _fail(f"not a database that can be used: {error}", 2)
     try:
-        for line in options.work(_persons(SqlStore(engine)), options):
-            print(line)  # noqa: T201 - it is what a command is for
+        return _run(engine, options)
     except (Refused, StoreAway, Overtaken, ValueError) as error:
         return _fail(str(error))
     except SQLAlchemyError as error:
@@ -52,18 +69,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     finally:
         engine.dispose()
-    return 0
 
 
-def _with_driver(text: str) -> URL:
-    """A URL of PostgreSQL that names no driver gets the one that is installed, as applications have it."""
+def _run(engine: Engine, options: Any) -> int:
+    persons = _persons(SqlStore(engine))
+    _check_tables(engine)
+    status = 0
+    for line in options.work(persons, options):
+        if isinstance(line, _No):
+            status = _fail(line.text)
+        else:
+            print(line)  # noqa: T201 - it is what a command is for
+    return status
+
+
+def _address(text: str) -> URL:
+    """A URL of PostgreSQL that names no driver gets the one that is installed, as applications have it.
+
+    SQLite makes no file.
+    """
     url = make_url(text)
+    if url.get_backend_name() == "sqlite" and "uri" in url.query:
+        return url if "mode" in url.query else url.update_query_dict({"mode": "rw"})
     if url.drivername not in ("postgresql", "postgres"):
         return url
     driver = next((one for one in ("psycopg", "psycopg2") if find_spec(one) is not None), None)
     if driver is None:
-        raise ValueError("no driver of PostgreSQL is installed: pip install 'swpt-client[psycopg2]'")
+        raise ValueError("no driver of PostgreSQL is installed: pip install psycopg2-binary")
     return url.set(drivername=f"postgresql+{driver}")
+
+
+def _check_tables(engine: Engine) -> None:
+    """Whoever mistypes a name is told so, and finds no new database there.  Raises ValueError."""
+    url = engine.url
+    is_file = url.get_backend_name() == "sqlite" and "uri" not in url.query
+    if is_file and url.database not in (None, "", ":memory:") and not Path(str(url.database)).exists():
+        raise ValueError(f"there is no database {url.database}")
+    if not inspect(engine).has_table(meta.name):
+        shown = url.render_as_string()
+        raise ValueError(f"no tables of the client are in {shown}: an agent makes them when it is started")
 
 
 def _fail(text: str, status: int = 1) -> int:
@@ -106,14 +150,14 @@ def _no_commit(_result: Result, _row: OutboxRow | None) -> None:
 # --- the commands --------------------------------------------------------------------------------------
 
 
-def _park(persons: Persons, _options: Any) -> Iterator[str]:
+def _park(persons: Persons, _options: Any) -> _Lines:
     done = persons.after_restore()
     yield f"parked: {done.parked_transfers} transfers, {done.parked_bundles} bundles"
     yield f"dropped from the outbox: {done.dropped_messages} messages"
     yield f"closed with a dummy entry: {done.closed_tails} ledgers"
 
 
-def _parked(persons: Persons, options: Any) -> Iterator[str]:
+def _parked(persons: Persons, options: Any) -> _Lines:
     for one in persons.parked():
         yield to_full_text(one) if options.json else _line_of(one)
 
@@ -131,22 +175,33 @@ def _line_of(one: Transfer | Bundle) -> str:
     )
 
 
-def _resume(persons: Persons, options: Any) -> Iterator[str]:
-    yield from _each(persons.resume, options.key)
+def _resume(persons: Persons, options: Any) -> _Lines:
+    yield from _each(options.key, lambda key: _line_after(persons.resume(key, options.kind)))
 
 
-def _abandon(persons: Persons, options: Any) -> Iterator[str]:
-    yield from _each(persons.abandon, options.key)
+def _abandon(persons: Persons, options: Any) -> _Lines:
+    yield from _each(options.key, lambda key: _line_after(persons.abandon(key, options.kind)))
 
 
-def _each(act: Callable[[str], Transfer | Bundle], keys: Sequence[str]) -> Iterator[str]:
-    for key in keys:
-        one = act(key)
-        outcome = one.outcome if isinstance(one, Transfer) else ""
-        yield f"{key}: {one.state} {outcome}".rstrip()
+def _line_after(one: Transfer | Bundle) -> str:
+    if isinstance(one, Bundle):
+        return f"bundle {one.key}: {one.state}"
+    return f"transfer {one.key}: {one.state} {one.outcome}".rstrip()
 
 
-def _behind(persons: Persons, _options: Any) -> Iterator[str]:
+def _each(names: Sequence[_T], act: Callable[[_T], str | _No]) -> _Lines:
+    """Each is tried, whatever becomes of others, as long as there is a database."""
+    for place, name in enumerate(names):
+        try:
+            yield act(name)
+        except (Refused, Overtaken) as error:
+            yield _No(str(error))
+        except StoreAway as error:
+            yield _No(f"{error}; not done: {', '.join(map(repr, names[place:]))}")
+            return
+
+
+def _behind(persons: Persons, _options: Any) -> _Lines:
     for account in persons.behind():
         yield _behind_line(account)
 
@@ -161,12 +216,12 @@ def _behind_line(account: Account) -> str:
     )
 
 
-def _close_tails(persons: Persons, _options: Any) -> Iterator[str]:
+def _close_tails(persons: Persons, _options: Any) -> _Lines:
     for key in persons.close_tails():
         yield f"{key.debtor_id} {key.creditor_id}"
 
 
-def _letters(persons: Persons, options: Any) -> Iterator[str]:
+def _letters(persons: Persons, options: Any) -> _Lines:
     for one in persons.letters():
         if options.json:
             body = one.body.decode("utf-8", "backslashreplace")
@@ -180,23 +235,36 @@ def _plain(text: str) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
-def _put_back(persons: Persons, options: Any) -> Iterator[str]:
-    for number in options.id:
-        yield f"{number}: {'will be processed' if persons.put_back(number) else 'is not open'}"
+def _put_back(persons: Persons, options: Any) -> _Lines:
+    yield from _each(options.id, lambda one: _closed(one, persons.put_back(one), "will be processed"))
 
 
-def _discard(persons: Persons, options: Any) -> Iterator[str]:
-    for number in options.id:
-        yield f"{number}: {'discarded' if persons.discard(number) else 'is not open'}"
+def _discard(persons: Persons, options: Any) -> _Lines:
+    yield from _each(options.id, lambda one: _closed(one, persons.discard(one), "discarded"))
+
+
+def _closed(number: int, is_done: bool, text: str) -> str | _No:
+    return f"{number}: {text}" if is_done else _No(f"{number}: is not open")
+
+
+def _version() -> str:
+    try:
+        return version("swpt-client")
+    except PackageNotFoundError:
+        return "that is not installed"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="swpt-client", description=__doc__)
-    parser.add_argument("--database", metavar="URL", help=f"SQLAlchemy's; by default that of {_URL}")
+    parser = argparse.ArgumentParser(prog="swpt-client", description=_JOB, epilog=_WHEN)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    database: Any = {"metavar": "URL", "help": f"SQLAlchemy's; by default that of {_URL}"}
+    parser.add_argument("--database", **database)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, work: Callable[[Persons, Any], Iterator[str]], text: str) -> Any:
+    def command(name: str, work: Callable[[Persons, Any], _Lines], text: str) -> Any:
         added = commands.add_parser(name, help=text, description=text)
+        # What is said before the command stays, if nothing is said behind it.
+        added.add_argument("--database", default=argparse.SUPPRESS, **database)
         added.set_defaults(work=work)
         return added
 
@@ -210,7 +278,11 @@ def _parser() -> argparse.ArgumentParser:
         ("resume", _resume, "Let parked transfers or bundles go on from what the evidence shows."),
         ("abandon", _abandon, "End parked transfers or bundles so that nothing moves any more."),
     ):
-        command(name, work, text).add_argument("key", nargs="+")
+        added = command(name, work, text)
+        added.add_argument(
+            "--kind", choices=("transfer", "bundle"), help="for keys that stand for one of each"
+        )
+        added.add_argument("key", nargs="+")
     command("behind", _behind, "List accounts whose ledgers lack transfers that the server has told of.")
     command("close-tails", _close_tails, "Bring these ledgers to what the server has told.")
     for name, work, text in (

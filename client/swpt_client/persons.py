@@ -3,18 +3,24 @@
 from collections.abc import Callable, Iterator
 from itertools import chain
 from logging import getLogger
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
+from .errors import Unsettled
 from .inputs import Abandon, CloseTail, Park, Resume
 from .office import Office
-from .records import Account, AccountKey, Bundle, Transfer
+from .records import Account, AccountKey, Bundle, Transfer, TransferState
 from .store.base import DeadLetter, LetterState
 
 _logger = getLogger(__name__)
 _T = TypeVar("_T")
 _AT_ONCE: Final = 500
+_BOTH: Final = ("kind", "must be said, transfer or bundle: the key stands for one of each")
+
+Kind: TypeAlias = Literal["transfer", "bundle"]
+"""What a key stands for."""
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -79,23 +85,47 @@ class Persons:
         bundles: Iterator[Bundle] = _pages(self._store.parked_bundles, lambda one: one.key)
         return chain(transfers, bundles)
 
-    def resume(self, key: str) -> Transfer | Bundle:
-        """Go on from what the evidence shows.  Raises NotFound, NotParked, Unsettled."""
-        answer = self._office.call(Resume(kind=self._kind_of(key), key=key))
+    def resume(self, key: str, kind: Kind | None = None) -> Transfer | Bundle:
+        """Go on from what the evidence shows.
+
+        Transfers and bundles have key spaces of their own; `kind` is needed for a key that stands for both.
+        Raises NotFound, NotParked, Unsettled; BadField if the kind is needed.
+        """
+        return self._decide(Resume(kind=self._kind_of(key, kind), key=key))
+
+    def abandon(self, key: str, kind: Kind | None = None) -> Transfer | Bundle:
+        """Let nothing move any more.
+
+        `kind` as in `resume`.  Raises NotFound, NotParked, AlreadyDecided, Unsettled; BadField.
+        """
+        return self._decide(Abandon(kind=self._kind_of(key, kind), key=key))
+
+    def _kind_of(self, key: str, kind: Kind | None) -> str:
+        """Nobody guesses which of two is meant: what goes on might pay."""
+        self._office.check_question(key)
+        if kind is not None:
+            return kind
+        is_bundle = self._store.bundle(key) is not None
+        if is_bundle and self._store.transfer(key) is not None:
+            self._office.require(key, _BOTH)
+        return "bundle" if is_bundle else "transfer"
+
+    def _decide(self, call: Resume | Abandon) -> Transfer | Bundle:
+        try:
+            answer = self._office.call(call)
+        except Unsettled as error:
+            legs = ", ".join(map(repr, self._parked_legs(call.key)))
+            detail = f"its parked legs must be resumed or abandoned before: {legs}"
+            raise Unsettled(replace(error.refusal, detail=detail)) from None
         assert isinstance(answer, Transfer | Bundle)
         return answer
 
-    def abandon(self, key: str) -> Transfer | Bundle:
-        """Let nothing move any more.  Raises NotFound, NotParked, AlreadyDecided, Unsettled."""
-        answer = self._office.call(Abandon(kind=self._kind_of(key), key=key))
-        assert isinstance(answer, Transfer | Bundle)
-        return answer
-
-    def _kind_of(self, key: str) -> str:
-        """A transfer goes first."""
-        if self._store.transfer(key) is None and self._store.bundle(key) is not None:
-            return "bundle"
-        return "transfer"
+    def _parked_legs(self, key: str) -> Iterator[str]:
+        bundle = self._store.bundle(key)
+        for status in () if bundle is None else bundle.status:
+            leg = self._store.transfer(status.transfer_key)
+            if leg is not None and leg.state is TransferState.PARKED:
+                yield leg.key
 
     def letters(self, state: LetterState = LetterState.OPEN) -> Iterator[DeadLetter]:
         """Dead letters, the oldest first."""
