@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from . import agent as threads
-from .agent.wait_calls import LOOK_SECONDS
+from .agent.wait_calls import LOOK_SECONDS, check_timeout
 from .records import AccountKey, Bundle, Transfer
 from .views import Account
 from .waiting import is_resting, is_settled
@@ -131,6 +131,7 @@ class Agent:
 
     async def wait(self, key: str, timeout: float) -> Transfer | Bundle:
         """See `agent.Agent.wait`; no thread waits."""
+        check_timeout(key, timeout)
         waker = _Waker()
         with self.agent.watch_end(key, waker.wake) as look:
             return await waker.wait(timeout, look, is_resting)
@@ -144,6 +145,7 @@ class Agent:
     ) -> Account:
         """See `agent.Agent.wait_for_account`; no thread waits."""
         key = AccountKey(debtor_id, creditor_id)
+        check_timeout(key, timeout)
         waker = _Waker()
         with self.agent.watch(key, waker.wake):
             return await waker.wait(timeout, partial(self.agent.look_account, key), until)

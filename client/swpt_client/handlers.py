@@ -39,11 +39,12 @@ class Handlers:
 
     @property
     def is_within(self) -> bool:
-        """Whether this thread is in a handler now."""
+        """Whether this thread is in a handler now, or in a transaction of `begin`."""
         return getattr(self._here, "depth", 0) > 0
 
     @contextmanager
-    def _within(self) -> Iterator[None]:
+    def within(self) -> Iterator[None]:
+        """What this thread does now belongs to one transaction, and holds its locks."""
         self._here.depth = getattr(self._here, "depth", 0) + 1
         try:
             yield
@@ -54,7 +55,7 @@ class Handlers:
         """Hand news over, in their order; what a handler refuses is parked."""
         wanted = [one for one in news if type(one) in self._handlers]
         if wanted:
-            with self._within():
+            with self.within():
                 self._try(transaction, wanted, now)
 
     def report(self, news: Sequence[News]) -> None:
@@ -73,7 +74,10 @@ class Handlers:
                     for handler in self._handlers[type(one)]:
                         handler(transaction.session, one)
                 self._flush(transaction)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # Who calls `sys.exit` in a handler, or fails a test in it, must not end the agent's thread.
             if self._store.is_passing(error):
                 raise
             if len(news) == 1:
@@ -90,7 +94,7 @@ class Handlers:
         if flush is not None:
             flush()
 
-    def _park(self, transaction: Transaction, news: News, error: Exception, now: Moment) -> None:
+    def _park(self, transaction: Transaction, news: News, error: BaseException, now: Moment) -> None:
         kind = type(news).__name__
         _logger.error("A handler fails for %s, which is parked as a dead letter", kind, exc_info=error)
         self._metrics.count("handler_failures_total")

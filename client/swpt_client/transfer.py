@@ -35,6 +35,7 @@ FINISHED: Final = TransferState.FINISHED
 CANCELLED: Final = TransferState.CANCELLED
 PARKED: Final = TransferState.PARKED
 UNEXPECTED: Final = Outcome.UNEXPECTED
+UNASKED: Final = "PreparedTransfer, no record"
 
 # --- calls --------------------------------------------------------------------------------------
 
@@ -123,7 +124,7 @@ def rejected(transfer: Transfer | None, message: RejectedTransfer, now: Moment) 
 def prepared(transfer: Transfer | None, message: PreparedTransfer, now: Moment) -> Step[Transfer]:
     """PreparedTransfer: judged by its ids first; parties and terms only if there are none yet."""
     if transfer is None:
-        return Step(None, (dismissal(message, now),))
+        return Step(None, (dismissal(message, now),), ignored=UNASKED)
     if transfer.state is PARKED:
         return gather(transfer, Evidence(arrived_at=now, message=message))
     if is_same(transfer, message) and transfer.state is not CANCELLED:

@@ -10,6 +10,7 @@ Fault: TypeAlias = tuple[str, str] | None
 """The field, and the rule that it breaks."""
 
 MAX_KEY_CHARACTERS: Final = 200
+_LONGEST_TIMEOUT: Final = 1e9
 
 
 def integer_fault(field: str, value: object, low: int, high: int) -> Fault:
@@ -34,6 +35,13 @@ def amount_fault(field: str, value: object, low: int = 0) -> Fault:
 def seconds_fault(field: str, value: object) -> Fault:
     """Durations on the wire: int32, not below 0."""
     return integer_fault(field, value, 0, MAX_INT32)
+
+
+def timeout_fault(value: object) -> Fault:
+    """How long somebody waits: seconds, and never for ever; below 0 is as 0."""
+    if type(value) in (int, float) and value < _LONGEST_TIMEOUT:  # type: ignore[operator]
+        return None
+    return "timeout", f"must be a number of seconds below {_LONGEST_TIMEOUT:.0f}"
 
 
 def moment_fault(field: str, value: object) -> Fault:

@@ -56,6 +56,7 @@ ROWS = frozenset(
         "FinalizedTransfer, late",
         "FinalizedTransfer, no record",
         "FinalizedTransfer, of a surplus",
+        "PreparedTransfer, no record",
         "PreparedTransfer, the decision is on its way",
         "RejectedConfig, does not fit",
         "RejectedTransfer, late",

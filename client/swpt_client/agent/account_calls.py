@@ -82,6 +82,9 @@ class AccountCalls:
     ) -> Account:
         """Want an account no more; what is on it may be lost, up to `negligible_amount`.
 
+        Also one of which nothing is known here, but which the server may keep for us: if there is none,
+        the server makes it and forgets it again.
+
         It is gone only when the news AccountClosed come, weeks or months later (protocol.rst, Life of
         an account).  Raises BadField; StoreAway.
         """
@@ -115,4 +118,6 @@ class AccountCalls:
         key = AccountKey(debtor_id, creditor_id)
         self._office.check_question(key)
         self._office.require(key, integer_fault("limit", limit, 0, MAX_INT32))
+        if before is not None and (type(before) is not Entry or before.ledger.account != key):
+            self._office.require(key, ("before", "must be an entry of this account"))
         return self._office.store.entries(key, before, limit)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from logging import getLogger
 from time import monotonic
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, get_args
 
 from sqlalchemy import Engine
 
@@ -16,6 +16,7 @@ from swpt_client.core import Result
 from swpt_client.handlers import Handler, Handlers
 from swpt_client.metrics import Metrics, NoMetrics
 from swpt_client.moments import Moment, of_datetime
+from swpt_client.news import News
 from swpt_client.office import Office
 from swpt_client.persons import Persons, Restored
 from swpt_client.policy import Policy, Timers, UnknownAccounts
@@ -34,7 +35,16 @@ from .worker import Worker
 _H = TypeVar("_H", bound=Handler)
 _logger = getLogger(__name__)
 _HOLD_SECONDS: Final = 2.0
+_KINDS: Final = get_args(News)
 CRASH_POINTS: Final = ("before_fold", "before_commit", "after_commit", "claimed", "published")
+
+
+def _store_of(store: Engine | Store) -> Store:
+    if isinstance(store, Engine):
+        return SqlStore(store)
+    if not hasattr(store, "claim"):
+        raise TypeError(f"the store must be an engine of SQLAlchemy, or a store, not {store!r}")
+    return store
 
 
 def utcnow() -> datetime:
@@ -91,7 +101,7 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
         fault = policy_fault(self.policy)
         if fault is not None:
             raise ValueError(" ".join(fault))
-        self._store: Store = SqlStore(store) if isinstance(store, Engine) else store
+        self._store = _store_of(store)
         self._transport = transport
         retention, metrics = retention or Retention(), metrics or NoMetrics()
 
@@ -125,7 +135,7 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
             poll_seconds=poll_seconds,
             crash_at=crash_at,
         )
-        self._is_running = False
+        self._is_running = self._was_started = False
 
     def _claim(self) -> Claim | None:
         return self._pump.claim() if self._is_running and not self._inbox.is_backed_up else None
@@ -149,7 +159,8 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
         Whatever is away is tried again, without end.  Raises UnfitStore for a database that cannot
         keep what must be kept, as it is set up.
         """
-        assert not self._is_running, "an agent is started once"
+        assert not self._was_started, "an agent is started once; make another one on the same store"
+        self._was_started = True
         is_prepared = self._prepare()
         self._is_running = True
         self._transport.start(self._inbox, bindings_of(self.policy))
@@ -194,11 +205,12 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
     def begin(self) -> Iterator[Any]:
         """A transaction of the application, in which calls can be: it gives a session (SQLAlchemy's).
 
-        It is committed at the end, and undone by an exception.  Raises StoreAway, and Overtaken if
-        other transactions were quicker: then the whole may be tried again.
+        It is committed at the end, and undone by an exception.  Calls and questions in it need
+        `session=`: without it they would wait for its locks, and raise AssertionError.  Raises
+        StoreAway, and Overtaken if other transactions were quicker: then the whole may be tried again.
         """
         self._office.check_place()
-        with self._store.begin() as transaction:
+        with self._store.begin() as transaction, self._handlers.within():
             yield transaction.session
 
     def catch_up(self, timeout: float) -> bool:
@@ -217,7 +229,11 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
         The handler works within the transaction in which the news became true: what it does with
         `session`, calls of the agent included, is committed with it.  It must be quick.  If it
         raises, its work is undone, the news are kept as a dead letter, and everything else goes on.
+        Raises TypeError for what are no news.
         """
+
+        if not kinds or not all(one in _KINDS for one in kinds):
+            raise TypeError(f"on() wants classes of swpt_client.news, not {kinds!r}")
 
         def add(handler: _H) -> _H:
             for kind in kinds:

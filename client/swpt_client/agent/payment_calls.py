@@ -1,6 +1,6 @@
 """Calls about transfers and bundles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from swpt_client.inputs import Begin, BeginBundle, Commit, Dismiss, DismissBundle
@@ -76,7 +76,7 @@ class PaymentCalls:
         )
         return self._transfer(_begin_of(payment), session, _words_of(payment))
 
-    def transfer_many(self, payments: Sequence[Payment], *, session: Any = None) -> list[Transfer]:
+    def transfer_many(self, payments: Iterable[Payment], *, session: Any = None) -> list[Transfer]:
         """Pay each of the payments, as `transfer` does, in one transaction: all of them are stored, or none.
 
         For a hundred payments this takes as many statements as for one.  Each has its own key and its
@@ -85,6 +85,10 @@ class PaymentCalls:
         a path as `field`: `payments[2].amount`.
         Raises BadField; KeyConflict; LedgerIsBehind; StoreAway.
         """
+        payments = list(payments)
+        for place, one in enumerate(payments):
+            if not isinstance(one, Payment):
+                self._office.require("", (f"payments[{place}]", "must be a Payment"))
         calls = [_begin_of(one) for one in payments]
 
         def named(place: int, field: str) -> str:
@@ -198,6 +202,8 @@ class PaymentCalls:
         Running transfer records).
         Raises BadField; KeyConflict; LedgerIsBehind; StoreAway.
         """
+        if not isinstance(legs, Sequence):
+            self._office.require(key, ("legs", "must be a sequence of Leg"))
         call = BeginBundle(key=key, legs=tuple(legs), decide_within=decide_within, repair_for=repair_for)
         return self._bundle(call, session)
 

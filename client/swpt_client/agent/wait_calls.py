@@ -12,12 +12,18 @@ from swpt_client.office import Office
 from swpt_client.records import AccountKey, Bundle, Record, Transfer
 from swpt_client.step import not_found
 from swpt_client.store.base import StoreAway
+from swpt_client.values import timeout_fault
 from swpt_client.views import Account
 from swpt_client.waiting import Waiters, is_resting, is_settled
 
 _T = TypeVar("_T")
 LOOK_SECONDS: Final = 1.0
 """So often somebody who waits looks for what another process has changed."""
+
+
+def check_timeout(key: str | AccountKey, timeout: float) -> None:
+    """Raise BadField for what is no number of seconds, or no end of waiting."""
+    Office.require(key, timeout_fault(timeout))
 
 
 class WaitCalls:
@@ -35,6 +41,7 @@ class WaitCalls:
         key, the transfer is meant.
         Raises BadField; NotFound; StoreAway only if nothing could be read at all.
         """
+        check_timeout(key, timeout)
         changed = Event()
         with self.watch_end(key, changed.set) as look:
             return self._wait(changed, timeout, look, is_resting)
@@ -58,6 +65,7 @@ class WaitCalls:
         has wanted the account (`open_account`); StoreAway only if nothing could be read at all.
         """
         key = AccountKey(debtor_id, creditor_id)
+        check_timeout(key, timeout)
         changed = Event()
         with self.watch(key, changed.set):
             return self._wait(changed, timeout, lambda known: self.look_account(key, known), until)

@@ -10,6 +10,7 @@ from swpt_client.core import Result
 from swpt_client.inputs import Due
 from swpt_client.office import Office
 from swpt_client.store.base import DeadLetter, LetterState, Overtaken, Retention, StoreAway, Transaction
+from swpt_client.transfer import UNASKED
 from swpt_client.transport.base import Delivery, Transport
 
 from .batch import Done, Item, letter_of, process
@@ -26,6 +27,13 @@ _LINGER_SECONDS: Final = 0.05
 """So long confirmations wait for company."""
 _PAUSE_TRANSPORT_SECONDS: Final = 60.0
 """The store is away for so long: the broker gets its messages back."""
+
+
+_UNASKED_WARNING: Final = (
+    "%d prepared transfers of which nothing is known here are dismissed: right after a restore, and for"
+    " records that were deleted; otherwise another agent with our subnet has asked for them, which has"
+    " another store than ours, and each of the two dismisses what the other one asks for"
+)
 
 
 class _Stopped(Exception):
@@ -83,6 +91,14 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException:
+            # The interpreter says nothing of a thread that ends by SystemExit.
+            _logger.critical("The agent has ended; nothing is sent or stored any more", exc_info=True)
+            raise
+
+    def _work(self) -> None:
         pause = 0.1
         while not self._is_over():
             try:
@@ -264,6 +280,8 @@ class Worker:
                 metrics.count("messages_received_total", type=one.type or "")
         for row, count in result.ignored.items():
             metrics.count("ignored_total", count, row=row)
+        if UNASKED in result.ignored:
+            _logger.warning(_UNASKED_WARNING, result.ignored[UNASKED])
         for letter in letters:
             metrics.count("dead_letters_total", reason=letter.reason)
             _logger.error("A message is a dead letter: %s, %s", letter.reason, letter.detail)

@@ -212,6 +212,36 @@ def test_a_call_is_a_part_of_the_callers_transaction(office):
         assert len(office.wire.published) == 2
 
 
+@pytest.mark.parametrize("office", ["memory", "sqlite"], indirect=True)
+def test_a_call_without_the_session_of_its_transaction_is_a_mistake(office):
+    """It would be committed when the transaction is undone, or wait for the locks of its own thread."""
+    office.store.prepare()
+    agent = office.agent
+    with pytest.raises(AssertionError, match="need its session"), agent.begin() as session:
+        office.pay("within", session=session)
+        office.pay("beside")
+    assert agent.find_transfer("within") is None
+    with pytest.raises(AssertionError, match="need its session"), agent.begin():
+        agent.find_transfer("within")
+    with pytest.raises(AssertionError, match="need its session"), agent.begin(), agent.begin():
+        pass
+    assert office.pay("k") == agent.find_transfer("k")
+
+
+@pytest.mark.parametrize("timeout", [None, "1", float("nan"), float("inf"), True, 1e9])
+def test_nobody_waits_for_ever(office, timeout):
+    """A time that never ends is refused, as is what is no time."""
+    office.store.prepare()
+    office.pay("k")
+    for wait in (
+        lambda: office.agent.wait("k", timeout),
+        lambda: office.agent.wait_for_account(DEBTOR, ALICE, timeout),
+    ):
+        with pytest.raises(BadField) as caught:
+            wait()
+        assert caught.value.field == "timeout"
+
+
 def test_waiting_is_bounded(office):
     """What is still under way says so; what is not known is an error at once."""
     with office.agent as agent:

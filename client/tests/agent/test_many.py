@@ -146,3 +146,15 @@ def test_it_is_awaited(office):
             return await agent.transfer_many(PAYMENTS[:3], session=session)
 
     assert [one.key for one in asyncio.run(play())] == ["wage 0", "wage 1", "wage 2"]
+
+
+def test_any_iterable_of_payments_will_do(office):
+    """Also one that can be read once only; and what is no payment is named."""
+    office.store.prepare()
+    assert len(office.agent.transfer_many(one for one in [payment(1), payment(2)])) == 2
+    with pytest.raises(BadField) as caught:
+        office.agent.transfer_many(one for one in [payment(3), payment(4, amount=0)])
+    assert caught.value.field == "payments[1].amount"
+    with pytest.raises(BadField) as caught:
+        office.agent.transfer_many([payment(5), {"key": "f"}])
+    assert caught.value.field == "payments[1]"

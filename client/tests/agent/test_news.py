@@ -1,9 +1,12 @@
 """News reach handlers, and one that fails holds up nobody."""
 
+import sys
+
 import pytest
 from sqlalchemy import text
 
 from swpt_client.news import EntriesAppended, TransferFinished, TransferPrepared
+from swpt_client.records import Transfer
 from tests.server_messages import (
     finalized_transfer,
     prepared_transfer,
@@ -90,3 +93,42 @@ def test_a_handler_may_not_wait_for_itself(office):
         office.wire.wait_for_ack(tag)
         (letter,) = agent.persons.letters()
         assert "need its session" in letter.detail
+
+
+def test_a_handler_that_wants_to_end_everything_ends_nothing(office):
+    """`sys.exit` in a handler, or a test that fails in it, is a failure as others are; the agent goes on."""
+    agent = office.agent
+
+    @agent.on(TransferFinished)
+    def leave(_session, news):
+        if news.transfer.key == "bad":
+            sys.exit("that is enough")
+
+    with agent:
+        office.wire.deliver(rejected_transfer(office.pay("bad")))
+        assert agent.wait("bad", 30).outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
+        office.wire.deliver(rejected_transfer(office.pay("good")))
+        assert agent.wait("good", 30).outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
+        (letter,) = agent.persons.letters()
+        assert letter.detail == "TransferFinished: SystemExit: that is enough"
+
+
+@pytest.mark.parametrize("office", ["memory"], indirect=True)
+@pytest.mark.parametrize("kinds", [(), ("TransferFinished",), (Transfer,), (TransferFinished, int)])
+def test_what_are_no_news_cannot_be_heard(office, kinds):
+    """A handler that would never be called is a mistake."""
+    with pytest.raises(TypeError, match="swpt_client"):
+        office.agent.on(*kinds)
+
+
+def test_what_nobody_here_has_asked_for_is_dismissed_aloud(office, caplog):
+    """Another agent with our subnet, on another store, would lose all its payments without a word."""
+    with office.agent:
+        stranger = rejected_transfer(office.pay("k"))
+        office.wire.deliver(
+            prepared_transfer(
+                office.store.transfer("k"), coordinator_request_id=stranger.coordinator_request_id + 1
+            )
+        )
+        assert office.wire.wait_for("FinalizeTransfer")["committed_amount"] == 0
+        office.wire.wait_until(lambda: "another agent with our subnet" in caplog.text)

@@ -1,6 +1,7 @@
 """A "no" speaks the words of whoever called: the argument, the key, the state, and what is the matter."""
 
 import pickle
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ from swpt_client.errors import (
     Refused,
 )
 from swpt_client.moments import MINUTE
-from swpt_client.records import Leg, Request, Terms
+from swpt_client.records import AccountKey, Entry, EntryKind, LedgerKey, Leg, Request, Terms
 from swpt_client.store.memory import MemoryStore
-from tests.bench import ALICE, BOB, DEBTOR
+from tests.bench import ALICE, BOB, DEBTOR, TODAY
 from tests.server_messages import account_update, prepared_transfer
 
 from .wire import Wire
@@ -138,6 +139,22 @@ def test_a_bad_leg_is_named_by_its_path(agent, leg, field):
     assert error.field == "legs[0].request.recipient"
 
 
+@pytest.mark.parametrize("legs", [None, 5, iter(())])
+def test_legs_that_are_none_are_named(agent, legs):
+    """And no error of Python's."""
+    assert refusal(BadField, agent.bundle, "b", legs, decide_within=60).field == "legs"
+
+
+def test_a_page_begins_at_an_entry_of_the_same_account(agent):
+    """Whatever else is given is refused."""
+    elsewhere = LedgerKey(AccountKey(DEBTOR, BOB), TODAY)
+    entry = Entry(
+        ledger=elsewhere, number=1, kind=EntryKind.TRANSFER, acquired_amount=1, principal=1, added_at=0
+    )
+    for before in (5, "e", elsewhere, entry):
+        assert refusal(BadField, agent.entries, DEBTOR, ALICE, before=before).field == "before"
+
+
 def test_what_cannot_be_asked_is_refused_before_the_store_is_asked(agent):
     """A name that nothing can have: of whatever type, in whatever store."""
     for call, arguments, field in (
@@ -240,3 +257,18 @@ def test_an_agent_that_could_not_work_is_not_made(options, field):
     """The argument is named."""
     with pytest.raises(ValueError, match=f"^{field} must"):
         Agent(MemoryStore(), Wire(), **options)
+
+
+def test_what_is_no_store_is_named():
+    """An address alone is none."""
+    address: Any = "postgresql:///"
+    with pytest.raises(TypeError, match="engine of SQLAlchemy"):
+        Agent(address, Wire())
+
+
+def test_an_agent_is_started_once(office):
+    """What goes on afterwards is another agent on the same store."""
+    with office.agent:
+        pass
+    with pytest.raises(AssertionError, match="started once"):
+        office.agent.start()

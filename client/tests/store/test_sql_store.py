@@ -14,7 +14,7 @@ from swpt_client.handlers import Handlers
 from swpt_client.inputs import Begin, Configure
 from swpt_client.metrics import NoMetrics
 from swpt_client.office import Office
-from swpt_client.store.base import Overtaken, Retention, StoreAway
+from swpt_client.store.base import Overtaken, Retention, StoreAway, UnfitStore
 from swpt_client.store.sql import SqlStore
 from swpt_client.store.sql.migrations import VERSION
 from swpt_client.store.sql.schema import meta, metadata
@@ -202,6 +202,13 @@ def test_other_databases_are_refused():
     engine.dialect.name = "mysql"
     with pytest.raises(ValueError, match="PostgreSQL or SQLite, not mysql"):
         SqlStore(engine)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_refused(url):
+    """Each thread would have another one, and nothing would work."""
+    with pytest.raises(UnfitStore, match="must be in a file"):
+        SqlStore(create_engine(url)).prepare()
 
 
 def test_a_large_batch_is_stored_at_once(sql_store):

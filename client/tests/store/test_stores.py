@@ -1,6 +1,7 @@
 """What every store does: nothing is half written, and what was written is read as it was."""
 
 from datetime import timedelta
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -269,11 +270,12 @@ INPUTS = st.lists(
 @given(INPUTS)
 def test_a_database_behaves_as_the_memory_does(stories):
     """Whatever happens, SQLite holds what a simple client in memory holds."""
-    store = SqlStore(create_engine("sqlite://"))
-    store.prepare()
-    for one in (store, MemoryStore()):
-        _compare(one, stories)
-    store.engine.dispose()
+    with TemporaryDirectory() as folder:
+        store = SqlStore(create_engine(f"sqlite:///{folder}/client.db"))
+        store.prepare()
+        for one in (store, MemoryStore()):
+            _compare(one, stories)
+        store.engine.dispose()
 
 
 def _compare(store, stories):

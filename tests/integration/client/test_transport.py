@@ -268,8 +268,17 @@ def test_it_stops_while_the_broker_is_away():
     assert listener.settled == {1: UNANSWERED}
 
 
-@pytest.mark.parametrize(("url", "queue"), [("http://x/", "q"), ("amqp://x/", ""), ("amqp://x/", "q" * 201)])
+@pytest.mark.parametrize(
+    ("url", "queue"),
+    [
+        ("http://x/", "q"),
+        ("amqp://x/", ""),
+        ("amqp://x/", "q" * 201),
+        ("amqp://x/", "swpt_accounts"),
+        ("amqp://x/", "swpt_accounts.XQ"),
+    ],
+)
 def test_what_cannot_be_is_refused_at_once(url, queue):
-    """No thread is started for it."""
-    with pytest.raises(ValueError, match="must"):
+    """No thread is started for it; who took the server's queue would take messages of all others."""
+    with pytest.raises(ValueError, match=r"must|of its own"):
         RabbitmqTransport(url, queue)

@@ -43,8 +43,9 @@ def _speak_utf8(connection: Any, _record: Any, _proxy: Any) -> None:
 
 
 def check(engine: Engine) -> None:
-    """Raise UnfitStore if a database of PostgreSQL would change or refuse what we store."""
+    """Raise UnfitStore if a database would change, refuse or forget what we store."""
     if engine.dialect.name != "postgresql":
+        _check_is_in_a_file(engine)
         return
     with engine.connect() as connection:
         driver = connection.connection.dbapi_connection
@@ -59,6 +60,19 @@ def check(engine: Engine) -> None:
         raise UnfitStore(
             f"transactions of the client must be READ COMMITTED, and those of this engine are"
             f" {isolation}: see isolation_level of create_engine, and default_transaction_isolation"
+        )
+
+
+def _check_is_in_a_file(engine: Engine) -> None:
+    """In memory each thread would have an empty database of its own, or all of them one transaction."""
+    with engine.connect() as connection:
+        place = connection.exec_driver_sql(
+            "SELECT file FROM pragma_database_list WHERE name = 'main'"
+        ).scalar()
+    if not place:
+        raise UnfitStore(
+            "a database of SQLite must be in a file: in memory it is not the same for all threads"
+            " (for tests there is swpt_client.testing)"
         )
 
 

@@ -15,6 +15,7 @@ from swpt_client.transport.base import Inbox, Publication
 from .life import Life, Topology, describe
 
 _logger = getLogger(__name__)
+_SERVER_QUEUE: Final = "swpt_accounts"
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _STEADY_SECONDS: Final = 5.0
@@ -38,11 +39,13 @@ class RabbitmqTransport:
     def __init__(
         self, url: str, queue: str, *, prefetch_count: int = 2000, with_user_id: bool = False
     ) -> None:
-        """Raises ValueError for a URL that is none, and for the queues of servers and agents."""
+        """Raises ValueError for a URL that is none, and for a queue that a server has by default."""
         if not url.startswith(("amqp://", "amqps://")):
             raise ValueError("the broker's URL must begin with amqp:// or amqps://")
         if not queue or len(queue.encode()) > 200:
             raise ValueError("a queue must have a name of 1 to 200 bytes")
+        if queue == _SERVER_QUEUE or queue.startswith(f"{_SERVER_QUEUE}."):
+            raise ValueError(f"{queue} is the queue of the server: the client needs one of its own")
         _quieten_pika()
         self._parameters = pika.URLParameters(url)
         self._parameters.client_properties = {"connection_name": f"swpt_client {queue}"}
@@ -147,7 +150,9 @@ class RabbitmqTransport:
                 life.call(life.end)
             life.run()
         except Exception as error:
-            _logger.exception("The connection to the broker has failed")
+            # pika does not like to be ended while it begins.
+            if not self._is_stopping.is_set():
+                _logger.exception("The connection to the broker has failed")
             return describe(error), 0.0
         finally:
             with self._lock:
