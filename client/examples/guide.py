@@ -41,6 +41,12 @@ def pay_out(agent: Agent, order: str, debtor_id: int, account_id: str, amount: i
     return transfer.outcome
 
 
+def issued(agent: Agent, debtor_id: int) -> int:
+    """What was issued and not sent back, as the server has told: it may take a minute until it does."""
+    root = agent.wait_for_account(debtor_id, 0, timeout=0)
+    return 0 if root.record.data is None else -root.record.data.principal
+
+
 # --- creditors agent ---
 
 tables = MetaData()

@@ -359,7 +359,9 @@ class LegStatus(_Record, frozen=True, kw_only=True):
     is_paid: bool = False
     is_paid_back: bool = False
     failure: str = ""
-    """The outcome of the latest attempt, if nothing moved."""
+    """Once the bundle is decided, the outcome of the latest attempt, if nothing moved.
+
+    Empty for what could not be locked before: `Bundle.reason` says why."""
     retry_at: Moment | None = None
     """When the next attempt begins; None while one runs, and when all is said."""
 
@@ -379,7 +381,7 @@ class Bundle(_Record, frozen=True, kw_only=True):
     repair_by: Moment | None = None
     """Until when legs are tried anew, in REPAIRING, or paid back, in REVERSING."""
     reason: str = ""
-    """Why it was dismissed, or is torn."""
+    """Why it was dismissed, or is torn: the outcome of the leg that could not be locked, if it was that."""
     is_alarming: bool = False
     """Waits for a person."""
     finished_at: Moment | None = None

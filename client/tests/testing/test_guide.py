@@ -11,12 +11,12 @@ from sqlalchemy import create_engine, select
 
 from examples import guide
 from swpt_client.errors import NotFound
-from swpt_client.moments import DAY
+from swpt_client.moments import DAY, to_datetime
 from swpt_client.store.sql import SqlStore
 from swpt_client.testing.bench import DEBTOR_ID, SUBNET, Bench
 
 CLIENT = Path(__file__).parents[2]
-ALICE, BOB = SUBNET + 1, SUBNET + 2
+ALICE, BOB, CAROL = SUBNET + 1, SUBNET + 2, SUBNET + 3
 
 
 @pytest.fixture
@@ -88,6 +88,10 @@ def test_a_currency_is_issued(store):
             guide.pay_out(agent, "7", DEBTOR_ID, alice, 100)
         assert agent.wait("payout 7", 30).outcome == "OK"
         assert agent.wait_for_account(DEBTOR_ID, ALICE, 30, until=holds(100)).principal == 100
+        root = agent.wait_for_account(DEBTOR_ID, 0, 30, until=lambda one: one.record.data.principal)
+        assert guide.issued(agent, DEBTOR_ID) == -root.record.data.principal == 100
+        assert root.balance_at(to_datetime(root.record.data.last_change_ts)) == -100.0
+        assert (root.principal, agent.entries(DEBTOR_ID, 0)) == (0, [])
 
 
 def test_wages_are_paid_once(store):
@@ -169,6 +173,14 @@ def test_amounts_are_moved_together(store):
         agent.wait_for_account(DEBTOR_ID, ALICE, 30, until=holds(1200))
         legs = [guide.leg(DEBTOR_ID, ALICE, bob, 300), guide.leg(DEBTOR_ID, BOB, alice, 5000)]
         assert guide.exchange(agent, "too much", legs) == "dismissed"
+        assert agent.find_bundle("too much").reason == "INSUFFICIENT_AVAILABLE_AMOUNT"
+        assert {one.failure for one in agent.find_bundle("too much").status} == {""}
+        # In a chain the second leg has nothing to lock yet.
+        agent.open_account(DEBTOR_ID, CAROL)
+        carol = agent.wait_for_account(DEBTOR_ID, CAROL, 30).account_id
+        legs = [guide.leg(DEBTOR_ID, ALICE, carol, 300), guide.leg(DEBTOR_ID, CAROL, bob, 300)]
+        assert guide.exchange(agent, "chain", legs) == "dismissed"
+        assert agent.find_bundle("chain").reason == "INSUFFICIENT_AVAILABLE_AMOUNT"
 
 
 def test_a_restored_application_comes_back(store):
