@@ -13,6 +13,7 @@ from swpt_client.inputs import (
     Configure,
     Dismiss,
     DismissBundle,
+    Due,
     Park,
     Refusal,
     Resume,
@@ -361,6 +362,16 @@ def test_what_is_deleted_with_a_bundle_takes_nothing_else_with_it():
     story.wait(400 * DAY)
     assert story.client.transfers == {}
     assert story.client.bundles == {}
+
+
+def test_a_bundle_begins_while_another_one_is_forgotten():
+    """Both are in one batch, the old one first."""
+    story = Story().committed()
+    story.finalize(0)
+    story.finalize(1)
+    story.client.now += 400 * DAY
+    story.client.feed(Due(kind="bundle", key="b"), replace(story.call, key="c"))
+    assert list(story.client.bundles) == ["c"]
 
 
 def parked() -> Story:

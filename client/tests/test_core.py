@@ -240,3 +240,5 @@ def test_stored_transfers_are_asked_for_only_if_they_may_follow():
     assert asked(CloseTail(key=KEY)) == {KEY}
     client.now += 14 * DAY
     assert asked(Due(kind="account", key=KEY)) == {KEY}
+    unknown = KEY._replace(creditor_id=BOB)
+    assert asked(Due(kind="account", key=unknown), Due(kind="account", key=KEY)) == {KEY}
