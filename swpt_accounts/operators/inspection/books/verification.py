@@ -180,7 +180,10 @@ def _verify_debtor(check: _Check, debtor_id: int) -> bool:
             verified.numbers_checked += account.announced is not None
             total += account.principal
             is_overflown = is_overflown or account.is_overflown
-            verified.foreign_accounts += not owns(debtor_id, account.creditor_id)
+            if not owns(debtor_id, account.creditor_id):
+                verified.foreign_accounts += 1
+                # The sibling has the account, and announces it; what was due here is forgotten.
+                account = msgspec.structs.replace(account, is_update_pending=False)
             for violation in violations(account, check.restorations):
                 verified.note(violation)
                 if violation.rule in ("V9", "V10") and len(to_locate) < _MOST_LOCATED:

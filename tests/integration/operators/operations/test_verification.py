@@ -26,6 +26,7 @@ from tests.backstage.builders import (
 from tests.backstage.stories import seed
 
 WHOLE = Realm(0, 0)
+HALVES = [Realm(1, 0), Realm(1, 1)]
 REPEAT = """
 INSERT INTO journal SELECT (jsonb_populate_record(j, jsonb_build_object('journal_id', 77))).*
 FROM journal j WHERE sender_creditor_id = 1001
@@ -144,6 +145,14 @@ def test_the_journal_of_an_account_that_went_with_a_split_stays(stand):
     there = next(realm for realm in (SHARD, Realm(1, 1 - SHARD.prefix)) if not realm.owns(DEBTOR, BOB))
     assert ("V9", BOB) in found(stand, Realm(1, 1 - there.prefix))
     assert ("V9", BOB) not in found(stand, there)
+
+
+def test_what_a_split_has_left_here_is_announced_by_the_sibling(stand):
+    """The row that says when may be gone before the account is; of an account of ours it may not (V13)."""
+    stand.execute("DELETE FROM account_update_due WHERE creditor_id = %s", ALICE)
+    there, here = sorted(HALVES, key=lambda realm: realm.owns(DEBTOR, ALICE))
+    assert ("V13", ALICE) in found(stand, here)
+    assert ("V13", ALICE) not in found(stand, there)
 
 
 def test_numbers_are_not_checked_against_a_journal_that_begins_later(stand):
