@@ -1,5 +1,6 @@
 """The server: its processes, the faults that they meet, and the time that passes for them."""
 
+from time import monotonic, sleep
 from typing import Final
 
 from swpt_client.moments import DAY, HOUR, MINUTE, SECOND
@@ -7,6 +8,7 @@ from swpt_client.moments import DAY, HOUR, MINUTE, SECOND
 from .actors import Actor, State
 from .life import MOMENTS, Life
 from .processes import Process
+from .sessions import Session
 
 IDLE_IN_TRANSACTION: Final = 15 * SECOND
 LOCK: Final = 5 * SECOND
@@ -15,6 +17,8 @@ LOCK: Final = 5 * SECOND
 _JUMPS: Final = (SECOND, MINUTE, HOUR, 8 * HOUR, 2 * DAY)
 _AWAY: Final = (10 * MINUTE, 3 * HOUR, 2 * DAY)
 _MOST_TO_END: Final = 300
+_END_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.0005
 
 
 class Machine(Life):
@@ -171,7 +175,15 @@ class Machine(Life):
                 if session.pid == actor.session:
                     session.is_timed_out = True
                     self.database.cancel(session.pid)
+                    self._await_timeout(actor, session)
         self._settle()
+
+    def _await_timeout(self, actor: Actor, session: Session) -> None:
+        """Wait until somebody's wait has ended, however busy the machine: he may have held up others."""
+        limit = monotonic() + _END_SECONDS
+        while not actor.has_arrived() and session.is_timed_out:
+            assert monotonic() < limit, f"{actor.name} waits for a lock for ever"
+            sleep(_LOOK_SECONDS)
 
     def calm(self) -> None:
         """No more faults; what is broken is mended, but not what has happened."""

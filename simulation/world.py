@@ -287,6 +287,7 @@ class RealWorld(World):
                 try:
                     self.machine.start()
                     self.play()
+                    self._await_rates()
                 finally:
                     self.machine.stop()
             self.check()
@@ -298,12 +299,30 @@ class RealWorld(World):
             logger.removeHandler(alarms)
             logger.level, logger.propagate = before
 
+    def _await_rates(self) -> None:
+        """Let passes over all accounts go on until all have the rates of their currencies, or never get them.
+
+        A change that is put off (R6) waits for one, and rounds end when all just look for work.
+        """
+        rounds = 0
+        while wrong_rates(self._databases()) and rounds < _PATIENCE:
+            self.clock.advance(8 * HOUR)
+            self.serve()
+            self.attend()
+            rounds += 1
+        while rounds and len(self.to_client):
+            self.clock.advance(HOUR)
+            self.attend()
+
+    def _databases(self) -> list[Database]:
+        return [one.database for one in self.machine.shards]
+
     def check(self) -> None:
         """What must be true at the end.  Raises AssertionError."""
         self.server.read()
         check(self)
         self.audit(is_quiet=True)
-        wrong = wrong_rates([one.database for one in self.machine.shards])
+        wrong = wrong_rates(self._databases())
         assert not wrong, wrong[:3]
         unanswered = self.asked - self.answered
         assert not unanswered, f"without an answer: {sorted(map(str, unanswered))[:3]}"
