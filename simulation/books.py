@@ -32,7 +32,7 @@ SELECT {", ".join(columns.TRANSFER_COLUMNS)} FROM prepared_transfer WHERE debtor
 """
 
 _JOURNAL: Final = f"""
-SELECT {", ".join(columns.JOURNAL_COLUMNS)} FROM journal WHERE debtor_id = %s ORDER BY journal_id
+SELECT journal_id, {", ".join(columns.JOURNAL_COLUMNS)} FROM journal WHERE debtor_id = %s ORDER BY journal_id
 """
 
 _CHANGES: Final = """
@@ -47,9 +47,11 @@ def read_tables(urls: Sequence[str], debtor_id: int) -> Tables:
     each note is there once.  Raises AssertionError for one without the other.
     """
     tables = Tables()
-    entries: list[Entry] = []
+    # Both children of a split have the journal of their parent.
+    found: dict[tuple[int, Entry], None] = {}
     for url in urls:
-        entries += _read_shard(url, debtor_id, tables)
+        found |= dict.fromkeys(_read_shard(url, debtor_id, tables))
+    entries = [entry for _, entry in found]
     sent = Counter(_crossing(one) for one in entries if one.recipient_created_at is None)
     come = Counter(_crossing(one) for one in entries if one.sender_created_at is None)
     assert sent == come, f"halves of transfers: {list((sent - come) + (come - sent))[:3]}"
@@ -73,7 +75,7 @@ def _crossing(entry: Entry) -> tuple[object, ...]:
     )
 
 
-def _read_shard(url: str, debtor_id: int, tables: Tables) -> list[Entry]:
+def _read_shard(url: str, debtor_id: int, tables: Tables) -> list[tuple[int, Entry]]:
     with (
         connections.session(url, "simulation books") as connection,
         connection,
@@ -87,7 +89,7 @@ def _read_shard(url: str, debtor_id: int, tables: Tables) -> list[Entry]:
             transfer = PreparedTransfer(*row)
             tables.prepared[transfer_key(transfer)] = transfer
         cursor.execute(_JOURNAL, [debtor_id])
-        return [Entry(*row) for row in cursor.fetchall()]
+        return [(row[0], Entry(*row[1:])) for row in cursor.fetchall()]
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
@@ -158,14 +160,20 @@ class Auditor:
         self.sums: list[CurrencySums] = []
         """The money of this shard, as of the last look."""
         self._seen: dict[tuple[int, int, Moment], tuple[Moment, Moment]] = {}
-        self.looks = 0
+        self.looks = self.foreign_accounts = 0
+
+    def heir(self, url: str, realm: Realm) -> "Auditor":
+        """Who looks at a child of this shard, and knows what was seen here."""
+        heir = Auditor(url, realm, self._debtor_id)
+        heir._seen, heir.looks = dict(self._seen), self.looks
+        return heir
 
     def look(self) -> list[Violation]:
         """What is wrong now: V1 to V16, with V8 since the last look, and who has spent what he had not."""
         self.looks += 1
         with connections.session(self._url, "simulation audit") as connection:
             found = verify(connection, self._realm)
-            self.sums = found.sums
+            self.sums, self.foreign_accounts = found.sums, found.foreign_accounts
             violations = list(found.violations)
             connection.set_session(isolation_level="DEFAULT", readonly=False)
             with connection, connection.cursor() as cursor:
@@ -192,6 +200,7 @@ class Auditor:
             realm_since=since,
             began_at=now,
             ended_at=now,
+            foreign_accounts=self.foreign_accounts,
             currencies=self.sums,
         )
 

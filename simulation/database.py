@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any, Final
 
 import psycopg2
+from psycopg2.extensions import parse_dsn
 
 from swpt_accounts.runtime.settings import Settings
 from swpt_accounts.storage import migrations
@@ -53,21 +54,46 @@ class Database:
         self.url = url
         self._url_of = url_of
         self._others: list[Database] = []
-        self.connection: Any = psycopg2.connect(url, application_name="simulation")
-        self.connection.autocommit = True
+        self._connection: Any = None
+
+    @property
+    def connection(self) -> Any:
+        """The session beside, which is made when it is wanted."""
+        if self._connection is None:
+            self._connection = psycopg2.connect(self.url, application_name="simulation")
+            self._connection.autocommit = True
+        return self._connection
+
+    def rest(self) -> None:
+        """Close the session beside until it is wanted again, so that the database can be copied."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def close(self) -> None:
         """Close the sessions beside."""
         for other in self._others:
             other.close()
-        self.connection.close()
+        self.rest()
+
+    def beside(self, name: str) -> "Database":
+        """Another database of the same server, which may not exist yet."""
+        return Database(self._url_of(name), self._url_of)
+
+    def drop(self) -> None:
+        """Remove it, if it exists, with all sessions."""
+        self.rest()
+        name = parse_dsn(self.url)["dbname"]
+        with closing(psycopg2.connect(self._url_of("postgres"))) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def several(self, count: int) -> "list[Database]":
         """So many databases of the same server, this one first; they are made when they are wanted."""
         while len(self._others) < count - 1:
             name = f"shard_{len(self._others)}"
             _create(self.url, name, _TEMPLATE)
-            self._others.append(Database(self._url_of(name), self._url_of))
+            self._others.append(self.beside(name))
         return [self, *self._others[: count - 1]]
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
@@ -30,7 +30,7 @@ MILLISECOND: Final = SECOND // 1000
 MOMENTS: Final = (0, 0, 0, 0, MILLISECOND, 10 * MILLISECOND, 100 * MILLISECOND)
 _AT_WORK: Final = ("received", "publish")
 _IDLE_STEPS: Final = 100
-_LOOKERS: Final = (" prompt", " aside", " asking", " room")
+LOOKERS: Final = (" prompt", " aside", " asking", " room")
 _HURRY: Final = 0.8
 _SETTLE_LOOKS: Final = 100_000
 
@@ -74,6 +74,12 @@ class Life:
         """Where the trace is written, for those who want to read it."""
         self.on_commit: Callable[[Shard], None] = lambda _shard: None
         """Is told of each transaction of a shard."""
+        self.lookers: tuple[str, ...] = LOOKERS
+        """Who mostly finds no work: ends of the names of actors."""
+        self.stopped: set[str] = set()
+        """Names of shards whose roles were stopped."""
+        self.orders: deque[Callable[[], None]] = deque()
+        """What people are to do before the next step."""
         self.processes: list[Process] = []
         self._ghosts: list[tuple[Moment, Process]] = []
         self._to_start: list[tuple[Moment, Maker, str]] = []
@@ -135,15 +141,20 @@ class Life:
     def start(self) -> None:
         """Start all processes."""
         for shard in self.shards:
-            for kind, what, count in (
-                (Worker, "worker", self.mix.workers),
-                (Chorer, "chores", self.mix.chores),
-                (Web, "web", self.mix.webs),
-            ):
-                for number in range(count):
-                    self._start(partial(kind, around=shard), f"{shard.name}{what} {number}")
+            self.start_shard(shard)
 
-    def _start(self, make: Maker, name: str) -> None:
+    def start_shard(self, shard: Shard) -> None:
+        """Start all roles of a shard."""
+        for kind, what, count in (
+            (Worker, "worker", self.mix.workers),
+            (Chorer, "chores", self.mix.chores),
+            (Web, "web", self.mix.webs),
+        ):
+            for number in range(count):
+                self.begin(partial(kind, around=shard), f"{shard.name}{what} {number}")
+
+    def begin(self, make: Maker, name: str) -> None:
+        """Start a process, which is started again whenever it has died."""
         self._number += 1
         process = make(f"{name} #{self._number}")
         process.restart = lambda: self._to_start.append((self._later(), make, name))
@@ -169,6 +180,8 @@ class Life:
         done = 0
         while done < most:
             self._start_due()
+            while self.orders:
+                self.orders.popleft()()
             actor = self._choose()
             if actor is None or (self.is_calm and self._is_idle):
                 break
@@ -183,7 +196,7 @@ class Life:
         due = [one for one in self._to_start if one[0] <= self.clock.now]
         for one in due:
             self._to_start.remove(one)
-            self._start(one[1], one[2])
+            self.begin(one[1], one[2])
 
     @property
     def _is_idle(self) -> bool:
@@ -198,7 +211,7 @@ class Life:
         runnable = [one for one in self._actors() if one.is_runnable and self._still.get(one.name, 0) <= now]
         if len(self.shards) > 1 and self.dice.random() < _HURRY:
             # Most of those who look for work find none, and there are many of them.
-            runnable = [one for one in runnable if not one.name.endswith(_LOOKERS)] or runnable
+            runnable = [one for one in runnable if not one.name.endswith(self.lookers)] or runnable
         return self.dice.choice(runnable) if runnable else None
 
     def _go(self, actor: Actor) -> None:

@@ -1,5 +1,6 @@
 """The server: its processes, the faults that they meet, and the time that passes for them."""
 
+from collections.abc import Sequence
 from time import monotonic, sleep
 from typing import Final
 
@@ -9,6 +10,7 @@ from .actors import Actor, State
 from .life import MOMENTS, Life
 from .processes import Process
 from .sessions import Session
+from .shards import Shard
 
 IDLE_IN_TRANSACTION: Final = 15 * SECOND
 LOCK: Final = 5 * SECOND
@@ -74,6 +76,30 @@ class Machine(Life):
             (max(at, back_at) if name.startswith(shard.name) else at, make, name)
             for at, make, name in self._to_start
         ]
+
+    # --- people ---------------------------------------------------------------------------------------
+
+    def stop_shard(self, shard: Shard) -> None:
+        """All roles of a shard are stopped, and stay so."""
+        self.stopped.add(shard.name)
+        for process in [one for one in self.processes if one.around is shard and one.is_role]:
+            self._end(process)
+        self._to_start = [one for one in self._to_start if not one[2].startswith(shard.name)]
+        self.record(f"{shard.name}is stopped")
+
+    def start_again(self, shard: Shard) -> None:
+        """Start the roles of a shard, if they were stopped."""
+        if shard.name in self.stopped:
+            self.stopped.remove(shard.name)
+            self.start_shard(shard)
+
+    def replace(self, parent: Shard, children: Sequence[Shard]) -> None:
+        """A shard is no more, and there are its children."""
+        at = self.shards.index(parent)
+        self.shards[at : at + 1] = children
+        self.network.replace(parent.realm, [one.realm for one in children])
+
+    # --- more faults --------------------------------------------------------------------------------
 
     @property
     def is_one_away(self) -> bool:

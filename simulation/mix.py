@@ -42,6 +42,9 @@ SHARD_FAULTS: Final[Mapping[str, tuple[float, float]]] = {
 SHARD_PEERS: Final = ("forger",)
 """Others who wrong a node of several shards."""
 
+SPLIT: Final = "split"
+"""Not a fault, but left out as one."""
+
 NODES: Final[Mapping[int, tuple[str, ...]]] = {
     1: ("#",),
     2: ("0.#", "1.#"),
@@ -65,6 +68,10 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, str]
     realms: tuple[str, ...] = NODES[1]
     """The binding keys of the shards, each of which has so many processes."""
+    split: str = ""
+    """The binding key of a shard that is split while the world goes on, or none."""
+    split_at: float = 0.0
+    """When that begins: after this part of all that is to happen."""
     webs: int = 0
     """Processes of a shard that answer the others."""
 
@@ -80,7 +87,8 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
     def without(self, names: frozenset[str]) -> "Mix":
         """The same without some of the faults and peers."""
         faults = {name: odds for name, odds in self.faults.items() if name not in names}
-        return msgspec.structs.replace(self, faults=faults, peers=self.peers - names)
+        split = "" if SPLIT in names else self.split
+        return msgspec.structs.replace(self, faults=faults, peers=self.peers - names, split=split)
 
 
 def draw(seed: int, shards: int = 0) -> Mix:
@@ -91,6 +99,7 @@ def draw(seed: int, shards: int = 0) -> Mix:
     if count == 1:
         return mix
     share = dice.choice((0.2, 0.5, 0.8))
+    split, split_at = _draw_split(seed, NODES[count])
     retry, max_age = dice.choice(("5", "60")), dice.choice(("60", "3600"))
     return msgspec.structs.replace(
         mix,
@@ -98,6 +107,8 @@ def draw(seed: int, shards: int = 0) -> Mix:
         workers=min(mix.workers, 2 if count == 2 else 1),
         chores=1,
         realms=NODES[count],
+        split=split,
+        split_at=split_at,
         webs=dice.choice((1, 1, 2)),
         faults={**mix.faults, **_faults(dice, SHARD_FAULTS, share)},
         peers=mix.peers | {name for name in SHARD_PEERS if dice.random() < share},
@@ -108,6 +119,15 @@ def draw(seed: int, shards: int = 0) -> Mix:
             "FETCH_API_CONFIG_MAX_AGE": max_age,
         },
     )
+
+
+def _draw_split(seed: int, realms: tuple[str, ...]) -> tuple[str, float]:
+    """Which shard is split in a world, if any, and when; four shards are enough."""
+    dice = Random(f"{seed} split")
+    is_wanted, which, at = dice.random() < 0.5, dice.random(), dice.random()
+    if len(realms) == max(NODES) or not is_wanted:
+        return "", at
+    return realms[int(which * len(realms))], at
 
 
 def _faults(dice: Random, known: Mapping[str, tuple[float, float]], share: float) -> dict[str, float]:

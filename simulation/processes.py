@@ -69,6 +69,9 @@ class NoWatch:
 class Process:
     """A process on a host of its own, with a clock of its own."""
 
+    is_role = True
+    """It is one of the server's, and stops with it."""
+
     def __init__(self, name: str, around: Surroundings) -> None:
         self.name = name
         self.around = around
@@ -267,6 +270,10 @@ class Sealer:
         """Seal all that can be sealed now."""
         self._chores.do_all(self._chore, self._stop)
 
+    def rest(self) -> None:
+        """Close its session, until it is wanted again."""
+        self._chores._disconnect()
+
     def close(self) -> None:
-        """Close its session."""
+        """Close its session for good."""
         self._chores.close()

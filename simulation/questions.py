@@ -81,7 +81,7 @@ class Network:
         record: Callable[[str], None],
     ) -> None:
         self._dice = dice
-        self._realms = realms
+        self._realms = list(realms)
         self._happens = happens
         self._clock = clock
         self._record = record
@@ -91,6 +91,13 @@ class Network:
         self.counts: Counter[str] = Counter()
         self.is_up: Callable[[Realm], bool] = lambda _realm: False
         """Whether anybody listens for a shard."""
+
+    def replace(self, parent: Realm, children: Sequence[Realm]) -> None:
+        """Lead to the children of a shard that was split."""
+        at = self._realms.index(parent)
+        self._realms[at : at + 1] = children
+        for question in self._waiting.pop(parent, []):
+            self.reset(question)
 
     # --- who asks ---------------------------------------------------------------------------------
 

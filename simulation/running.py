@@ -10,7 +10,7 @@ from typing import Final, TextIO
 import msgspec
 
 from .database import Database
-from .mix import FAULTS, PEERS, SHARD_FAULTS, SHARD_PEERS, Mix, draw
+from .mix import FAULTS, PEERS, SHARD_FAULTS, SHARD_PEERS, SPLIT, Mix, draw
 from .world import RealWorld
 
 SEEDS: Final = Path(__file__).parent / "seeds"
@@ -74,6 +74,7 @@ def play(case: Case, database: Database, log: TextIO | None = None) -> Played:
     counts += machine.network.counts + world.refusals.counts
     if world.exchange is not None:
         counts += world.committed()
+        counts["splits"] = int(world.split is not None and world.split.is_done)
         counts["credits between shards"] = world.exchange.counts["credits"]
         counts[f"worlds of {len(machine.shards)} shards"] = 1
     counts += Counter({"client crash": world.crashes.counts.total(), "transfers": len(world.finished)})
@@ -90,9 +91,9 @@ def play(case: Case, database: Database, log: TextIO | None = None) -> Played:
 
 def shrink(broken: Played, database: Database) -> Iterator[Played]:
     """Smaller and smaller worlds that break as well: with fewer faults, then with fewer acts."""
-    for name in (*FAULTS, *PEERS, *SHARD_FAULTS, *SHARD_PEERS):
+    for name in (SPLIT, *FAULTS, *PEERS, *SHARD_FAULTS, *SHARD_PEERS):
         mix = broken.case.mix
-        if name in mix.faults or name in mix.peers:
+        if name in mix.faults or name in mix.peers or (name == SPLIT and mix.split):
             case = msgspec.structs.replace(broken.case, without=[*broken.case.without, name])
             if (again := play(case, database)).error:
                 broken = again

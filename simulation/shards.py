@@ -35,13 +35,23 @@ class Shard:
         self.name = f"{binding_key} " if self.realm.bits else ""
         """What the names of its processes begin with."""
         self.database = database
-        self.settings: Settings = load(_variables(binding_key, mix, database.url))
+        self._variables = _variables(binding_key, mix, database.url)
+        self.settings: Settings = load(self._variables)
         self.queue = Queue(way)
         self.broker = broker
         self.network = network
         self.batch_messages = mix.batch_messages
         self.wall = wall
         self.monotonic = monotonic
+
+    def settle(self) -> None:
+        """Its processes begin to remove what belongs to the sibling from whom it was split."""
+        self.settings = load({**self._variables, "DELETE_FOREIGN_RECORDS": "yes"})
+
+
+def queue_name(binding_key: str) -> str:
+    """How the queue of a part of all accounts is called."""
+    return f"swpt_accounts_{binding_key.removesuffix('.#').replace('.', '')}"
 
 
 def _variables(binding_key: str, mix: Mix, url: str) -> Mapping[str, str]:
@@ -51,7 +61,7 @@ def _variables(binding_key: str, mix: Mix, url: str) -> Mapping[str, str]:
         "POSTGRES_URL": url,
         "PROTOCOL_BROKER_URL": f"amqp://{INTERNAL_USER}:secret@broker",
         "PROTOCOL_BROKER_QUEUE_ROUTING_KEY": binding_key,
-        "PROTOCOL_BROKER_QUEUE": f"swpt_accounts_{binding_key.removesuffix('.#').replace('.', '')}",
+        "PROTOCOL_BROKER_QUEUE": queue_name(binding_key),
         "INTERNAL_USER": INTERNAL_USER,
         "FETCH_API_URL": ROUTER_URL,
         **mix.settings,

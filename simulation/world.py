@@ -2,7 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from random import Random
 from typing import Final
@@ -28,13 +29,14 @@ from swpt_client.testing.clock import Clock
 from swpt_client.testing.network import SLOW, Way
 from swpt_client.testing.server import MemoryServer
 from swpt_client.testing.worlds.invariants import check
-from swpt_client.testing.worlds.plan import DEBTOR
+from swpt_client.testing.worlds.plan import DEBTOR, Payment
+from swpt_client.testing.worlds.plan import Exchange as Act
 from swpt_client.testing.worlds.world import World
 
 from .books import Auditor, look_at_node, read_tables, wrong_rates
 from .broker import CREDIT, Posted
 from .database import Database
-from .exchange import Exchange
+from .exchange import Exchange, Line
 from .machine import Machine
 from .mix import Mix
 from .peers import Peers
@@ -43,6 +45,7 @@ from .questions import asking
 from .refusals import Refusals
 from .sessions import stepped
 from .shards import INTERNAL_USER, Shard
+from .splitting import Split, commanding
 from .time import Time
 
 _AUDIT_ODDS: Final = 0.05
@@ -60,11 +63,11 @@ class DatabaseServer(MemoryServer):
 
     def __init__(self, clock: Clock, databases: Sequence[Database]) -> None:
         super().__init__(clock)
-        self._databases = databases
+        self.databases = databases
 
     def read(self) -> None:
         """Read all that is asked for."""
-        self.tables = read_tables([one.url for one in self._databases], DEBTOR)
+        self.tables = read_tables([one.url for one in self.databases], DEBTOR)
 
     def has_prepared(self) -> bool:
         """Whether something is locked."""
@@ -76,14 +79,14 @@ class DatabaseServer(MemoryServer):
 
     def has_waiting(self) -> bool:
         """Whether a request waits for another shard."""
-        return len(self._databases) > 1 and self._has("waiting_request WHERE debtor_id = %s", [DEBTOR])
+        return len(self.databases) > 1 and self._has("waiting_request WHERE debtor_id = %s", [DEBTOR])
 
     def has_outbox(self) -> bool:
         """Whether events wait."""
         return self._has("outbox")
 
     def _has(self, rows: str, parameters: Sequence[object] = ()) -> bool:
-        found = [one.rows(f"SELECT count(*) FROM {rows}", parameters) for one in self._databases]
+        found = [one.rows(f"SELECT count(*) FROM {rows}", parameters) for one in self.databases]
         return any(count for ((count,),) in found)
 
 
@@ -117,11 +120,12 @@ class RealWorld(World):
         self.to_client.odds = SLOW
         self.clock = self.client.clock = time = Time()
         self.peers = Peers(seed, mix.peers)
-        ways = self._ways(mix)
+        self.exchange = self._make_exchange(seed, mix)
+        ways = {key: self._way(key) for key in mix.realms}
         self.machine = Machine(seed, mix, time, database, ways, self._post)
-        self.exchange = self._make_exchange(seed, ways)
         if self.exchange is not None:
             self.to_server = self.exchange
+        self.split = self._make_split(seed, mix)
         self.server = DatabaseServer(time, [one.database for one in self.machine.shards])
         time.before, time.after = self.machine.before_leap, self.machine.after_leap
         self.auditors = [Auditor(one.database.url, one.realm, DEBTOR) for one in self.machine.shards]
@@ -133,22 +137,63 @@ class RealWorld(World):
         self.machine.on_commit = self._committed_on
         self.rounds = 0
         for shard in self.machine.shards:
-            shard.queue.delivered = partial(self._delivered, shard.realm)
-            shard.queue.user_of = self._user_of
+            self._attend(shard)
 
-    def _ways(self, mix: Mix) -> dict[str, Way[Posted]]:
-        """The way to each shard; that of a server of all accounts loses what clients send by itself."""
+    def _attend(self, shard: Shard) -> None:
+        """Hear of what the workers of a shard get."""
+        shard.queue.delivered = partial(self._delivered, shard.realm)
+        shard.queue.user_of = self._user_of
+
+    def _way(self, key: str) -> Way[Posted]:
+        """The way to a shard; that of a server of all accounts loses what clients send by itself."""
+        return self.to_server if self.exchange is None else self.exchange.line_of(Realm.parse(key))
+
+    def _make_exchange(self, seed: int, mix: Mix) -> Exchange | None:
         if len(mix.realms) == 1:
-            return {mix.realms[0]: self.to_server}
-        odds = msgspec.structs.replace(self.to_server.odds, lost=0.0, doubled=0.5)
-        return {key: Way(self.dice, lambda: self.clock.now, odds) for key in mix.realms}
-
-    def _make_exchange(self, seed: int, ways: Mapping[str, Way[Posted]]) -> Exchange | None:
-        if len(ways) == 1:
             return None
         dice, odds = Random(f"{seed} exchange"), self.to_server.odds
-        queues = {Realm.parse(key): way for key, way in ways.items()}
-        return Exchange(dice, lambda: self.clock.now, odds, queues, self.machine.happens)
+        of_lines = msgspec.structs.replace(odds, lost=0.0, doubled=0.5)
+        exchange = Exchange(
+            dice,
+            lambda: self.clock.now,
+            odds,
+            lambda: Line(self.dice, lambda: self.clock.now, of_lines),
+            self._happens,
+        )
+        for key in mix.realms:
+            exchange.bind(Realm.parse(key), exchange.new_line())
+        return exchange
+
+    def _happens(self, fault: str) -> bool:
+        return self.machine.happens(fault)
+
+    # --- a split ----------------------------------------------------------------------------------
+
+    def _make_split(self, seed: int, mix: Mix) -> Split | None:
+        # All accounts get money before the first act.
+        self._acts_before_split = int(mix.split_at * (len(self.creditors) + len(self.plan.acts)))
+        if self.exchange is None or not mix.split:
+            return None
+        return Split(seed, mix, self.machine, self.exchange, self._follow)
+
+    def _follow(self, parent: Shard, children: Sequence[Shard]) -> None:
+        """Look at the children of a shard from now on."""
+        at = self.machine.shards.index(parent)
+        self.machine.replace(parent, children)
+        auditor = self.auditors[at]
+        self.auditors[at : at + 1] = [auditor.heir(one.database.url, one.realm) for one in children]
+        self.sealers[at].close()
+        self.sealers[at : at + 1] = map(Sealer, children)
+        self.server.databases = [one.database for one in self.machine.shards]
+        for child in children:
+            self._attend(child)
+
+    def begin(self, act: Payment | Act) -> None:
+        """Begin a payment or a bundle; at one of them a split begins."""
+        super().begin(act)
+        self._acts_before_split -= 1
+        if self.split is not None and not self.split.is_begun and self._acts_before_split < 0:
+            self.split.begin()
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -232,8 +277,12 @@ class RealWorld(World):
 
     def audit(self, *, is_quiet: bool = False) -> None:
         """Seal the journal, and look at the books.  Raises AssertionError."""
-        for sealer in self.sealers:
-            sealer.seal()
+        for shard, sealer in zip(self.machine.shards, self.sealers, strict=True):
+            if shard.name not in self.machine.stopped:
+                sealer.seal()
+            if self.split is not None:
+                # Who splits a shard waits until nobody has a session there.
+                sealer.rest()
         violations = [one for auditor in self.auditors for one in auditor.look()]
         violations += look_at_node(self.auditors, self.clock.now, is_quiet=is_quiet)
         assert not violations, violations
@@ -253,6 +302,7 @@ class RealWorld(World):
             and all(one.finished_at is not None or one.is_alarming for one in memory.bundles.values())
             and not self.server.has_prepared()
             and not self.server.has_waiting()
+            and (self.split is None or self.split.is_done)
         )
 
     def committed(self) -> Counter[str]:
@@ -266,6 +316,9 @@ class RealWorld(World):
         if self.machine.is_one_away:
             # What is for that shard waits until it is back, and so do all who need its answers.
             self.clock.advance(HOUR)
+        elif self.split is not None and self.split.is_running:
+            # Nothing else happens that takes so many steps.
+            pass
         elif not (self.client.memory.outbox or self.server.has_outbox() or self.server.has_waiting()):
             super()._leap()
 
@@ -283,7 +336,11 @@ class RealWorld(World):
             for shard in self.machine.shards:
                 shard.database.empty(shard.settings, self.clock.now)
             monotonic = self.machine.monotonic
-            with stepped(self.machine, monotonic), asking(self.machine.network, monotonic):
+            with ExitStack() as stack:
+                stack.enter_context(stepped(self.machine, monotonic))
+                stack.enter_context(asking(self.machine.network, monotonic))
+                if self.split is not None:
+                    stack.enter_context(commanding(self.split))
                 try:
                     self.machine.start()
                     self.play()
@@ -295,6 +352,8 @@ class RealWorld(World):
         finally:
             for sealer in self.sealers:
                 sealer.close()
+            if self.split is not None:
+                self.split.close()
             self.machine.counts.update(alarms.counts)
             logger.removeHandler(alarms)
             logger.level, logger.propagate = before
@@ -305,7 +364,7 @@ class RealWorld(World):
         A change that is put off (R6) waits for one, and rounds end when all just look for work.
         """
         rounds = 0
-        while wrong_rates(self._databases()) and rounds < _PATIENCE:
+        while wrong_rates(self.server.databases) and rounds < _PATIENCE:
             self.clock.advance(8 * HOUR)
             self.serve()
             self.attend()
@@ -314,15 +373,12 @@ class RealWorld(World):
             self.clock.advance(HOUR)
             self.attend()
 
-    def _databases(self) -> list[Database]:
-        return [one.database for one in self.machine.shards]
-
     def check(self) -> None:
         """What must be true at the end.  Raises AssertionError."""
         self.server.read()
         check(self)
         self.audit(is_quiet=True)
-        wrong = wrong_rates(self._databases())
+        wrong = wrong_rates(self.server.databases)
         assert not wrong, wrong[:3]
         unanswered = self.asked - self.answered
         assert not unanswered, f"without an answer: {sorted(map(str, unanswered))[:3]}"

@@ -33,3 +33,14 @@ def _home(realms: list[Realm], creditor_id: int) -> Realm:
 def test_a_server_of_all_accounts_has_the_creditors_of_the_worlds_in_memory():
     """So the worlds that were saved stay what they were."""
     assert draw(1, shards=1).creditors == CREDITORS
+
+
+def test_a_server_of_all_accounts_is_not_split():
+    """Nor are four shards; of the other nodes that seeds draw about half are, at some moment."""
+    splits = {shards: [draw(seed, shards).split for seed in range(100)] for shards in NODES}
+    assert not any(splits[1])
+    assert not any(splits[4])
+    for shards in (2, 3):
+        assert set(splits[shards]) == {"", *NODES[shards]}
+        assert 30 < splits[shards].count("") < 70
+    assert not any(draw(seed, 2).without(frozenset({"split"})).split for seed in range(100))

@@ -6,6 +6,7 @@ import pytest
 
 from simulation import broker, running
 from simulation.running import Case, play
+from swpt_accounts.roles.chores import foreign_rows
 from swpt_accounts.rules import deciding
 from swpt_accounts.rules.facts import request_key
 from swpt_accounts.shards import queries, waiting
@@ -83,6 +84,13 @@ def say_no_now_and_then(monkeypatch):
     monkeypatch.setattr(queries, "reachable_together", sometimes(queries.reachable_together, no=set()))
 
 
+def take_money_along(monkeypatch):
+    """Accounts that go to the sibling of a split leave no trace of their money."""
+    monkeypatch.setattr(
+        foreign_rows, "_REMOVE_ACCOUNTS", foreign_rows._REMOVE_ACCOUNTS.replace("sum(principal), 0", "0, 0")
+    )
+
+
 def break_a_world(fault, seeds, monkeypatch, database, *, shards=1):
     """Plant a fault, and play until a world breaks; says how."""
     fault(monkeypatch)
@@ -136,6 +144,14 @@ def test_a_request_that_another_shard_does_not_answer_for_is_missed(monkeypatch,
     """Somebody waits for ever for an answer."""
     error = break_a_world(give_up_without_an_answer, range(3, 9), monkeypatch, world_database, shards=2)
     assert "without an answer" in error
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_money_that_goes_with_a_split_unseen_is_found(monkeypatch, world_database):
+    """A child has less than has come to it."""
+    error = break_a_world(take_money_along, [30], monkeypatch, world_database, shards=2)
+    assert "V3" in error
 
 
 @pytest.mark.chaos

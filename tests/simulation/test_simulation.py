@@ -36,3 +36,13 @@ def test_a_seed_repeats_what_is_between_shards_as_well(world_database):
     assert first.counts["credits between shards"] > 0
     assert first.counts["committed between shards"] >= first.counts["committed"] / 3
     assert first.counts["answers"] > 0
+
+
+@pytest.mark.soak
+def test_a_shard_is_split_by_the_command_while_the_world_goes_on(world_database):
+    """Whoever splits it dies now and then; all that was under way is done once, and the seed repeats it."""
+    case = Case(seed=30, acts=2, shards=2)
+    first, second = play(case, world_database), play(case, world_database)
+    assert not first.error, f"{first.error}\nagain: {case.command()} --trace\n{first.where}"
+    assert first.trace == second.trace
+    assert first.counts["splits"] == 1
