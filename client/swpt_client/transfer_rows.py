@@ -1,5 +1,6 @@
 """What each input does to the records of transfers and bundles."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -116,8 +117,14 @@ def dismiss_bundle(desk: Desk, call: DismissBundle) -> Refusal | None:
         return None
     if known.state is not BundleState.PREPARING:
         return refuse("ALREADY_DECIDED", call.key, known.state, _DECIDED)
-    _act(desk, verdicts.dismiss_all(known, _legs(desk, known), "CALL"))
+    _dismiss(desk, known, _legs(desk, known), "CALL")
     return None
+
+
+def _dismiss(desk: Desk, one: Bundle, legs: Sequence[Transfer], reason: str) -> None:
+    """Let nothing move any more; where all legs have ended already, nobody else would end the bundle."""
+    _act(desk, verdicts.dismiss_all(one, legs, reason))
+    desk.touched_bundles[one.key] = None
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -189,7 +196,7 @@ def abandon(desk: Desk, call: Abandon) -> Refusal | None:
     if any(status.is_paid for status in one.status) or any(leg.outcome == Outcome.OK for leg in legs):
         _act(desk, verdicts.tear(one, "ABANDONED", desk.now))
     else:
-        _act(desk, verdicts.dismiss_all(one, legs, "ABANDONED"))
+        _dismiss(desk, one, legs, "ABANDONED")
     return None
 
 

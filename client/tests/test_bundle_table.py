@@ -385,6 +385,22 @@ def parked() -> Story:
     return story
 
 
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_a_parked_bundle_whose_legs_were_abandoned_is_abandoned_as_well(is_prepared):
+    """At once if nothing is under way any more that could end it later."""
+    story = parked() if is_prepared else Story()
+    client = story.client
+    client.feed(Park(kind="bundle", key="b"), *(Park(kind="transfer", key=key) for key in client.transfers))
+    for key in client.transfers:
+        assert client.call(Abandon(kind="transfer", key=key)).state != "parked"
+    client.call(Abandon(kind="bundle", key="b"))
+    assert story.bundle.state == ("dismissing" if is_prepared else "dismissed")
+    if is_prepared:
+        story.finalize(0)
+    assert (story.bundle.state, story.bundle.reason) == ("dismissed", "ABANDONED")
+    assert client.hear()[-1] == BundleFinished(bundle=story.bundle)
+
+
 def test_a_parked_bundle_waits_for_a_person():
     """Whatever comes; and its legs go first."""
     story = parked()
