@@ -58,6 +58,9 @@ DAY = 24 * HOUR
         ("9999-12-31T23:59:59Z", T_FAR),
         ("9999-12-31T23:59:59.999999Z", LAST_MOMENT),
         ("9999-12-31T23:59:59+14:00", T_FAR - 14 * HOUR),
+        # both ends of time, as they are called elsewhere
+        ("0001-01-01T05:30:00+05:30", FIRST_MOMENT),
+        ("9999-12-31T18:29:59.999999-05:30", LAST_MOMENT),
         # leap days
         ("2024-02-29T00:00:00Z", from_datetime(datetime(2024, 2, 29, tzinfo=UTC))),
         ("2000-02-29T00:00:00+00:00", from_datetime(datetime(2000, 2, 29, tzinfo=UTC))),
@@ -142,6 +145,24 @@ def test_anything_else_is_no_timestamp(text):
     """There is one form only, without tolerance."""
     with pytest.raises(ValueError, match="timestamp"):
         parse_timestamp(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("yesterday", "must be a timestamp with an offset"),
+        ("2026-11-21T12:00:00", "must be a timestamp with an offset"),
+        ("2026-02-29T12:00:00Z", "must be a timestamp of a day that exists"),
+        ("2026-02-29T12:00Z", "must be a timestamp of a day that exists"),
+        ("0001-01-01T00:00:00+00:01", "must be a timestamp within the years 1 to 9999"),
+        ("9999-12-31T23:59:59-00:01", "must be a timestamp within the years 1 to 9999"),
+    ],
+)
+def test_it_is_said_what_a_timestamp_must_be(text, said):
+    """Operators read it in the detail of a dead letter, so it comes in exactly these words."""
+    with pytest.raises(ValueError) as refused:
+        parse_timestamp(text)
+    assert str(refused.value) == said
 
 
 @pytest.mark.parametrize(

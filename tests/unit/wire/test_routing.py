@@ -1,13 +1,35 @@
-"""Realms by tables: which accounts a shard owns, and which realms lie in which."""
+"""Keys and realms by tables: where an account belongs, which a shard owns, and which realms lie in which."""
+
+from hashlib import md5
 
 import pytest
 
-from swpt_accounts.wire.routing import Realm, account_word
+from swpt_accounts.wire.numbers import MAX_INT64, MIN_INT64
+from swpt_accounts.wire.routing import Realm, account_digest, account_word
 
 
 def realm(binding_key: str) -> Realm:
     """A realm as the settings name it."""
     return Realm.parse(binding_key)
+
+
+@pytest.mark.parametrize(
+    ("debtor_id", "creditor_id", "written"),
+    [
+        (0, 0, "00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00"),
+        (1, 2, "00 00 00 00 00 00 00 01  00 00 00 00 00 00 00 02"),
+        (2, 1, "00 00 00 00 00 00 00 02  00 00 00 00 00 00 00 01"),
+        (258, 0, "00 00 00 00 00 00 01 02  00 00 00 00 00 00 00 00"),
+        (-1, 0, "ff ff ff ff ff ff ff ff  00 00 00 00 00 00 00 00"),
+        (0, -1, "00 00 00 00 00 00 00 00  ff ff ff ff ff ff ff ff"),
+        (-2, 258, "ff ff ff ff ff ff ff fe  00 00 00 00 00 00 01 02"),
+        (MAX_INT64, MIN_INT64, "7f ff ff ff ff ff ff ff  80 00 00 00 00 00 00 00"),
+        (MIN_INT64, MAX_INT64, "80 00 00 00 00 00 00 00  7f ff ff ff ff ff ff ff"),
+    ],
+)
+def test_the_digest_of_an_account_is_that_of_its_ids_as_sixteen_bytes(debtor_id, creditor_id, written):
+    """First the debtor, then the creditor, both signed and with the highest byte first (rules.md#keys)."""
+    assert account_digest(debtor_id, creditor_id) == md5(bytes.fromhex(written)).digest()
 
 
 @pytest.mark.parametrize(
