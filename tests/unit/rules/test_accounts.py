@@ -5,6 +5,7 @@ import math
 import pytest
 
 from swpt_accounts.rules.accounts import (
+    Account,
     announced,
     available_at,
     balance_at,
@@ -62,6 +63,41 @@ def test_a_new_account_counts_its_transfers_from_its_day_of_creation():
 def test_the_day_of_creation_ends_at_midnight_in_utc(created_at, days):
     """A microsecond before midnight belongs to the old day, midnight to the new one."""
     assert new_account(7, ALICE, created_at).last_transfer_id == days * 2**40
+
+
+def test_a_new_account_is_empty():
+    """Zeros, no texts and T0, but for who owns it, its first moments and its ids (rules.md#accounts)."""
+    assert new_account(7, ALICE, NOW) == Account(
+        debtor_id=7,
+        creditor_id=ALICE,
+        created_at=NOW,
+        interest_rate=0.0,
+        previous_interest_rate=0.0,
+        last_interest_rate_change_ts=T0,
+        last_capitalization_ts=T0,
+        last_config_ts=T0,
+        last_config_seqnum=0,
+        last_config_applied_at=T0,
+        negligible_amount=0.0,
+        config_flags=0,
+        debtor_info=DebtorInfo(iri="", content_type="", sha256=""),
+        last_deletion_ts=T0,
+        announced_settings=0,
+        is_deleted=False,
+        is_overflown=False,
+        last_change_seqnum=0,
+        last_change_ts=NOW,
+        principal=0,
+        interest=0.0,
+        last_transfer_number=0,
+        last_transfer_committed_at=T0,
+        last_transfer_id=FIRST_TRANSFER_ID - 1,
+        total_locked_amount=0,
+        pending_transfers_count=0,
+        last_update_ts=NOW,
+        last_delayed_update_ts=T0,
+        update_pending_since=T0,
+    )
 
 
 # -- ConfigureAccount (rules.md#configurations) ------------------------------------------------
@@ -296,7 +332,10 @@ def test_the_sum_of_interest_and_due_interest_is_cut(sign):
         (100.0, "direct", 100, True),
         (100.0, "direct", 101, False),
         (100.9, "direct", 101, False),
-        (100.0, "direct", -50, False),  # outgoing
+        (100.0, "direct", 1, True),
+        (100.0, "direct", 0, False),
+        (100.0, "direct", -1, False),  # outgoing
+        (100.0, "direct", -50, False),
         (100.0, "agent", 50, False),
         (100.0, "Agent", 50, True),  # types are case-sensitive
         (100.0, "interest", 50, True),

@@ -12,7 +12,7 @@ PAYMENT = Payment("direct", NOW)
 def test_nothing_is_no_transfer():
     """An amount of zero would take a number and move nothing."""
     book = batch(account())
-    with pytest.raises(AssertionError, match="every transfer moves something"):
+    with pytest.raises(AssertionError, match=r"^every transfer moves something$"):
         book.change(owner(book, ALICE), 0, BOB, PAYMENT, announce=False)
 
 

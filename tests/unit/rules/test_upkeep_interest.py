@@ -54,6 +54,7 @@ def capitalized(before: Account, *others: Account, **options):
         pytest.param(rich(1000, interest=5.5), True, id="K5: interest was never paid before"),
         pytest.param(root(principal=-1000, interest=5.5), False, id="K1: the root account"),
         pytest.param(deleted(), False, id="K1: a deleted account"),
+        pytest.param(deleted(interest=5.5), False, id="K1: a deleted account, whatever is stored"),
         pytest.param(
             rich(1000, interest=5.5, last_capitalization_ts=NOW - 14 * DAY + MICROSECOND),
             False,
