@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .core import Result
 from .errors import Refused
 from .handlers import Handlers
+from .limits import MAX_INT64
 from .metrics import NoMetrics
 from .moments import Moment, of_datetime, render
 from .office import Office
@@ -103,11 +104,26 @@ def _check_tables(engine: Engine) -> None:
     """Whoever mistypes a name is told so, and finds no new database there.  Raises ValueError."""
     url = engine.url
     is_file = url.get_backend_name() == "sqlite" and "uri" not in url.query
-    if is_file and url.database not in (None, "", ":memory:") and not Path(str(url.database)).exists():
+    if is_file and url.database not in (None, "", ":memory:") and not _exists(str(url.database)):
         raise ValueError(f"there is no database {url.database}")
     if not inspect(engine).has_table(meta.name):
         shown = url.render_as_string()
         raise ValueError(f"no tables of the client are in {shown}: an agent makes them when it is started")
+
+
+def _exists(place: str) -> bool:
+    try:
+        return Path(place).exists()
+    except OSError as error:
+        raise ValueError(f"{place}: {error.strerror}") from error
+
+
+def _number(text: str) -> int:
+    """The number of a row.  Raises ValueError for what no row can have."""
+    number = int(text)
+    if not 0 < number <= MAX_INT64:
+        raise ValueError(text)
+    return number
 
 
 def _fail(text: str, status: int = 1) -> int:
@@ -165,12 +181,12 @@ def _parked(persons: Persons, options: Any) -> _Lines:
 def _line_of(one: Transfer | Bundle) -> str:
     if isinstance(one, Bundle):
         state = f"{one.state}, was {one.parked_state}" if one.parked_state else str(one.state)
-        return f"bundle {one.key}  {state}  {one.reason}".rstrip()
+        return f"bundle {_plain(one.key)}  {state}  {one.reason}".rstrip()
     request = one.request
     kinds = ", ".join(type(evidence.message).__name__ for evidence in one.evidence) or "no evidence"
     amount = request.max_locked_amount if one.decision is None else one.decision.committed_amount
     return (
-        f"transfer {one.key}  was {one.parked_state}  {amount} of {request.debtor_id}"
+        f"transfer {_plain(one.key)}  was {one.parked_state}  {amount} of {request.debtor_id}"
         f" from {request.creditor_id} to {request.recipient}  begun {render(one.began_at)}  {kinds}"
     )
 
@@ -289,7 +305,7 @@ def _parser() -> argparse.ArgumentParser:
         ("put-back", _put_back, "Let a running agent process dead letters once more."),
         ("discard", _discard, "Close dead letters that nobody wants."),
     ):
-        command(name, work, text).add_argument("id", nargs="+", type=int)
+        command(name, work, text).add_argument("id", nargs="+", type=_number)
     return parser
 
 

@@ -4,11 +4,11 @@ A handler that fails is found by bisection.  Its news are parked, its own work i
 nothing else is: everybody else goes on.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from logging import getLogger
-from typing import Any, TypeAlias
+from threading import current_thread, local, main_thread
+from typing import Any, Final, TypeAlias
 
 from .metrics import Metrics
 from .moments import Moment
@@ -23,6 +23,37 @@ again with the same news, after its work has been undone."""
 _logger = getLogger(__name__)
 
 
+_ENDS: Final = ("commit", "rollback", "close")
+"""What a handler must not do with its session: the transaction is that of the whole batch."""
+
+
+@contextmanager
+def _kept_open(session: Any) -> Iterator[None]:
+    """A handler that ends the transaction fails; otherwise all that it belongs to would be lost with it."""
+
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise RuntimeError(
+            "within a handler the transaction is not yours to end: use session.begin_nested(), or raise"
+        )
+
+    names = [name for name in _ENDS if hasattr(session, name)]
+    for name in names:
+        setattr(session, name, refuse)
+    try:
+        yield
+    finally:
+        for name in names:
+            delattr(session, name)
+
+
+def _words_of(error: BaseException) -> str:
+    """What an exception says, as far as a store can keep it."""
+    try:
+        return str(error).encode(errors="backslashreplace").decode()
+    except Exception:
+        return "(it cannot say what)"
+
+
 class Handlers:
     """Who wants to hear which news."""
 
@@ -31,7 +62,7 @@ class Handlers:
         self._metrics = metrics
         self._retention = retention
         self._handlers: dict[type, list[Handler]] = {}
-        self._here = threading.local()
+        self._here = local()
 
     def add(self, kind: type, handler: Handler) -> None:
         """From now on the handler hears news of this kind; before the agent has started."""
@@ -39,12 +70,11 @@ class Handlers:
 
     @property
     def is_within(self) -> bool:
-        """Whether this thread is in a handler now, or in a transaction of `begin`."""
+        """Whether this thread is in a handler now."""
         return getattr(self._here, "depth", 0) > 0
 
     @contextmanager
-    def within(self) -> Iterator[None]:
-        """What this thread does now belongs to one transaction, and holds its locks."""
+    def _within(self) -> Iterator[None]:
         self._here.depth = getattr(self._here, "depth", 0) + 1
         try:
             yield
@@ -55,7 +85,7 @@ class Handlers:
         """Hand news over, in their order; what a handler refuses is parked."""
         wanted = [one for one in news if type(one) in self._handlers]
         if wanted:
-            with self.within():
+            with self._within():
                 self._try(transaction, wanted, now)
 
     def report(self, news: Sequence[News]) -> None:
@@ -69,16 +99,16 @@ class Handlers:
 
     def _try(self, transaction: Transaction, news: Sequence[News], now: Moment) -> None:
         try:
-            with transaction.savepoint():
+            with transaction.savepoint(), _kept_open(transaction.session):
                 for one in news:
                     for handler in self._handlers[type(one)]:
                         handler(transaction.session, one)
                 self._flush(transaction)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
-            # Who calls `sys.exit` in a handler, or fails a test in it, must not end the agent's thread.
-            if self._store.is_passing(error):
+            # Who calls `sys.exit` in a handler must not end the agent's thread.  In the main thread it may
+            # be the handler of a signal, or a test that fails.
+            is_for_all = not isinstance(error, Exception) and current_thread() is main_thread()
+            if is_for_all or self._store.is_passing(error):
                 raise
             if len(news) == 1:
                 self._park(transaction, news[0], error, now)
@@ -101,7 +131,7 @@ class Handlers:
         letter = DeadLetter(
             kind=LetterKind.NEWS,
             reason="handler_failed",
-            detail=f"{kind}: {type(error).__name__}: {error}"[:200],
+            detail=f"{kind}: {type(error).__name__}: {_words_of(error)}"[:200],
             body=to_text(news).encode(),
             added_at=now,
         )

@@ -149,9 +149,9 @@ class Office:
         return result, row
 
     def check_place(self, session: Any = None) -> None:
-        """Assert that this thread has no transaction open, or goes on in it: else it waits for itself."""
+        """Assert that this thread is in no handler, or has its session: it would wait for its own locks."""
         is_safe = session is not None or not self.handlers.is_within
-        assert is_safe, "within a handler or `begin`, calls and questions need its session"
+        assert is_safe, "within a handler, calls and questions need its session"
 
     def check_question(self, key: str | AccountKey, session: Any = None) -> None:
         """Raise BadField for a name that nothing can have; see also `check_place`."""

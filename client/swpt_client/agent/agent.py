@@ -29,7 +29,7 @@ from .account_calls import AccountCalls
 from .inbox import Inbox
 from .payment_calls import PaymentCalls
 from .pump import Pump
-from .wait_calls import WaitCalls
+from .wait_calls import WaitCalls, check_timeout
 from .worker import Worker
 
 _H = TypeVar("_H", bound=Handler)
@@ -205,12 +205,13 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
     def begin(self) -> Iterator[Any]:
         """A transaction of the application, in which calls can be: it gives a session (SQLAlchemy's).
 
-        It is committed at the end, and undone by an exception.  Calls and questions in it need
-        `session=`: without it they would wait for its locks, and raise AssertionError.  Raises
-        StoreAway, and Overtaken if other transactions were quicker: then the whole may be tried again.
+        It is committed at the end, and undone by an exception.  Calls in it need `session=`: without it
+        they are transactions of their own, which stay if this one is undone, and on SQLite they wait
+        for it in vain.  Raises StoreAway, and Overtaken if other transactions were quicker: then the
+        whole may be tried again.
         """
         self._office.check_place()
-        with self._store.begin() as transaction, self._handlers.within():
+        with self._store.begin() as transaction:
             yield transaction.session
 
     def catch_up(self, timeout: float) -> bool:
@@ -219,7 +220,11 @@ class Agent(AccountCalls, PaymentCalls, WaitCalls):
         Returns when all of it is processed; False if that is not so within `timeout` seconds, and at once
         if the agent does not run.
         """
-        return self._is_running and self._inbox.follow().wait(timeout) and self._is_running
+        check_timeout("", timeout)
+        self._office.check_place()
+        if not (self._is_running and self._worker.is_alive):
+            return False
+        return self._inbox.follow().wait(timeout) and self._worker.is_alive
 
     # --- news -------------------------------------------------------------------------------------
 

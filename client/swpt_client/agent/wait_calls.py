@@ -107,7 +107,8 @@ class WaitCalls:
 
         def hear(record: Record) -> None:
             if isinstance(record, Transfer | Bundle) and is_resting(record):
-                if isinstance(record, Transfer):
+                # What may change again may have changed since it was told.
+                if isinstance(record, Transfer) and record.outcome:
                     told.append(record)
                 wake()
 

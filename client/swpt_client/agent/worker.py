@@ -29,6 +29,7 @@ _PAUSE_TRANSPORT_SECONDS: Final = 60.0
 """The store is away for so long: the broker gets its messages back."""
 
 
+_WARN_SECONDS: Final = 60.0
 _UNASKED_WARNING: Final = (
     "%d prepared transfers of which nothing is known here are dismissed: right after a restore, and for"
     " records that were deleted; otherwise another agent with our subnet has asked for them, which has"
@@ -74,6 +75,13 @@ class Worker:
         self._is_prepared = False
         self._has_to_send = True
         self._followers: list[Event] = []
+        self._unasked = 0
+        self._warn_at = 0.0
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread goes on."""
+        return self._thread.is_alive()
 
     def start(self, *, is_prepared: bool) -> None:
         """Begin.  If the store was away, it is prepared as soon as it is there."""
@@ -97,6 +105,8 @@ class Worker:
             # The interpreter says nothing of a thread that ends by SystemExit.
             _logger.critical("The agent has ended; nothing is sent or stored any more", exc_info=True)
             raise
+        finally:
+            self._tell_followers()
 
     def _work(self) -> None:
         pause = 0.1
@@ -117,7 +127,6 @@ class Worker:
                 self._transport.pause()
                 self._wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-        self._tell_followers()
         try:
             self._pump.release()
         except (StoreAway, Overtaken) as error:
@@ -280,8 +289,11 @@ class Worker:
                 metrics.count("messages_received_total", type=one.type or "")
         for row, count in result.ignored.items():
             metrics.count("ignored_total", count, row=row)
-        if UNASKED in result.ignored:
-            _logger.warning(_UNASKED_WARNING, result.ignored[UNASKED])
+        self._unasked += result.ignored.get(UNASKED, 0)
+        if self._unasked and monotonic() >= self._warn_at:
+            self._warn_at = monotonic() + _WARN_SECONDS
+            _logger.warning(_UNASKED_WARNING, self._unasked)
+            self._unasked = 0
         for letter in letters:
             metrics.count("dead_letters_total", reason=letter.reason)
             _logger.error("A message is a dead letter: %s, %s", letter.reason, letter.detail)

@@ -1,6 +1,7 @@
 """News reach handlers, and one that fails holds up nobody."""
 
 import sys
+from logging import CRITICAL
 
 import pytest
 from sqlalchemy import text
@@ -12,6 +13,13 @@ from tests.server_messages import (
     prepared_transfer,
     rejected_transfer,
 )
+
+
+class Silence(Exception):
+    """It cannot say what it is."""
+
+    def __str__(self):
+        raise RuntimeError("no words")
 
 
 def test_news_reach_handlers_within_the_transaction(office):
@@ -132,3 +140,57 @@ def test_what_nobody_here_has_asked_for_is_dismissed_aloud(office, caplog):
         )
         assert office.wire.wait_for("FinalizeTransfer")["committed_amount"] == 0
         office.wire.wait_until(lambda: "another agent with our subnet" in caplog.text)
+
+
+@pytest.mark.parametrize("office", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("end", ["commit", "rollback", "close"])
+def test_a_handler_that_ends_the_transaction_fails_and_nothing_is_lost(office, end):
+    """The usual `except: session.rollback()` undid the whole batch, which was acknowledged all the same."""
+    agent = office.agent
+
+    @agent.on(TransferFinished)
+    def hear(session, _news):
+        session.execute(text("INSERT INTO smp_meta (name, value) VALUES ('x', 'y')"))
+        getattr(session, end)()
+
+    with agent:
+        office.wire.deliver(rejected_transfer(office.pay("k")))
+        assert agent.wait("k", 30).outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
+        (letter,) = agent.persons.letters()
+        assert "not yours to end" in letter.detail
+    with office.store.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM smp_meta WHERE name = 'x'")).scalar() == 0
+
+
+@pytest.mark.parametrize("office", ["memory"], indirect=True)
+@pytest.mark.parametrize("error", [Exception("a\udcffb"), Silence()])
+def test_a_handler_may_fail_with_words_that_nobody_can_keep(office, error, caplog):
+    """What matters is that it has failed."""
+    agent = office.agent
+    # Those who run tests side by side cannot keep them either.
+    caplog.set_level(CRITICAL, "swpt_client.handlers")
+
+    @agent.on(TransferFinished)
+    def hear(_session, _news):
+        raise error
+
+    with agent:
+        office.wire.deliver(rejected_transfer(office.pay("k")))
+        assert agent.wait("k", 30).outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
+        (letter,) = agent.persons.letters()
+        assert letter.detail in (
+            "TransferFinished: Exception: a\\udcffb",
+            "TransferFinished: Silence: (it cannot say what)",
+        )
+
+
+@pytest.mark.parametrize("office", ["memory"], indirect=True)
+def test_a_handler_may_not_wait_for_its_own_agent(office):
+    """It would wait for itself."""
+    agent = office.agent
+    agent.on(TransferFinished)(lambda _session, _news: agent.catch_up(60))
+    with agent:
+        office.wire.deliver(rejected_transfer(office.pay("k")))
+        office.wire.wait_until(lambda: list(agent.persons.letters()))
+        (letter,) = agent.persons.letters()
+        assert "AssertionError" in letter.detail

@@ -9,7 +9,7 @@ import pytest
 from swpt_client import aio, configuration
 from swpt_client.errors import NotFound, StoreAway
 from swpt_client.inputs import Begin, Dismiss
-from swpt_client.records import AccountKey, ConfigurationState
+from swpt_client.records import AccountKey, ConfigurationState, TransferState
 from swpt_client.store.memory import MemoryStore
 from swpt_client.waiting import Waiters
 from tests.bench import ALICE, DEBTOR
@@ -149,3 +149,13 @@ def test_who_watches_for_the_end_hears_of_nothing_else(office):
         office.wire.wait_until(lambda: woken)
         assert look(None) == office.store.transfer("k")
         assert look(None).outcome == "OK"
+
+
+def test_who_has_decided_is_not_told_of_the_time_before(office):
+    """What was prepared when it was told may be decided since: that is read anew."""
+    with office.agent as agent, agent.watch_end("k", lambda: None) as look:
+        begun = office.reserve("k")
+        office.wire.deliver(prepared_transfer(begun, locked_amount=60))
+        office.wire.wait_until(lambda: office.store.transfer("k").state is TransferState.PREPARED)
+        agent.commit("k", 10)
+        assert look(None).state is TransferState.SETTLED

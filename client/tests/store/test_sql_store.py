@@ -1,6 +1,7 @@
 """What a database does besides: several at once, sessions of the application, upgrades, errors."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Barrier, Event
 
 import pytest
@@ -13,8 +14,9 @@ from swpt_client.errors import KeyConflict
 from swpt_client.handlers import Handlers
 from swpt_client.inputs import Begin, Configure
 from swpt_client.metrics import NoMetrics
+from swpt_client.news import TransferFinished
 from swpt_client.office import Office
-from swpt_client.store.base import Overtaken, Retention, StoreAway, UnfitStore
+from swpt_client.store.base import LetterState, Overtaken, Retention, StoreAway, UnfitStore
 from swpt_client.store.sql import SqlStore
 from swpt_client.store.sql.migrations import VERSION
 from swpt_client.store.sql.schema import meta, metadata
@@ -144,8 +146,9 @@ def test_who_meets_others_in_the_wrong_order_tries_again(sql_store):
         return len(tries)
 
     with ThreadPoolExecutor(2) as pool:
-        tries = sorted(pool.map(work, ([ACCOUNT, OTHER], [OTHER, ACCOUNT])))
-    assert tries == [1, 2]
+        tries = list(pool.map(work, ([ACCOUNT, OTHER], [OTHER, ACCOUNT])))
+    # Whoever was ended may meet the other one once more before that goes on.
+    assert sum(tries) > 2
     assert sql_store.account(ACCOUNT).configuration.last_seqnum == 2
     assert sql_store.account(OTHER).configuration.last_seqnum == 2
 
@@ -209,6 +212,35 @@ def test_a_database_in_memory_is_refused(url):
     """Each thread would have another one, and nothing would work."""
     with pytest.raises(UnfitStore, match="must be in a file"):
         SqlStore(create_engine(url)).prepare()
+
+
+def test_a_server_without_nulls_in_arrays_is_refused(postgres_database):
+    """NULL would be a text of four letters."""
+    engine = create_engine(postgres_database.url, connect_args={"options": "-c array_nulls=off"})
+    with pytest.raises(UnfitStore, match="array_nulls"):
+        SqlStore(engine).prepare()
+    engine.dispose()
+
+
+@ON_POSTGRESQL
+def test_a_handler_that_catches_an_error_of_postgresql_has_failed(sql_store):
+    """The transaction cannot go on behind it; its news are parked, and nobody waits for the database."""
+    handlers = Handlers(sql_store, NoMetrics(), Retention())
+
+    def hear(session, _news):
+        with sql_store.join(session).savepoint():
+            session.execute(text("SELECT 1"))
+        with suppress(DBAPIError):
+            session.execute(text("SELECT 1 / 0"))
+
+    handlers.add(TransferFinished, hear)
+    Teller(sql_store).feed(begin("k"))
+    finished = TransferFinished(transfer=sql_store.transfer("k"))
+    with sql_store.begin() as transaction:
+        handlers.tell(transaction, [finished], START)
+    (letter,) = sql_store.letters(LetterState.OPEN, 0, 10)
+    assert letter.reason == "handler_failed"
+    assert "division by zero" in letter.detail
 
 
 def test_a_large_batch_is_stored_at_once(sql_store):

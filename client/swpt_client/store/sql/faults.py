@@ -9,6 +9,8 @@ _CONFLICTS: Final = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock not available."""
 _SURROUNDINGS: Final = ("08", "25", "28", "3D", "53", "54", "55", "57", "58", "XX")
 """Classes of SQLSTATE: connection, transaction state, authorization, resources, operator, system."""
+_ABORTED: Final = "25P02"
+"""Somebody has caught the error of a statement, and gone on."""
 _LITE_CONFLICTS: Final = frozenset({5, 6})
 """SQLite's BUSY and LOCKED."""
 _LITE_ERROR: Final = 1
@@ -42,7 +44,7 @@ def is_away(error: BaseException) -> bool:
         return True
     state = _state_of(error)
     if state:
-        return state.startswith(_SURROUNDINGS)
+        return state.startswith(_SURROUNDINGS) and state != _ABORTED
     return isinstance(error, OperationalError | InterfaceError) and _lite_code(error) != _LITE_ERROR
 
 

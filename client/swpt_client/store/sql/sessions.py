@@ -51,11 +51,14 @@ def check(engine: Engine) -> None:
         driver = connection.connection.dbapi_connection
         isolation = "AUTOCOMMIT" if getattr(driver, "autocommit", False) else connection.get_isolation_level()
         encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+        has_nulls = connection.execute(text("SHOW array_nulls")).scalar_one()
     if encoding not in _FIT_ENCODINGS:
         raise UnfitStore(
             f"the database of the client has the encoding {encoding}, which has not all characters:"
             f" make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
+    if has_nulls != "on":
+        raise UnfitStore("array_nulls is off for the client, which changes what it writes: leave it on")
     if isolation != _FIT_ISOLATION:
         raise UnfitStore(
             f"transactions of the client must be READ COMMITTED, and those of this engine are"

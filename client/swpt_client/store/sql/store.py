@@ -38,7 +38,7 @@ from swpt_client.store.base import (
     latest_claim,
 )
 
-from . import faults, migrations, schema, sessions
+from . import caught, faults, migrations, schema, sessions
 from .statements import PostgresStatements, SqliteStatements, Statements
 from .transaction import SqlTransaction
 
@@ -77,6 +77,7 @@ class SqlStore:
         if engine.dialect.name == "postgresql":
             self._statements = PostgresStatements()
             sessions.speak_utf8(engine)
+            caught.remember_errors(engine)
         elif engine.dialect.name == "sqlite":
             self._statements = SqliteStatements()
             sessions.begin_immediately(engine)

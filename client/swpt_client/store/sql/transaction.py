@@ -1,8 +1,8 @@
 """One transaction on the tables: lock, read, write."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -31,7 +31,7 @@ from swpt_client.store.base import (
     Retention,
 )
 
-from . import schema
+from . import caught, schema
 from .statements import Row, Statements
 
 _SEND: Final = schema.outbox.insert()
@@ -54,9 +54,11 @@ class SqlTransaction:
         """For handlers, and for rows of the application."""
         return self._session
 
-    def savepoint(self) -> AbstractContextManager[Any]:
-        """A nested transaction."""
-        return self._session.begin_nested()
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A nested transaction; it is undone by what goes wrong in it, also if somebody has caught that."""
+        with self._session.begin_nested(), caught.uncaught_errors(self._connection):
+            yield
 
     @property
     def _connection(self) -> Connection:

@@ -139,6 +139,7 @@ class RabbitmqTransport:
         """One connection; why it has ended, and for how many seconds it was of use."""
         assert self._inbox is not None
         assert self._topology is not None
+        life: Life | None = None
         try:
             self._channel += 1
             credentials = self._parameters.credentials
@@ -150,10 +151,11 @@ class RabbitmqTransport:
                 life.call(life.end)
             life.run()
         except Exception as error:
-            # pika does not like to be ended while it begins.
-            if not self._is_stopping.is_set():
+            problem = "" if life is None else life.problem
+            # pika does not like to be ended while it begins; why that was done is known then.
+            if not problem and not self._is_stopping.is_set():
                 _logger.exception("The connection to the broker has failed")
-            return describe(error), 0.0
+            return problem or describe(error), 0.0
         finally:
             with self._lock:
                 self._life = None
