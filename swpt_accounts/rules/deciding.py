@@ -104,6 +104,7 @@ def answer_waiting(book: Book, request: PrepareTransfer, *, is_reachable: bool) 
     """Go on with a request that has waited for another shard, by what that has said (rules P4 to P11)."""
     recipient = transfers.parse_recipient(request.recipient)
     assert recipient is not None, "rule P3 has refused the others"
+    assert book.policy.realm.owns(*account_key(request)), "requests of other shards are theirs"
     _lock(book, request, recipient, is_reachable=is_reachable)
 
 

@@ -289,7 +289,7 @@ class WaitingRoom:
             now = context.clock()
             lease, latest = later_by(now, context.policy.asking_time), latest_due(longest, now)
             with self._connection, self._connection.cursor() as cursor:
-                return take_due(cursor, now, lease, latest, _MOST_DUE)
+                return take_due(cursor, context.policy.realm, now, lease, latest, _MOST_DUE)
 
         if len(self._in_hand) < _MOST_IN_HAND:
             self._ask(self._transact(take))

@@ -16,6 +16,7 @@ from swpt_accounts.storage.prepared import Statement
 from swpt_accounts.wire.messages import PrepareTransfer
 from swpt_accounts.wire.moments import Moment
 from swpt_accounts.wire.numbers import u64
+from swpt_accounts.wire.routing import Realm
 
 from . import columns
 from . import reading as sql
@@ -23,11 +24,13 @@ from . import reading as sql
 _COLUMNS: Final = ", ".join(columns.WAITING_COLUMNS)
 _KEY: Final = ", ".join(columns.REQUEST_KEY)
 
-# What is due later than anything can be was written while the clock was wrong.
+# What is due later than anything can be was written while the clock was wrong.  After a split both children
+# have what waited in their parent, until the foreign part is removed; each asks only for its own.
 _TAKE_DUE: Final = f"""
 UPDATE waiting_request SET next_attempt_at = %(lease)s
 WHERE ({_KEY}) IN (
-    SELECT {_KEY} FROM waiting_request WHERE next_attempt_at <= %(now)s OR next_attempt_at > %(latest)s
+    SELECT {_KEY} FROM waiting_request
+    WHERE (next_attempt_at <= %(now)s OR next_attempt_at > %(latest)s) AND {{mine}}
     ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING {_COLUMNS}, attempts
 """
@@ -117,12 +120,15 @@ def _by_key(cursor: Any) -> dict[RequestKey, PrepareTransfer]:
     return {request_key(request): request for request in map(_request, cursor.fetchall())}
 
 
-def take_due(cursor: Any, now: Moment, lease: Moment, latest: Moment, limit: int) -> list[Due]:
-    """Take requests in hand whose time has come: nobody else does so before `lease`.
+def take_due(cursor: Any, realm: Realm, now: Moment, lease: Moment, latest: Moment, limit: int) -> list[Due]:
+    """Take requests of a realm in hand whose time has come: nobody else does so before `lease`.
 
     No pause ends later than `latest`.
     """
-    cursor.execute(_TAKE_DUE, {"now": now, "lease": lease, "latest": latest, "limit": limit})
+    cursor.execute(
+        _TAKE_DUE.format(mine=columns.owned(realm)),
+        {"now": now, "lease": lease, "latest": latest, "limit": limit},
+    )
     return [Due(_request(row[:-1]), row[-1]) for row in cursor.fetchall()]
 
 

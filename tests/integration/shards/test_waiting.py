@@ -312,6 +312,16 @@ def test_what_a_dead_process_had_in_hand_is_found_by_another(here, shards):
         wait_for(here, {1: "prepared"})
 
 
+def test_a_child_of_a_split_leaves_the_requests_of_its_sibling_alone(here, shards):
+    """Both children have what waited in their parent; a request that both decide has two answers."""
+    here.apply(wanted(1), wanted(2))
+    here.execute(f"UPDATE waiting_request SET creditor_id = {NO} WHERE coordinator_request_id = 1")
+    here.execute("UPDATE waiting_request SET next_attempt_at = 0")
+    with open_room(here.postgres_url, shards.url, POLICY):
+        wait_until(lambda: answered(here) == {2: "prepared"}, "the answer of the other shard", 60.0)
+    assert here.rows("SELECT creditor_id, next_attempt_at, attempts FROM waiting_request") == [(NO, 0, 0)]
+
+
 def test_what_was_put_off_by_a_wrong_clock_is_found(here, shards):
     """No pause ends in ten years."""
     here.apply(wanted())
