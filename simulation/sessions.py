@@ -22,6 +22,7 @@ from swpt_accounts.storage.outbox import publishing
 from swpt_accounts.transactions import account_memory, reachable_memory
 
 from .actors import Actor, current, step
+from .swapping import swapped
 
 _COUNT_SECONDS: Final = (
     processing, loop, gate, held_rows, prepared, publishing, account_memory, reachable_memory,
@@ -234,13 +235,7 @@ def stepped(sessions: Sessions, monotonic: Callable[[], float]) -> Iterator[None
         (connections, "_patience_of_server", lambda _silence: dict(PATIENCE)),
         (eager, "EagerConnection", SteppedEagerConnection),
     ]
-    before = [(module, name, getattr(module, name)) for module, name, _ in names]
     _sessions = sessions
-    try:
-        for module, name, value in names:
-            setattr(module, name, value)
+    with swapped(names):
         yield
-    finally:
-        for module, name, value in before:
-            setattr(module, name, value)
         _sessions = None

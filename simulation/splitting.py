@@ -33,6 +33,7 @@ from .mix import Mix
 from .processes import Process, Worker
 from .queues import Administration
 from .shards import Shard, queue_name
+from .swapping import swapped
 
 _NAMES: Final = ("child_0", "child_1")
 """The databases of the children."""
@@ -217,11 +218,5 @@ def commanding(split: Split) -> Iterator[None]:
         (command, "order_of", split.order),
         (command, "click", SimpleNamespace(echo=split.echo)),
     ]
-    before = [(module, name, getattr(module, name)) for module, name, _ in names]
-    try:
-        for module, name, value in names:
-            setattr(module, name, value)
+    with swapped(names):
         yield
-    finally:
-        for module, name, value in before:
-            setattr(module, name, value)

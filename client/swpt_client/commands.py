@@ -119,11 +119,10 @@ def _exists(place: str) -> bool:
 
 
 def _number(text: str) -> int:
-    """The number of a row.  Raises ValueError for what no row can have."""
-    number = int(text)
-    if not 0 < number <= MAX_INT64:
-        raise ValueError(text)
-    return number
+    """The number of a row.  Raises ArgumentTypeError for what no row can have."""
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= MAX_INT64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a letter")
+    return int(text)
 
 
 def _fail(text: str, status: int = 1) -> int:
@@ -201,8 +200,8 @@ def _abandon(persons: Persons, options: Any) -> _Lines:
 
 def _line_after(one: Transfer | Bundle) -> str:
     if isinstance(one, Bundle):
-        return f"bundle {one.key}: {one.state}"
-    return f"transfer {one.key}: {one.state} {one.outcome}".rstrip()
+        return f"bundle {_plain(one.key)}: {one.state}"
+    return f"transfer {_plain(one.key)}: {one.state} {one.outcome}".rstrip()
 
 
 def _each(names: Sequence[_T], act: Callable[[_T], str | _No]) -> _Lines:

@@ -37,13 +37,15 @@ def _kept_open(session: Any) -> Iterator[None]:
         )
 
     names = [name for name in _ENDS if hasattr(session, name)]
-    for name in names:
-        setattr(session, name, refuse)
+    # News of a call in a handler are told within it: then it is so already.
+    before = {name: vars(session)[name] for name in names if name in vars(session)}
+    vars(session).update(dict.fromkeys(names, refuse))
     try:
         yield
     finally:
         for name in names:
-            delattr(session, name)
+            del vars(session)[name]
+        vars(session).update(before)
 
 
 def _words_of(error: BaseException) -> str:

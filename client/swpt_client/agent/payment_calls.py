@@ -202,7 +202,7 @@ class PaymentCalls:
         Running transfer records).
         Raises BadField; KeyConflict; LedgerIsBehind; StoreAway.
         """
-        if not isinstance(legs, Sequence):
+        if not isinstance(legs, Iterable):
             self._office.require(key, ("legs", "must be a sequence of Leg"))
         call = BeginBundle(key=key, legs=tuple(legs), decide_within=decide_within, repair_for=repair_for)
         return self._bundle(call, session)

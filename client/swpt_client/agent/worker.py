@@ -27,8 +27,6 @@ _LINGER_SECONDS: Final = 0.05
 """So long confirmations wait for company."""
 _PAUSE_TRANSPORT_SECONDS: Final = 60.0
 """The store is away for so long: the broker gets its messages back."""
-
-
 _WARN_SECONDS: Final = 60.0
 _UNASKED_WARNING: Final = (
     "%d prepared transfers of which nothing is known here are dismissed: right after a restore, and for"

@@ -194,3 +194,28 @@ def test_a_handler_may_not_wait_for_its_own_agent(office):
         office.wire.wait_until(lambda: list(agent.persons.letters()))
         (letter,) = agent.persons.letters()
         assert "AssertionError" in letter.detail
+
+
+@pytest.mark.parametrize("office", ["sqlite"], indirect=True)
+def test_a_handler_may_make_news_that_are_heard_at_once(office):
+    """It is called within itself; and the transaction stays open until the outer one has ended."""
+    agent, heard = office.agent, []
+
+    @agent.on(TransferFinished)
+    def hear(session, news):
+        heard.append(news.transfer.key)
+        if news.transfer.key == "a":
+            agent.dismiss("b", session=session)
+            agent.dismiss("c", session=session)
+            with pytest.raises(RuntimeError, match="not yours to end"):
+                session.rollback()
+
+    with agent:
+        transfer = office.pay("a")
+        office.reserve("b")
+        office.reserve("c")
+        office.wire.deliver(rejected_transfer(transfer))
+        assert agent.wait("a", 30).outcome == "INSUFFICIENT_AVAILABLE_AMOUNT"
+        assert list(agent.persons.letters()) == []
+        assert [agent.wait(key, 30).outcome for key in "bc"] == ["CANCELLED"] * 2
+    assert heard == ["a", "b", "c"]

@@ -243,6 +243,29 @@ def test_a_handler_that_catches_an_error_of_postgresql_has_failed(sql_store):
     assert "division by zero" in letter.detail
 
 
+@ON_POSTGRESQL
+def test_a_handler_that_catches_the_end_of_its_session_stops_nobody(sql_store):
+    """The database is away then, and the batch comes again; nothing is parked."""
+    handlers = Handlers(sql_store, NoMetrics(), Retention())
+    told = []
+
+    def hear(session, _news):
+        told.append(session)
+        number = session.execute(text("SELECT pg_backend_pid()")).scalar()
+        with sql_store.engine.connect() as other:
+            other.execute(text(f"SELECT pg_terminate_backend({number}, 30000)"))
+        with suppress(DBAPIError):
+            session.execute(text("SELECT 1"))
+
+    handlers.add(TransferFinished, hear)
+    Teller(sql_store).feed(begin("k"))
+    finished = TransferFinished(transfer=sql_store.transfer("k"))
+    with pytest.raises(StoreAway), sql_store.begin() as transaction:
+        handlers.tell(transaction, [finished], START)
+    assert len(told) == 1
+    assert sql_store.letters(LetterState.OPEN, 0, 10) == []
+
+
 def test_a_large_batch_is_stored_at_once(sql_store):
     """Hundreds of records, as after a restart."""
     teller = Teller(sql_store)
